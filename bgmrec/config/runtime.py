@@ -1,0 +1,36 @@
+"""Settings of where and how a job runs: paths, Spark, the generated world."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from bgmrec.config.base import AtLeastOne, Section, Share
+
+
+class PathSettings(Section):
+    """`[paths]`: the root under which bgmrec keeps everything, and where raw data lies."""
+
+    root: str = "build/bgmrec"
+    data: str = "build/world"
+
+
+class SparkSettings(Section):
+    """`[spark]`: master and configuration; spark-submit's own settings win over `conf`."""
+
+    master: str | None = None  # none: spark-submit decides, or local[2] under plain python
+    app_name: str = "bgmrec"
+    shuffle_partitions: AtLeastOne = 4
+    conf: dict[str, str] = {}
+
+
+class WorldSettings(Section):
+    """`[world]`: the generated BGM world."""
+
+    users: AtLeastOne = 2000
+    items: AtLeastOne = 600
+    events: AtLeastOne = 60_000
+    days: AtLeastOne = Field(14, ge=2)
+    dirty_share: Share = 0.01
+    new_user_share: Share = 0.15  # of the users appear after the first day
+    new_item_share: Share = 0.15
+    partitions: AtLeastOne = 4

@@ -1,0 +1,52 @@
+"""Settings of what is written for readers: lists, checks, evaluation, publishing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bgmrec.config.base import AtLeastOne, Count, Name, NonNegative, Section, Share
+from bgmrec.config.sources import Files
+
+
+class ItemList(Files):
+    """A table of item ids in a column `item_id`."""
+
+
+class RecommendSettings(Section):
+    """`[recommend]`: list length and filters."""
+
+    n: AtLeastOne = 20
+    filter_seen: bool = True
+    allow: ItemList | None = None  # only these items
+    deny: ItemList | None = None  # never these items
+    max_per_field: Name | None = None  # an item field, the artist for example …
+    max_per_value: AtLeastOne = 2  # … and how many items of one value a list may hold
+    similar_n: AtLeastOne = 20
+    popularity_days: NonNegative = 0.0  # 0: popularity over all training ratings
+    user_block_rows: AtLeastOne = 4096
+    item_block_bytes: AtLeastOne = 256 * 2**20
+
+
+class EvaluateSettings(Section):
+    """`[evaluate]`: cut-offs, slices and baselines."""
+
+    ks: list[AtLeastOne] = Field([10, 20], min_length=1)
+    baselines: list[Literal["popularity", "bias", "als"]] = ["popularity", "bias", "als"]
+    relevant_rating: float = 0.0  # a held-out rating at least this high is a hit
+    clip: tuple[float, float] | None = None  # predicted ratings are clipped to this range
+    popularity_slices: AtLeastOne = 5
+    als_rank: AtLeastOne = 20
+    als_reg: NonNegative = 0.1
+    als_iterations: AtLeastOne = 10
+
+
+class PublishSettings(Section):
+    """`[publish]`: where readers find the tables, and the checks before the switch."""
+
+    database: Name = "bgmrec"
+    catalog: Literal["hive", "session", "none"] = "hive"  # session: whatever the Spark session is configured with
+    tables: list[Literal["recommendations", "similar_items"]] = ["recommendations", "similar_items"]
+    min_user_coverage: Share = 0.95
+    min_rows: Count = 1

@@ -1,0 +1,88 @@
+"""Small files and directories on any Hadoop file system, through Spark's own client."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path as LocalPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    jvm: Any = spark.sparkContext._jvm
+    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
+    return hadoop_path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), hadoop_path
+
+
+def absolute(spark: SparkSession, path: str) -> str:
+    """The path with its scheme, so that readers with another working directory find it."""
+    fs, hadoop_path = _open(spark, path)
+    return str(fs.makeQualified(hadoop_path).toString())
+
+
+def exists(spark: SparkSession, path: str) -> bool:
+    fs, hadoop_path = _open(spark, path)
+    return bool(fs.exists(hadoop_path))
+
+
+def glob(spark: SparkSession, pattern: str) -> list[str]:
+    """Paths that match, in rising order; none where nothing does."""
+    fs, hadoop_path = _open(spark, pattern)
+    return sorted(str(status.getPath().toString()) for status in fs.globStatus(hadoop_path) or [])
+
+
+def size(spark: SparkSession, path: str) -> int:
+    """Bytes of a file, or of all the files below a directory."""
+    fs, hadoop_path = _open(spark, path)
+    return int(fs.getContentSummary(hadoop_path).getLength())
+
+
+def delete(spark: SparkSession, path: str) -> None:
+    fs, hadoop_path = _open(spark, path)
+    fs.delete(hadoop_path, True)
+
+
+def rename(spark: SparkSession, source: str, target: str) -> bool:
+    """Renames a file or directory; false where the target exists or the source does not."""
+    fs, hadoop_path = _open(spark, source)
+    return bool(fs.rename(hadoop_path, _open(spark, target)[1]))
+
+
+def upload(spark: SparkSession, local: str | LocalPath, path: str) -> None:
+    """Copies a local file to its place in one atomic step: readers see the old file or the new one."""
+    fs, target = _open(spark, path)
+    jvm: Any = spark.sparkContext._jvm
+    staging = jvm.org.apache.hadoop.fs.Path(target.getParent(), f".{target.getName()}.partial")
+    fs.mkdirs(target.getParent())
+    fs.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(LocalPath(local).resolve().as_uri()), staging)
+    # FileContext renames over an existing file atomically; FileSystem.rename refuses to
+    context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(
+        fs.getUri(), spark.sparkContext._jsc.hadoopConfiguration()
+    )
+    options = spark.sparkContext._gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
+    options[0] = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
+    context.rename(fs.makeQualified(staging), fs.makeQualified(target), options)
+
+
+def download(spark: SparkSession, path: str, local: str | LocalPath) -> None:
+    """Copies a file to this machine."""
+    fs, source = _open(spark, path)
+    jvm: Any = spark.sparkContext._jvm
+    fs.copyToLocalFile(False, source, jvm.org.apache.hadoop.fs.Path(LocalPath(local).resolve().as_uri()), True)
+
+
+def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
+    """Writes a whole file atomically."""
+    with tempfile.TemporaryDirectory() as folder:
+        local = LocalPath(folder) / "content"
+        local.write_bytes(content)
+        upload(spark, local, path)
+
+
+def read_bytes(spark: SparkSession, path: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        local = LocalPath(folder) / "content"
+        download(spark, path, local)
+        return local.read_bytes()

@@ -1,0 +1,89 @@
+"""The Spark session: local binding, pinned threads, and settings with their reasons."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from pyspark.sql import SparkSession
+
+from bgmrec.config.runtime import SparkSettings
+from bgmrec.java import ensure_java
+
+# BLAS, numba and Torch would each take every core for each of Spark's tasks; a task owns one
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+ARROW_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
+
+_DEFAULTS = {
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # the logical date is a UTC day; a driver in another zone must not move it
+    "spark.sql.session.timeZone": "UTC",
+    # bad casts become null, and the row a reject with a reason, instead of ending the night
+    "spark.sql.ansi.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # a worker keeps its compiled kernels and its imports between stages
+    "spark.python.worker.reuse": "true",
+    "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+    # factor blocks are few and large: Spark's guesses from compressed sizes merge them into one task
+    "spark.sql.adaptive.coalescePartitions.enabled": "false",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+}
+_LOCAL = {
+    # a laptop's host name may resolve to an address that nothing listens on
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.driver.memory": "3g",
+}
+
+
+def build_session(settings: SparkSettings, extra: Mapping[str, str] | None = None, *, hive: bool = False) -> SparkSession:
+    """Builds the session, or takes the one that spark-submit configured.
+
+    Args:
+        settings: `[spark]`; its `conf` wins over the defaults here.
+        extra: configuration of the caller, for example the warehouse's place; loses against `settings.conf`.
+        hive: with Hive's catalogue.
+    """
+    ensure_java()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    for name in THREAD_VARIABLES:
+        os.environ.setdefault(name, "1")
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # set by spark-submit: its master and memory stand
+    master = settings.master or (None if submitted else "local[2]")
+    local = (master or "").startswith("local")
+    conf = {
+        **_DEFAULTS,
+        **(_LOCAL if local else {}),
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        **{f"spark.executorEnv.{name}": os.environ[name] for name in THREAD_VARIABLES},
+        **(extra or {}),
+        **settings.conf,
+    }
+    builder = SparkSession.builder.appName(settings.app_name)
+    builder = builder.master(master) if master else builder
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    spark = (builder.enableHiveSupport() if hive else builder).getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+@contextmanager
+def arrow_batch(spark: SparkSession, rows: int) -> Iterator[None]:
+    """Sends at most `rows` rows per Arrow batch to Python while plans are built and run inside.
+
+    One batch's binary cells share 32-bit offsets, so that together they must stay below 2 GiB: Spark's
+    default of 10,000 rows is right for ratings and wrong for blocks of megabytes.
+    """
+    before = spark.conf.get(ARROW_BATCH)
+    spark.conf.set(ARROW_BATCH, str(rows))
+    try:
+        yield
+    finally:
+        spark.conf.set(ARROW_BATCH, str(before))

@@ -1,0 +1,76 @@
+"""Tables and documents under one root: what is written here is complete or not there at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from bgmrec import files
+from bgmrec.errors import InputError
+from bgmrec.schemas import TABLES, conform
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Parquet tables and JSON documents below `root`; a table counts only with Spark's `_SUCCESS` mark."""
+
+    spark: SparkSession
+    root: str
+
+    def path(self, name: str) -> str:
+        return f"{self.root.rstrip('/')}/{name}"
+
+    def below(self, name: str) -> Tables:
+        """The same kind of place, one folder down."""
+        return Tables(self.spark, self.path(name))
+
+    def exists(self, name: str) -> bool:
+        return files.exists(self.spark, f"{self.path(name)}/_SUCCESS")
+
+    def write(self, df: DataFrame, name: str, schema: StructType | None = None, **options: str) -> DataFrame:
+        """Writes the table whole, over what was there, and returns it as read back: lineage ends here.
+
+        Args:
+            df: the rows; they must not depend on the table that is written over.
+            name: name of the table; registered names have their schema, others take `schema`, or pass as they are.
+            schema: contract of a table that `schemas.TABLES` does not know.
+            options: of Spark's Parquet writer.
+        """
+        schema = schema or TABLES.get(name)
+        checked = df if schema is None else conform(df, schema, name)
+        checked.write.mode("overwrite").options(**options).parquet(self.path(name))
+        return self.read(name, schema)
+
+    def read(self, name: str, schema: StructType | None = None) -> DataFrame:
+        """Reads a complete table.
+
+        Raises:
+            InputError: the table is missing or was not written to its end.
+        """
+        if not self.exists(name):
+            raise InputError(
+                f"table {name} is not there or was not finished",
+                where=self.path(name),
+                expected="a Parquet folder with a _SUCCESS mark",
+                cure="run the stage that writes it for the same --ds first",
+            )
+        df = self.spark.read.parquet(self.path(name))
+        schema = schema or TABLES.get(name)
+        return df if schema is None else conform(df, schema, name)
+
+    def delete(self, name: str) -> None:
+        files.delete(self.spark, self.path(name))
+
+    def write_json(self, name: str, document: Any) -> None:
+        """Writes `<name>.json` in one atomic step."""
+        text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+        files.write_bytes(self.spark, f"{self.path(name)}.json", text.encode())
+
+    def read_json(self, name: str) -> Any | None:
+        """The document, or none where it was never written."""
+        path = f"{self.path(name)}.json"
+        return json.loads(files.read_bytes(self.spark, path)) if files.exists(self.spark, path) else None
