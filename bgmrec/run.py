@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import time
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from bgmrec import files
 from bgmrec.config import Settings
 from bgmrec.errors import InputError
 from bgmrec.logs import Progress
+from bgmrec.models import ModelStore, StoredModel
+from bgmrec.publish import Shelf
 from bgmrec.tables import Tables
 
 STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend")
@@ -63,6 +66,19 @@ class Run:
         return Tables(self.spark, self.settings.paths.root)
 
     @property
+    def models(self) -> ModelStore:
+        return ModelStore(self.root.below("models"))
+
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(self.root.below("published"))
+
+    def previous_model(self) -> StoredModel | None:
+        """The model published for the newest earlier logical date; a rerun of a date finds the same one."""
+        run_id = self.shelf.last_run_before(str(self.ds))
+        return None if run_id is None else self.models.load(run_id)
+
+    @property
     def end(self) -> datetime:
         """The end of the logical date: nothing rated at or after this belongs to the night."""
         return datetime.combine(self.ds + timedelta(days=1), datetime.min.time())
@@ -84,27 +100,55 @@ class Run:
             )
         return str(state["run_id"])
 
-    def is_done(self, stage: str) -> bool:
+    def is_resumable(self, stage: str) -> bool:
+        """Whether an interrupted run under way finished this stage with these settings."""
         state = self.work.read_json("run")
-        return state is not None and stage in state["done"]
+        return (
+            state is not None
+            and STAGES[-1] not in state["done"]
+            and state["done"].get(stage) == fingerprint(self.settings)
+        )
+
+    def scratch(self, stage: str) -> Tables:
+        """Where a stage keeps what lets it go on after an interruption."""
+        return self.work.below("scratch").below(stage)
 
     def begin(self, stage: str) -> None:
-        """Marks a stage as under way: its result and those of later stages no longer count.
+        """Marks a stage as under way: its former result and those of later stages no longer count.
 
-        A first stage begins a new run, unless the last one was left unfinished with the same settings.
+        The first stage begins a new run, unless the last one was left unfinished. What an interrupted
+        stage left in its scratch stays; what a finished or a later one left goes.
         """
         state = self.work.read_json("run")
-        print_ = fingerprint(self.settings)
-        if state is None or state["fingerprint"] != print_ or (stage == STAGES[0] and STAGES[-1] in state["done"]):
-            number = 1 if state is None else state["number"] + 1
+        if state is None or (stage == STAGES[0] and STAGES[-1] in state["done"]):
+            number = self._next_number(state)
             files.delete(self.spark, self.work.root)
-            state = {"run_id": f"{self.ds}-{number:03d}-{print_}", "number": number, "fingerprint": print_, "done": []}
-        state["done"] = [name for name in state["done"] if STAGES.index(name) < STAGES.index(stage)]
+            state = {"run_id": f"{self.ds}-{number:03d}", "number": number, "done": {}}
+        for name in STAGES[STAGES.index(stage) :]:
+            if name != stage or name in state["done"]:
+                files.delete(self.spark, self.scratch(name).root)
+            state["done"].pop(name, None)
         self.work.write_json("run", state)
 
+    def _next_number(self, state: dict[str, Any] | None) -> int:
+        # the manifest counts too: working tables may have been cleaned away, a published run must not be overwritten
+        manifest = self.shelf.manifest(str(self.ds))
+        published = int(manifest["run_id"].rsplit("-", 1)[-1]) if manifest else 0
+        return max(published, state["number"] if state else 0) + 1
+
     def finish(self, stage: str) -> None:
+        """Marks a stage as done with these settings."""
         state = self.work.read_json("run") or {}
-        self.work.write_json("run", {**state, "done": [*state["done"], stage]})
+        state["done"][stage] = fingerprint(self.settings)
+        self.work.write_json("run", state)
+
+    def write_summary(self) -> str:
+        """Writes the run's JSON summary; returns its path."""
+        name = f"summaries/{self.run_id}"
+        versions = {name: importlib.metadata.version(name) for name in ("pyspark", "torch", "petastorm", "pyarrow", "numpy")}
+        identity = {"run_id": self.run_id, "ds": str(self.ds), "fingerprint": fingerprint(self.settings)}
+        self.root.write_json(name, {**identity, "versions": {"bgmrec": bgmrec.__version__, **versions}, **self.summary.facts})
+        return f"{self.root.path(name)}.json"
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

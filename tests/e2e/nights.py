@@ -1,0 +1,77 @@
+"""Runs jobs as their own processes, the way a scheduler does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+PROJECT = Path(__file__).parents[2]
+FIRST_DAY = "2025-01-01"
+LAST_DAY = "2025-01-06"
+CONFIG = ["--config", "conf/base.toml", "--config", "conf/demo.toml"]
+# small enough for a night of a minute, large enough that cold users, cold music and every reject occur
+SMALL = [
+    "train.rounds=3",
+    "factorize.rank=8",
+    "user_encoder.hidden=[16]",
+    "user_encoder.fit.first_epochs=2",
+    "user_encoder.fit.epochs=1",
+    "item_encoder.embedding_size=16",
+    "item_encoder.filters=8",
+    "item_encoder.hidden=16",
+    "item_encoder.fit.first_epochs=2",
+    "item_encoder.fit.epochs=1",
+    "evaluate.als_iterations=3",
+]
+
+
+def run_job(name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """One job to its end; its log is shown where it failed."""
+    done = subprocess.run(
+        [sys.executable, f"jobs/{name}.py", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=900
+    )
+    if check:
+        assert done.returncode == 0, f"{name} ended with {done.returncode}\n{done.stderr[-6000:]}"
+    return done
+
+
+def night_arguments(world: Path, root: Path, ds: str, *extra: str) -> list[str]:
+    sets = [f"paths.data={world}", f"paths.root={root}", *SMALL, *extra]
+    return [*CONFIG, *(part for item in sets for part in ("--set", item)), "--ds", ds]
+
+
+def published(root: Path, table: str, ds: str) -> pd.DataFrame:
+    """What a reader by path sees, without Spark."""
+    manifest = json.loads((root / "published" / "_manifests" / f"{ds}.json").read_text())
+    location = manifest["tables"][table]["location"].removeprefix("file:")
+    keys = {"recommendations": ["user_id", "position"], "similar_items": ["item_id", "position"]}[table]
+    return pd.read_parquet(location).sort_values(keys, ignore_index=True)
+
+
+def start_job(name: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    """Starts a job in its own process group, so that a kill takes Java and the workers along."""
+    return subprocess.Popen(
+        [sys.executable, f"jobs/{name}.py", *arguments],
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=log.open("wb"),
+        start_new_session=True,
+    )
+
+
+def kill_when(process: subprocess.Popen[bytes], log: Path, words: str, timeout: float = 600.0) -> None:
+    """Kills the whole group with SIGKILL as soon as the log holds the words."""
+    end = time.monotonic() + timeout
+    while words not in log.read_text(errors="replace"):
+        assert process.poll() is None, f"ended before {words!r}\n{log.read_text(errors='replace')[-4000:]}"
+        assert time.monotonic() < end, f"never logged {words!r}"
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,54 @@
+"""Tables are complete or not there; documents and uploads are replaced in one step."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import types as t
+
+from bgmrec import files
+from bgmrec.errors import InputError
+from bgmrec.tables import Tables
+
+ROWS = [("u1", 0), ("u2", 1)]
+
+
+@pytest.fixture
+def tables(spark: SparkSession, tmp_path: Path) -> Tables:
+    return Tables(spark, f"file://{tmp_path}/root")
+
+
+def test_a_table_comes_back_as_it_went_in(tables: Tables) -> None:
+    df = tables.spark.createDataFrame(ROWS, "user_id string, user_idx long")
+    back = tables.write(df, "user_index")
+    assert sorted(map(tuple, back.collect())) == ROWS
+    assert back.schema["user_idx"].dataType == t.IntegerType()  # the contract's type, not the writer's
+
+
+def test_a_missing_column_is_named_at_the_door(tables: Tables) -> None:
+    df = tables.spark.createDataFrame([("u1",)], "user_id string")
+    with pytest.raises(InputError, match="user_idx"):
+        tables.write(df, "user_index")
+
+
+def test_a_table_without_its_mark_is_refused(tables: Tables) -> None:
+    tables.write(tables.spark.createDataFrame(ROWS, "user_id string, user_idx int"), "user_index")
+    files.delete(tables.spark, f"{tables.path('user_index')}/_SUCCESS")
+    assert not tables.exists("user_index")
+    with pytest.raises(InputError, match="not finished"):
+        tables.read("user_index")
+
+
+def test_documents_are_replaced_whole(tables: Tables) -> None:
+    assert tables.read_json("state") is None
+    tables.write_json("state", {"round": 1, "title": "Ünïcode ♫"})
+    tables.write_json("state", {"round": 2})
+    assert tables.read_json("state") == {"round": 2}
+    assert [path.rsplit("/", 1)[-1] for path in files.glob(tables.spark, f"{tables.root}/*")] == ["state.json"]
+
+
+def test_bytes_of_any_value_survive(tables: Tables) -> None:
+    content = bytes(range(256)) * 100
+    files.write_bytes(tables.spark, tables.path("weights.bin"), content)
+    assert files.read_bytes(tables.spark, tables.path("weights.bin")) == content
+    assert files.size(tables.spark, tables.path("weights.bin")) == len(content)
