@@ -1,0 +1,142 @@
+"""Top-N of query blocks, distributed: against one broadcast shard, or with shards streamed past and lists merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pyspark.broadcast import Broadcast
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from bgmrec import columns as c
+from bgmrec.arrays import FLOAT, INT, from_cell, to_cell
+from bgmrec.recommend.kernel import Seen, Shard, TopLists, empty_lists, merge_lists, shift_scores, top_lists
+from bgmrec.recommend.shards import shard_from_cells
+
+
+class Queries(NamedTuple):
+    """A block of queries: their `idx` int32 (rows,), float32 `vectors` (rows, width), what is added to each one's
+    scores (`offsets`), the items it may not get (`seen`), and a `kind` int8 (rows,) that travels along."""
+
+    block: int
+    idx: np.ndarray
+    vectors: np.ndarray
+    offsets: np.ndarray
+    seen: Seen | None
+    kind: np.ndarray
+
+
+class Lists(NamedTuple):
+    """What is known of a block of queries once its lists are made."""
+
+    idx: np.ndarray
+    kind: np.ndarray
+    top: TopLists
+
+
+Decode = Callable[[dict], Queries]
+Finish = Callable[[Lists], pa.RecordBatch]
+
+_PARTIAL = t.StructType(
+    [
+        t.StructField(c.BLOCK, t.IntegerType()),
+        *(t.StructField(name, t.BinaryType()) for name in ("query_idx", "kind", "offsets")),
+        *(t.StructField(name, t.BinaryType()) for name in ("scores", "idx", "groups", "counts")),
+    ]
+)
+
+
+def make_lists(
+    blocks: DataFrame,
+    items: Shard | DataFrame,
+    *,
+    n: int,
+    per_group: int,
+    decode: Decode,
+    finish: Finish,
+    schema: t.StructType,
+) -> DataFrame:
+    """The lists of every query block, by exact search over all items.
+
+    One row is one block of megabytes: build and run the plan inside `session.arrow_batch(spark, 1)`.
+
+    Args:
+        blocks: one row per query block.
+        items: one shard, which is broadcast, or a table of shards, each of which meets every block.
+        n: length of a list.
+        per_group: cap per item group in a list; 0 for none.
+        decode: a row of `blocks` → queries.
+        finish: finished lists of one block → rows of `schema`.
+        schema: of the result.
+    """
+    if not isinstance(items, Shard):
+        return _streamed(blocks, items, n, per_group, decode, finish, schema)
+    shared: Broadcast[Shard] = blocks.sparkSession.sparkContext.broadcast(items)
+
+    def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for row in _rows(batches):
+            queries = decode(row)
+            top = top_lists(queries.vectors, shared.value, n, seen=queries.seen, per_group=per_group)
+            yield finish(Lists(queries.idx, queries.kind, shift_scores(top, queries.offsets)))
+
+    return blocks.mapInArrow(search, schema)
+
+
+def _streamed(
+    blocks: DataFrame,
+    shards: DataFrame,
+    n: int,
+    per_group: int,
+    decode: Decode,
+    finish: Finish,
+    schema: t.StructType,
+) -> DataFrame:
+    def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for row in _rows(batches):
+            queries = decode(row)
+            shard = shard_from_cells(row["shard_idx"], row["shard_factors"], row["shard_groups"])
+            yield _partial_batch(queries, top_lists(queries.vectors, shard, n, seen=queries.seen, per_group=per_group))
+
+    def merge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for row in _rows(batches):
+            first = row["parts"][0]
+            idx, kind = from_cell(first["query_idx"], dtype=INT), np.frombuffer(first["kind"], np.int8)
+            merged = empty_lists(len(idx), n)
+            for part in row["parts"]:
+                merged = merge_lists(merged, _top(part, n), per_group)
+            yield finish(Lists(idx, kind, shift_scores(merged, from_cell(first["offsets"]))))
+
+    named = shards.select(
+        f.col(c.ITEM_IDX).alias("shard_idx"),
+        f.col(c.FACTORS).alias("shard_factors"),
+        f.col("groups").alias("shard_groups"),
+    )
+    # the hint: a Cartesian product reads both sides from disk, where a nested loop join would collect one on the driver
+    partial = blocks.crossJoin(named.hint("shuffle_replicate_nl")).mapInArrow(search, _PARTIAL)
+    gathered = partial.groupBy(c.BLOCK).agg(f.collect_list(f.struct(*_PARTIAL.names[1:])).alias("parts"))
+    return gathered.mapInArrow(merge, schema)
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[dict]:
+    for batch in batches:
+        yield from batch.to_pylist()
+
+
+def _partial_batch(queries: Queries, top: TopLists) -> pa.RecordBatch:
+    cells = [
+        to_cell(queries.idx, INT),
+        queries.kind.tobytes(),
+        to_cell(queries.offsets, FLOAT),
+        *(to_cell(part, FLOAT if part.dtype == np.float32 else INT) for part in top),
+    ]
+    arrays = [pa.array([queries.block], pa.int32()), *(pa.array([cell], pa.binary()) for cell in cells)]
+    return pa.RecordBatch.from_arrays(arrays, _PARTIAL.names)
+
+
+def _top(part: dict, n: int) -> TopLists:
+    idx, groups = (from_cell(part[name], n, INT) for name in ("idx", "groups"))
+    return TopLists(from_cell(part["scores"], n), idx, groups, from_cell(part["counts"], dtype=INT))

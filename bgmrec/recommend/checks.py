@@ -1,0 +1,103 @@
+"""What is checked at the door of the top-N room, apart from the code that made the lists."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.arrays import INT, from_cell
+from bgmrec.errors import QualityGateError
+
+_RULES = {
+    "long": "lists longer than n",
+    "gaps": "places that are not 1, 2, 3, …",
+    "not_finite": "scores that are not finite",
+    "order": "items after a lower score, or after a higher idx at the same score",
+    "repeated": "items that a list holds twice",
+    "heard": "items that the user has already heard",
+}
+_SCHEMA = ", ".join(f"{name} long" for name in ("users", "rows", *_RULES))
+
+
+def list_violations(lists: DataFrame, rating_blocks: DataFrame | None, *, num_blocks: int, n: int) -> DataFrame:
+    """Per user block: users, rows, and how often each rule of room 8 is broken.
+
+    Args:
+        lists: `schemas.TOP_N`.
+        rating_blocks: `schemas.RATING_BLOCKS` of the items that may not be shown again; none: all may.
+        num_blocks: blocks of the user side.
+        n: longest list.
+    """
+    placed = lists.select(
+        (f.col(c.USER_IDX) % num_blocks).alias(c.BLOCK), c.USER_IDX, c.POSITION, c.ITEM_IDX, c.SCORE
+    ).groupBy(c.BLOCK)
+
+    def alone(block: pd.DataFrame) -> pd.DataFrame:
+        return _count(block, None, num_blocks, n)
+
+    def beside(block: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
+        return _count(block, rated, num_blocks, n)
+
+    if rating_blocks is None:
+        return placed.applyInPandas(alone, _SCHEMA)
+    heard = rating_blocks.select(c.BLOCK, "row_offsets", "src_ids", "src_pos").groupBy(c.BLOCK)
+    return placed.cogroup(heard).applyInPandas(beside, _SCHEMA)
+
+
+def check_top_n(violations: DataFrame) -> dict[str, int]:
+    """Adds the violations up; returns how many users and rows there are. An action.
+
+    Raises:
+        QualityGateError: a rule is broken, or there is no list at all.
+    """
+    totals = violations.agg(*(f.coalesce(f.sum(name), f.lit(0)).alias(name) for name in violations.columns)).collect()[
+        0
+    ]
+    broken = [f"{totals[name]} {text}" for name, text in _RULES.items() if totals[name]]
+    if not totals["rows"]:
+        broken.append("no list at all")
+    if broken:
+        raise QualityGateError(
+            "top-N lists break their contract",
+            where="top_n",
+            expected="at most n items, positions 1..n, falling scores, ties by idx, nothing already heard",
+            found="; ".join(broken),
+            cure="factors that are not finite break the order; otherwise this is a bug: keep the working tables",
+        )
+    return {"users": int(totals["users"]), "rows": int(totals["rows"])}
+
+
+def _count(block: pd.DataFrame, rated: pd.DataFrame | None, num_blocks: int, n: int) -> pd.DataFrame:
+    block = block.sort_values([c.USER_IDX, c.POSITION], kind="stable")
+    user, item, position = (block[name].to_numpy(np.int64) for name in (c.USER_IDX, c.ITEM_IDX, c.POSITION))
+    score = block[c.SCORE].to_numpy(np.float32)
+    first = np.r_[True, user[1:] != user[:-1]][: len(user)]
+    place = np.arange(len(user)) - np.maximum.accumulate(np.where(first, np.arange(len(user)), 0))
+    fallen = (score[1:] < score[:-1]) | ((score[1:] == score[:-1]) & (item[1:] > item[:-1]))
+    pairs = _pairs(user // num_blocks, item)
+    counts = {
+        "users": first.sum(),
+        "rows": len(user),
+        "long": (place == n).sum(),
+        "gaps": (position != place + 1).sum(),
+        "not_finite": (~np.isfinite(score)).sum(),
+        "order": (~first[1:] & ~fallen).sum(),
+        "repeated": len(pairs) - len(np.unique(pairs)),
+        "heard": 0 if rated is None else np.isin(pairs, _rated_pairs(rated)).sum(),
+    }
+    return pd.DataFrame({name: [int(count)] for name, count in counts.items()})
+
+
+def _pairs(local_user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    return (local_user << 32) | item
+
+
+def _rated_pairs(rated: pd.DataFrame) -> np.ndarray:
+    if rated.empty:
+        return np.empty(0, np.int64)
+    offsets = from_cell(rated["row_offsets"].iloc[0], dtype=np.dtype("<i8"))
+    src_ids, src_pos = (from_cell(rated[name].iloc[0], dtype=INT) for name in ("src_ids", "src_pos"))
+    return _pairs(np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)), src_ids[src_pos].astype(np.int64))

@@ -1,0 +1,27 @@
+"""Lists in dense indices → the published tables in external ids."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+
+
+def recommendations(lists: DataFrame, user_index: DataFrame, item_index: DataFrame, ds: str, run_id: str) -> DataFrame:
+    """`schemas.RECOMMENDATIONS` from `schemas.TOP_N`, sorted by user so that a reader of one user skips row groups."""
+    named = lists.join(item_index, c.ITEM_IDX, "inner").join(user_index, c.USER_IDX, "inner")
+    return _stamped(named, ds, run_id).sortWithinPartitions(c.USER_ID, c.POSITION)
+
+
+def similar_items(lists: DataFrame, item_index: DataFrame, ds: str, run_id: str) -> DataFrame:
+    """`schemas.SIMILAR_ITEMS` from `schemas.SIMILAR`."""
+    other = item_index.select(
+        f.col(c.ITEM_ID).alias(c.SIMILAR_ITEM_ID), f.col(c.ITEM_IDX).alias(c.SIMILAR_ITEM_IDX)
+    )
+    named = lists.join(item_index, c.ITEM_IDX, "inner").join(other, c.SIMILAR_ITEM_IDX, "inner")
+    return _stamped(named, ds, run_id).sortWithinPartitions(c.ITEM_ID, c.POSITION)
+
+
+def _stamped(df: DataFrame, ds: str, run_id: str) -> DataFrame:
+    return df.withColumn(c.DS, f.lit(ds)).withColumn(c.RUN_ID, f.lit(run_id))

@@ -1,0 +1,127 @@
+"""Candidate items as shards: the factors of allowed items, whole where they fit a broadcast, else in a few pieces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from bgmrec import columns as c
+from bgmrec.arrays import INT, from_cell, to_cell
+from bgmrec.errors import QualityGateError
+from bgmrec.recommend.kernel import Shard, pad_rows
+
+SHARDS = t.StructType(
+    [
+        t.StructField("shard", t.IntegerType()),
+        t.StructField(c.ITEM_IDX, t.BinaryType()),
+        t.StructField(c.FACTORS, t.BinaryType()),
+        t.StructField("groups", t.BinaryType()),
+    ]
+)
+
+
+def item_shards(item_factors: DataFrame, candidates: DataFrame, *, num_blocks: int) -> DataFrame:
+    """One shard per factor block that holds a candidate.
+
+    Args:
+        item_factors: `schemas.FACTOR_BLOCKS` of all items.
+        candidates: `item_idx` and `group_idx` of the items that may be shown (`filters.candidates`).
+        num_blocks: blocks of the item side.
+    """
+    members = (
+        candidates.groupBy((f.col(c.ITEM_IDX) % num_blocks).alias(c.BLOCK))
+        .agg(f.sort_array(f.collect_list(f.struct(c.ITEM_IDX, "group_idx"))).alias("members"))
+        .select(c.BLOCK, f.col(f"members.{c.ITEM_IDX}").alias("ids"), f.col("members.group_idx").alias("groups"))
+    )
+
+    def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in range(batch.num_rows):
+                ids, groups = (batch.column(name)[row].values.to_numpy() for name in ("ids", "groups"))
+                n_rows = batch.column(c.N_ROWS)[row].as_py()
+                factors = from_cell(batch.column(c.FACTORS)[row].as_py()).reshape(n_rows, -1)
+                yield _shard_batch(batch.column(c.BLOCK)[row].as_py(), Shard(ids, factors[ids // num_blocks], groups))
+
+    return item_factors.join(members, c.BLOCK, "inner").mapInArrow(cut, SHARDS)
+
+
+def shard_bytes(shards: DataFrame) -> int:
+    """Bytes of all candidates' factors. An action."""
+    total = shards.agg(f.sum(f.length(c.FACTORS))).first()
+    return int(total[0] or 0) if total else 0
+
+
+def gather_shards(shards: DataFrame, max_bytes: int) -> Shard:
+    """All shards as one on the driver, ready for a broadcast. An action.
+
+    Raises:
+        QualityGateError: they hold more than `max_bytes`, or nothing at all.
+    """
+    found = shard_bytes(shards)
+    if not 0 < found <= max_bytes:
+        raise QualityGateError(
+            "the candidate items cannot be broadcast" if found else "no item may be recommended",
+            where="item factors and the filters of [recommend]",
+            expected=f"1 to {max_bytes} bytes of factors",
+            found=f"{found} bytes",
+            cure="raise recommend.item_block_bytes, or stream" if found else "widen recommend.allow or shorten deny",
+        )
+    whole = join_shards([_shard(row) for row in shards.collect()])
+    return whole._replace(factors=pad_rows(whole.factors))
+
+
+def regroup_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> DataFrame:
+    """The same items in as few shards of about `max_bytes` as hold them, to be streamed past the users."""
+    count = max(1, math.ceil(total_bytes / max_bytes))
+    cells = f.struct(c.ITEM_IDX, c.FACTORS, "groups")
+    grouped = shards.groupBy((f.col("shard") % count).alias("shard")).agg(f.collect_list(cells).alias("parts"))
+
+    def combine(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield _shard_batch(row["shard"], join_shards([_shard(part) for part in row["parts"]]))
+
+    return grouped.mapInArrow(combine, SHARDS)
+
+
+def map_shards(shards: DataFrame, change: Callable[[Shard], Shard]) -> DataFrame:
+    """Every shard changed on its own."""
+
+    def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield _shard_batch(row["shard"], change(_shard(row)))
+
+    return shards.mapInArrow(apply, SHARDS)
+
+
+def join_shards(shards: list[Shard]) -> Shard:
+    """Several shards as one, rising by idx."""
+    idx = np.concatenate([shard.idx for shard in shards])
+    order = np.argsort(idx, kind="stable")
+    factors = np.concatenate([shard.factors[: len(shard.idx)] for shard in shards])
+    return Shard(idx[order], factors[order], np.concatenate([shard.groups for shard in shards])[order])
+
+
+def shard_from_cells(idx: bytes, factors: bytes, groups: bytes) -> Shard:
+    """A shard from the three cells of a row of `SHARDS`."""
+    ids = from_cell(idx, dtype=INT)
+    return Shard(ids, from_cell(factors).reshape(len(ids), -1), from_cell(groups, dtype=INT))
+
+
+def _shard(row: Any) -> Shard:
+    return shard_from_cells(row[c.ITEM_IDX], row[c.FACTORS], row["groups"])
+
+
+def _shard_batch(number: int, shard: Shard) -> pa.RecordBatch:
+    factors = shard.factors[: len(shard.idx)]  # padding does not travel
+    cells = [to_cell(shard.idx, INT), to_cell(factors), to_cell(shard.groups, INT)]
+    arrays = [pa.array([number], pa.int32()), *(pa.array([cell], pa.binary()) for cell in cells)]
+    return pa.RecordBatch.from_arrays(arrays, SHARDS.names)

@@ -1,0 +1,85 @@
+"""Similar items: the nearest ones by the cosine of their factors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from bgmrec import columns as c
+from bgmrec import schemas
+from bgmrec.arrays import from_cell
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.recommend.blocked import Decode, Lists, Queries, make_lists
+from bgmrec.recommend.kernel import Seen, Shard, pad_rows
+from bgmrec.recommend.shards import map_shards
+
+
+def similar_items(
+    item_factors: DataFrame, items: Shard | DataFrame, *, shape: ModelShape, num_blocks: int, n: int
+) -> DataFrame:
+    """The n candidates nearest to every item: `schemas.SIMILAR`.
+
+    score = v·w / (‖v‖ ‖w‖) over the factors without the bias, from -1 to 1. An item is never similar to itself, and
+    one whose factors are all zero is similar to none: nothing is known of it.
+
+    Args:
+        item_factors: `schemas.FACTOR_BLOCKS` of all items; run the plan inside `session.arrow_batch(spark, 1)`.
+        items: the candidates, as for `top_n`.
+        shape: of the model.
+        num_blocks: blocks of the item side.
+        n: length of a list.
+    """
+    return make_lists(
+        item_factors,
+        directions(items, shape.rank) if isinstance(items, Shard) else map_shards(items, _turn(shape.rank)),
+        n=n,
+        per_group=0,
+        decode=_decoder(shape.rank, num_blocks),
+        finish=_finish,
+        schema=schemas.SIMILAR,
+    )
+
+
+def directions(shard: Shard, rank: int) -> Shard:
+    """The shard with factors of length 1 and without the items whose factors are zero."""
+    vectors = _unit(shard.factors[: len(shard.idx), :rank])
+    known = vectors.any(axis=1)
+    return Shard(shard.idx[known], pad_rows(vectors[known]), shard.groups[known])
+
+
+def _turn(rank: int) -> Callable[[Shard], Shard]:
+    return lambda shard: directions(shard, rank)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
+def _decoder(rank: int, num_blocks: int) -> Decode:
+    def decode(row: dict) -> Queries:
+        rows = row[c.N_ROWS]
+        vectors = _unit(from_cell(row[c.FACTORS]).reshape(rows, -1)[:, :rank])
+        idx = (np.arange(rows) * num_blocks + row[c.BLOCK]).astype(np.int32)
+        itself = Seen(np.arange(rows + 1, dtype=np.int64), idx)
+        return Queries(
+            row[c.BLOCK], idx, vectors, np.zeros(rows, np.float32), itself, vectors.any(axis=1).astype(np.int8)
+        )
+
+    return decode
+
+
+def _finish(lists: Lists) -> pa.RecordBatch:
+    top = lists.top
+    filled = (np.arange(top.scores.shape[1]) < top.counts[:, None]) & (lists.kind > 0)[:, None]
+    item, place = np.nonzero(filled)
+    arrays = [
+        pa.array(lists.idx[item], pa.int32()),
+        pa.array(place + 1, pa.int32()),
+        pa.array(top.idx[filled], pa.int32()),
+        pa.array(np.clip(top.scores[filled], -1.0, 1.0), pa.float32()),  # rounding may leave 1.0000001
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schemas.SIMILAR.names)

@@ -1,0 +1,134 @@
+"""The top-N lists of all users: warm ones, cold ones through their prior, unknown ones through popularity."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec import schemas
+from bgmrec.arrays import INT, from_cell
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.recommend.blocked import Decode, Finish, Lists, Queries, make_lists
+from bgmrec.recommend.kernel import Seen, Shard
+from bgmrec.recommend.popularity import PopularItems
+
+_SOURCES = np.array([c.WARM, c.COLD, c.POPULAR], dtype=object)
+_WARM, _COLD, _POPULAR = 0, 1, 2
+
+
+class ListRules(NamedTuple):
+    """Length of a list, whether a user's training items are left out, and the cap per item group (0: none)."""
+
+    n: int
+    filter_seen: bool = True
+    per_group: int = 0
+
+
+def user_blocks(
+    user_factors: DataFrame,
+    rating_blocks: DataFrame,
+    described: DataFrame | None,
+    *,
+    num_blocks: int,
+    partitions: int,
+) -> DataFrame:
+    """One row per user block: factors, the items rated in training, and the users with side information.
+
+    Args:
+        user_factors: `schemas.FACTOR_BLOCKS` of all users.
+        rating_blocks: `schemas.RATING_BLOCKS` of the training ratings, solved side users, the same blocks.
+        described: `user_idx` of users with side information; none: nobody has any.
+        num_blocks: blocks of the user side.
+        partitions: tasks; an equal partitioning of both sides spares the join a second shuffle.
+    """
+    rated = rating_blocks.select(c.BLOCK, "row_offsets", "src_ids", "src_pos").repartition(partitions, c.BLOCK)
+    blocks = user_factors.repartition(partitions, c.BLOCK).join(rated, c.BLOCK, "left")
+    if described is None:
+        return blocks.withColumn("described", f.lit(None).cast("array<int>"))
+    members = described.groupBy((f.col(c.USER_IDX) % num_blocks).alias(c.BLOCK)).agg(
+        f.collect_list(c.USER_IDX).alias("described")
+    )
+    return blocks.join(members, c.BLOCK, "left")
+
+
+def top_n(
+    blocks: DataFrame,
+    items: Shard | DataFrame,
+    *,
+    shape: ModelShape,
+    num_blocks: int,
+    rules: ListRules,
+    popular: PopularItems,
+) -> DataFrame:
+    """The best n items of every user: `schemas.TOP_N`.
+
+    score = mean + u·v + a + b, or the popularity where `source` is popular. Ties go to the lower item idx.
+
+    Args:
+        blocks: from `user_blocks`; run the plan inside `session.arrow_batch(spark, 1)`.
+        items: the candidates (`shards.gather_shards`, or a table of shards where they exceed a broadcast).
+        shape: of the model.
+        num_blocks: blocks of the user side.
+        rules: of a list.
+        popular: the list of users without ratings and without side information.
+    """
+    return make_lists(
+        blocks,
+        items,
+        n=rules.n,
+        per_group=rules.per_group,
+        decode=_decoder(shape, num_blocks, rules.filter_seen),
+        finish=_finisher(popular),
+        schema=schemas.TOP_N,
+    )
+
+
+def _decoder(shape: ModelShape, num_blocks: int, filter_seen: bool) -> Decode:
+    def decode(row: dict) -> Queries:
+        rows = row[c.N_ROWS]
+        factors = from_cell(row[c.FACTORS]).reshape(rows, -1)
+        idx = (np.arange(rows) * num_blocks + row[c.BLOCK]).astype(np.int32)
+        rated = _rated(row, rows)
+        vectors, offsets = factors, np.full(rows, shape.mean, np.float32)
+        if shape.bias:  # [u, a] -> [u, 1], which meets [v, b]
+            vectors, offsets = factors.copy(), offsets + factors[:, -1]
+            vectors[:, -1] = 1.0
+        kind = _kinds(np.diff(rated.offsets) > 0, np.isin(idx, row["described"] or []))
+        return Queries(row[c.BLOCK], idx, vectors, offsets, rated if filter_seen else None, kind)
+
+    return decode
+
+
+def _rated(row: dict, rows: int) -> Seen:
+    if row["row_offsets"] is None:
+        return Seen(np.zeros(rows + 1, np.int64), np.empty(0, np.int32))
+    offsets = from_cell(row["row_offsets"], dtype=np.dtype("<i8"))
+    return Seen(offsets, from_cell(row["src_ids"], dtype=INT)[from_cell(row["src_pos"], dtype=INT)])
+
+
+def _kinds(rated: np.ndarray, described: np.ndarray) -> np.ndarray:
+    return np.where(rated, _WARM, np.where(described, _COLD, _POPULAR)).astype(np.int8)
+
+
+def _finisher(popular: PopularItems) -> Finish:
+    def finish(lists: Lists) -> pa.RecordBatch:
+        scores, idx, counts = lists.top.scores.copy(), lists.top.idx.copy(), lists.top.counts.copy()
+        unknown, length = lists.kind == _POPULAR, len(popular.idx)
+        scores[unknown, :length], idx[unknown, :length], counts[unknown] = popular.scores, popular.idx, length
+        filled = np.arange(scores.shape[1]) < counts[:, None]
+        user, place = np.nonzero(filled)
+        arrays = [
+            pa.array(lists.idx[user], pa.int32()),
+            pa.array(place + 1, pa.int32()),
+            pa.array(idx[filled], pa.int32()),
+            pa.array(scores[filled], pa.float32()),
+            pa.array(_SOURCES[lists.kind[user]], pa.string()),
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schemas.TOP_N.names)
+
+    return finish
