@@ -1,0 +1,1 @@
+"""Encoders of side information: the networks, their losses and their fit (Torch only), and what distributes them."""

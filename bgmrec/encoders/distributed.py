@@ -1,0 +1,117 @@
+"""Fits an encoder where the settings say: in the driver, in processes beside it, or as tasks of the cluster."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any
+
+import torch
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.ml.torch.distributor import TorchDistributor
+from pyspark.sql import SparkSession
+
+from bgmrec.encoders.fit import EpochLoss, Feed, FitNumbers, fit
+from bgmrec.encoders.state import EncoderState
+from bgmrec.encoders.worker import EPOCH_MARK, error_of, train
+from bgmrec.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+def fit_distributed(
+    spark: SparkSession,
+    state: EncoderState,
+    open_feed: Callable[[int, int], Feed],
+    numbers: FitNumbers,
+    *,
+    rows_written: int,
+    seed: int,
+    processes: int,
+    local: bool,
+    use_gpu: bool = False,
+    on_epoch: Callable[[EpochLoss], None] | None = None,
+) -> tuple[EncoderState, list[EpochLoss]]:
+    """Fits the encoder with `processes` processes, by the same feed and the same fit wherever it runs.
+
+    Args:
+        spark: the session whose driver or cluster does the work.
+        state: where to start.
+        open_feed: (rank, number of shards) → a process's rows; picklable, for example `FeedSpec.open`.
+        numbers: how to fit.
+        rows_written: rows of the feed table.
+        seed: of corruption and dropout.
+        processes: 0 trains in the driver.
+        local: processes beside the driver; otherwise one task of a barrier stage each, which needs bgmrec on the
+            executors and a feed that they can read.
+        use_gpu: one GPU per process.
+        on_epoch: told each epoch's loss; with a barrier stage after the fact.
+
+    Returns:
+        the fitted state and the loss of each epoch
+
+    Raises:
+        SettingsError: the cluster has fewer free task slots than processes, or no GPU.
+        TrainingError: a process failed; carries its message.
+    """
+    if use_gpu and processes == 0 and not torch.cuda.is_available():
+        raise SettingsError("feed.use_gpu is set and Torch finds no GPU", where="feed.use_gpu", cure="set it to false")
+    if processes == 0:
+        device = "cuda" if use_gpu else "cpu"
+        return fit(state, open_feed, numbers, rows_written=rows_written, seed=seed, device=device, on_epoch=on_epoch)
+    if not local:
+        _check_slots(spark, processes)
+    distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=use_gpu)
+    output = _WorkerOutput(on_epoch)
+    try:
+        with redirect_stdout(output):  # TorchDistributor prints what its local processes print
+            result: Any = distributor.run(train, state.to_bytes(), open_feed, numbers, rows_written, seed, use_gpu)
+    except (RuntimeError, PySparkException, Py4JJavaError) as error:
+        raise error_of(str(error)) from error
+    content, told = result
+    losses = [EpochLoss(**loss) for loss in told]
+    for loss in losses[output.epochs :]:
+        if on_epoch is not None:
+            on_epoch(loss)
+    return EncoderState.from_bytes(content), losses
+
+
+class _WorkerOutput(io.TextIOBase):
+    """Takes the place of standard output: epochs go to whoever waits for them, other lines to the log."""
+
+    def __init__(self, on_epoch: Callable[[EpochLoss], None] | None):
+        self.epochs = 0
+        self._on_epoch = on_epoch
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if not line.startswith(EPOCH_MARK):
+                logger.debug("%s", line)
+            elif self._on_epoch is not None:
+                self.epochs += 1
+                self._on_epoch(EpochLoss(**json.loads(line.removeprefix(EPOCH_MARK))))
+        return len(text)
+
+
+def _check_slots(spark: SparkSession, processes: int) -> None:
+    """A barrier stage starts all its tasks or none: with too few slots it would wait and wait."""
+    context = spark.sparkContext
+    scala: Any = context._jsc.sc()
+    slots = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+    tracker = context.statusTracker()
+    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    free = slots - sum(stage.numActiveTasks for stage in stages if stage)
+    if processes > free:
+        raise SettingsError(
+            "the cluster has too few free task slots for the training processes",
+            where="feed.processes",
+            expected=f"at most {free}",
+            found=str(processes),
+            cure="lower feed.processes, give the cluster more cores, or set feed.local to train beside the driver",
+        )

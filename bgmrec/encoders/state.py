@@ -1,0 +1,105 @@
+"""An encoder at rest: its kind, the numbers that build it and its weights; never a pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import numpy as safetensors
+from torch import nn
+
+from bgmrec.encoders.asdae import Asdae
+from bgmrec.encoders.text_cnn import TextCnn
+from bgmrec.errors import InputError
+
+NETWORKS: dict[str, type[nn.Module]] = {"asdae": Asdae, "text_cnn": TextCnn}
+_ITEM_TABLES = ("rating_input", "rating_output")  # of the aSDAE: one row per item
+_META = "bgmrec_encoder"
+
+
+@dataclass(frozen=True)
+class EncoderState:
+    """Everything that an encoder is.
+
+    Args:
+        kind: `asdae` or `text_cnn`.
+        numbers: the keyword arguments of the network's constructor.
+        weights: parameter name → float32 array.
+    """
+
+    kind: str
+    numbers: dict[str, Any]
+    weights: dict[str, np.ndarray]
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file, the kind and the numbers in its metadata."""
+        meta = json.dumps({"kind": self.kind, "numbers": self.numbers}, sort_keys=True)
+        contiguous = {name: np.ascontiguousarray(array) for name, array in self.weights.items()}
+        return safetensors.save(contiguous, metadata={_META: meta})
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> EncoderState:
+        """The state that `to_bytes` packed.
+
+        Raises:
+            InputError: the bytes are something else.
+        """
+        # the header is an 8-byte length and JSON; safetensors gives the metadata of files only
+        length = int.from_bytes(content[:8], "little")
+        try:
+            meta = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][_META])
+        except (ValueError, KeyError) as error:
+            raise InputError(
+                "these bytes are no encoder",
+                expected=f"a safetensors file with {_META!r} in its metadata",
+                found=repr(error),
+                cure="train again without a warm start",
+            ) from error
+        return cls(meta["kind"], meta["numbers"], safetensors.load(content))
+
+    def network(self) -> nn.Module:
+        """The network with these weights, in eval mode.
+
+        Raises:
+            InputError: the weights do not fit the numbers.
+        """
+        network = NETWORKS[self.kind](**self.numbers)
+        try:
+            network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.weights.items()})
+        except RuntimeError as error:
+            raise InputError("the encoder's weights do not fit its numbers", found=str(error)) from error
+        return network.eval()
+
+
+def initial_state(kind: str, numbers: dict[str, Any], seed: int) -> EncoderState:
+    """A new encoder of that kind, its weights drawn by the seed.
+
+    Raises:
+        ValueError: the numbers are out of range.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return state_of(kind, numbers, NETWORKS[kind](**numbers))
+
+
+def state_of(kind: str, numbers: dict[str, Any], network: nn.Module) -> EncoderState:
+    """The state of a network that these numbers built."""
+    weights = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
+    return EncoderState(kind, numbers, weights)
+
+
+def with_more_items(state: EncoderState, n_items: int, seed: int) -> EncoderState:
+    """The aSDAE for a longer item index: known items keep their rows, new ones get rows as at the start.
+
+    The index only ever appends, so that a model of an earlier night fits the items of this one.
+    """
+    grown = initial_state(state.kind, {**state.numbers, "n_items": n_items}, seed)
+    for name, old in state.weights.items():
+        if name.split(".")[0] in _ITEM_TABLES:
+            grown.weights[name][: len(old)] = old[:n_items]
+        else:
+            grown.weights[name][...] = old
+    return grown

@@ -1,0 +1,140 @@
+"""The item encoder: a convolutional network over the document, joined by categorical and dense features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bgmrec.encoders.layers import PriorOutput, require
+
+_CHUNK = 64  # documents of like length that are convolved together: each chunk is padded to its own longest
+
+
+class TextCnn(nn.Module):
+    """TextCNN: embedding, convolutions, ReLU, max over time, dropout, tanh; features join before the projection.
+
+    Args:
+        vocabulary_size: token ids are 1 … vocabulary_size, 0 is padding; 0 for an encoder without text.
+        feature_width: of the categorical and dense features; 0 for none.
+        width: of the prior mean.
+        embedding_size: of a token.
+        filters: of each convolution width.
+        widths: tokens that a convolution sees.
+        hidden: width of the tanh layer.
+        feature_hidden: width of the features' own tanh layer before they join.
+        feature_skip: with a linear path from the features to the prior mean beside the network.
+        feature_dropout_rate: the share of the features that training zeroes.
+        dropout_rate: the share of the joined and of the hidden values that training zeroes.
+        prior_activation: linear or tanh.
+
+    Raises:
+        ValueError: a number is out of its range, or there is nothing to encode.
+
+    Source: Kim, Convolutional Neural Networks for Sentence Classification, EMNLP 2014; Kim et al., ConvMF, RecSys 2016.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int,
+        feature_width: int,
+        width: int,
+        embedding_size: int = 200,
+        filters: int = 100,
+        widths: Sequence[int] = (3, 4, 5),
+        hidden: int = 200,
+        feature_hidden: int = 64,
+        feature_skip: bool = True,
+        feature_dropout_rate: float = 0.0,
+        dropout_rate: float = 0.2,
+        prior_activation: str = "linear",
+    ):
+        super().__init__()
+        with_text = vocabulary_size > 0 and len(widths) > 0
+        require(with_text or feature_width > 0, "an encoder with neither text nor features encodes nothing")
+        require(min([width, embedding_size, filters, hidden, feature_hidden, *widths]) > 0, "widths are at least 1")
+        require(0 <= dropout_rate <= 1 and 0 <= feature_dropout_rate <= 1, "rates are shares between 0 and 1")
+        self.vocabulary_size, self.feature_width = vocabulary_size, feature_width
+        self.dropout_rate, self.feature_dropout_rate = dropout_rate, feature_dropout_rate
+        self.embedding = nn.Embedding(vocabulary_size + 1, embedding_size, padding_idx=0) if with_text else None
+        self.convolutions = nn.ModuleList(nn.Conv1d(embedding_size, filters, size) for size in widths if with_text)
+        self.widest = max(widths, default=0)
+        self.feature_input = nn.Linear(feature_width, feature_hidden) if feature_width else None
+        joined = filters * len(self.convolutions) + (feature_hidden if feature_width else 0)
+        self.projection = nn.Linear(joined, hidden)
+        self.output = nn.Linear(hidden, width)
+        self.skip = nn.Linear(feature_width, width, bias=False) if feature_width and feature_skip else None
+        if self.skip is not None:
+            nn.init.zeros_(self.skip.weight)
+        self.prior_output = PriorOutput(width=width, kind=prior_activation)
+
+    def forward(self, tokens: Tensor, features: Tensor) -> Tensor:
+        """The prior means.
+
+        Args:
+            tokens: (items, length) int64, each row's tokens first, then 0.
+            features: (items, feature_width).
+
+        Returns:
+            (items, width)
+        """
+        features = functional.dropout(features, self.feature_dropout_rate, self.training)
+        joined = []
+        if self.embedding is not None:
+            joined.append(self._document(tokens))
+        if self.feature_input is not None:
+            joined.append(torch.tanh(self.feature_input(features)))
+        state = functional.dropout(torch.cat(joined, 1), self.dropout_rate, self.training)
+        state = functional.dropout(torch.tanh(self.projection(state)), self.dropout_rate, self.training)
+        total = self.output(state)
+        return self.prior_output(total if self.skip is None else total + self.skip(features))
+
+    def _document(self, tokens: Tensor) -> Tensor:
+        """(items, filters · widths): documents of like length go together, which saves most of the padding."""
+        lengths = (tokens != 0).sum(1)
+        order = torch.argsort(lengths, stable=True)
+        chunks = [self._convolve(tokens[rows], lengths[rows]) for rows in order.split(_CHUNK)]
+        return torch.cat(chunks)[torch.argsort(order)]
+
+    def _convolve(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        assert self.embedding is not None
+        longest = max(self.widest, int(lengths.max()) if len(lengths) else 0)
+        tokens = functional.pad(tokens[:, :longest], (0, max(0, longest - tokens.shape[1])))
+        embedded = self.embedding(tokens).transpose(1, 2)  # (items, length) -> (items, dim, length)
+        return torch.cat([_max_over_time(conv, embedded, lengths) for conv in self.convolutions], 1)
+
+
+def _max_over_time(convolution: nn.Module, embedded: Tensor, lengths: Tensor) -> Tensor:
+    """(items, filters): the maximum over windows inside the document.
+
+    A document shorter than the window has one window, filled up with zeros; one without tokens gives zeros.
+    Windows that end in the padding count as 0, which cannot win: what they are compared with went through ReLU.
+    """
+    maps = functional.relu(convolution(embedded))  # (items, dim, length) -> (items, filters, windows)
+    size = embedded.shape[2] - maps.shape[2] + 1
+    windows = torch.where(lengths > 0, (lengths - size + 1).clamp(min=1), 0)
+    inside = torch.arange(maps.shape[2], device=maps.device) < windows[:, None]
+    return (maps * inside[:, None]).amax(2)
+
+
+def word_vector_table(vocabulary: Sequence[str], vectors: dict[str, Sequence[float]], table: Tensor) -> Tensor:
+    """A copy of an embedding table with the known words' vectors in the rows of their token ids.
+
+    Args:
+        vocabulary: word of token id 1, 2, …
+        vectors: word → vector.
+        table: (words + 1, dim), the rows of words without a vector.
+
+    Raises:
+        ValueError: a vector is not as wide as the table.
+    """
+    filled = table.clone()
+    for token, word in enumerate(vocabulary, start=1):
+        if word in vectors:
+            vector = torch.as_tensor(vectors[word], dtype=table.dtype)
+            require(vector.shape == table.shape[1:], f"the vector of {word!r} is not {table.shape[1]} wide")
+            filled[token] = vector
+    return filled

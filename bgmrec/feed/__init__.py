@@ -1,0 +1,1 @@
+"""From Parquet to arrays: the only package that imports petastorm."""
