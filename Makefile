@@ -37,7 +37,7 @@ demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its 
 	$(PY) jobs/show.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
 
 $(DEMO_WORLD): conf/demo.toml bgmrec/config/runtime.py $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
-	$(PY) jobs/generate_world.py $(DEMO_SETTINGS) --out $(DEMO)/world
+	$(PY) jobs/generate_world.py $(DEMO_SETTINGS)
 
 test: $(STAMP) ## Run the tests: unit, then Spark, then end to end
 	@$(PY) -m pytest

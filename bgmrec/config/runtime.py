@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pydantic import Field
 
-from bgmrec.config.base import AtLeastOne, Section, Share
+from bgmrec.config.base import AtLeastOne, NonNegative, Section, Share
 
 
 class PathSettings(Section):
@@ -30,7 +32,10 @@ class WorldSettings(Section):
     items: AtLeastOne = 600
     events: AtLeastOne = 60_000
     days: AtLeastOne = Field(14, ge=2)
-    dirty_share: Share = 0.01
+    first_day: date = date(2025, 3, 1)
+    rated_share: Share = 0.6  # of the plays end with a rating
+    drift: NonNegative = 1.0  # how far fashion moves a genre's log-odds up and down over the days
+    dirty_share: Share = 0.01  # of the log's rows, and of the crawls
     new_user_share: Share = 0.15  # of the users appear after the first day
     new_item_share: Share = 0.15
     partitions: AtLeastOne = 4
