@@ -1,0 +1,1 @@
+"""Probabilistic matrix factorization: normal equations and solvers (no Spark), and the distributed half step."""

@@ -1,0 +1,217 @@
+"""The normal equation of one row: gather its ratings, sum them, factor, solve. Compiled.
+
+The equation of the latent coordinates is kept in tiles (tiles.py). The bias coordinate would cost a whole row
+of tiles; it is bordered instead: with A = L Lᵀ for the latent part, one more forward substitution gives its
+row of L. Ratings are gathered PANEL at a time, so that the panel stays in the first-level cache.
+Sums are float32; those that several rows share are float64 (kernels.py).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from bgmrec.factorize.tiles import BORDER, BORDER_STEP, factor_tile, multiply_border, multiply_tile, solve_tile
+from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_scale
+
+PANEL = 64
+ONE = np.float32(1)
+
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+
+
+class Source(NamedTuple):
+    """The fixed side: float32 (n, stride), flat, the bias last where stride is rank + 1; and the mean."""
+
+    table: np.ndarray
+    stride: int
+    rank: int
+    mean: float
+
+
+class Rated(NamedTuple):
+    """Ratings of one row: int32 rows of the source, float32 ratings and weights (empty: all 1)."""
+
+    rows: np.ndarray
+    ratings: np.ndarray
+    weights: np.ndarray
+
+
+class AllPairs(NamedTuple):
+    """alpha0 of every unobserved pair, and the float64 (rank + 2)² Gram matrix, flat, of [v, mean + b, 1]."""
+
+    weight: float
+    gram: np.ndarray
+    rows: float
+
+
+class Room(NamedTuple):
+    """Room to work in, once per block; `size` is the rank rounded up to whole vectors."""
+
+    size: int
+    panel: np.ndarray  # (PANEL, size): the source rows of up to PANEL ratings
+    weighted: np.ndarray  # the same times their weights; empty where all weights are 1
+    border: np.ndarray  # (PANEL, BORDER): weight and right side of each rating
+    gram: np.ndarray  # (size, size)
+    edge: np.ndarray  # (2, size): the bias coordinate's row of the matrix, and the right side
+    inverse: np.ndarray  # (size,): 1 / the diagonal of L
+    solution: np.ndarray  # (size,)
+    scores: np.ndarray  # (LANES,)
+
+
+@compiled
+def _aligned(n: int) -> np.ndarray:
+    # on a cache line's border: a vector that crosses two lines costs twice
+    raw = np.zeros(n + 16, dtype=np.float32)
+    skip = (-(raw.ctypes.data // 4)) % 16
+    return raw[skip : skip + n]
+
+
+@compiled
+def make_room(rank: int, weighted: bool) -> Room:
+    """Zeroed arrays for rows of one rank."""
+    size = -(-rank // LANES) * LANES
+    return Room(
+        size,
+        _aligned(PANEL * size),
+        _aligned(PANEL * size if weighted else 0),
+        _aligned(PANEL * BORDER),
+        _aligned(size * size),
+        _aligned(2 * size),
+        _aligned(size),
+        _aligned(size),
+        _aligned(LANES),
+    )
+
+
+@compiled
+def _gather(source: Source, rated: Rated, first: int, end: int, unobserved: float, room: Room) -> tuple[float, float]:
+    """Fills panel, weighted and border with ratings first..end; returns Σ weight and Σ right side.
+
+    A rating's right side is w·(r − mean − b). Where unobserved pairs have a weight alpha0, which the Gram matrix
+    counts for observed ones as well, it is (w + alpha0)·r − w·(mean + b).
+    """
+    rank, size, stride = source.rank, room.size, source.stride
+    vectors = rank // LANES
+    sum_weight, sum_right = 0.0, 0.0
+    for p in range(end - first):
+        weight = rated.weights[first + p] if rated.weights.size else ONE
+        at = rated.rows[first + p] * stride
+        row_scale(room.panel, p * size, source.table, at, ONE, vectors)
+        for c in range(vectors * LANES, rank):
+            room.panel[p * size + c] = source.table[at + c]
+        if rated.weights.size:
+            row_scale(room.weighted, p * size, room.panel, p * size, weight, size // LANES)
+        offset = source.mean + source.table[at + rank] if stride > rank else source.mean
+        rating = rated.ratings[first + p]
+        right = weight * (rating - offset) + unobserved * rating
+        room.border[p * BORDER] = weight
+        room.border[p * BORDER + 1] = right
+        sum_weight += float(weight)
+        sum_right += right
+    for p in range((end - first) * BORDER, -(-(end - first) // BORDER_STEP) * BORDER_STEP * BORDER):
+        room.border[p] = 0
+    return sum_weight, sum_right
+
+
+@compiled
+def add_ratings(source: Source, rated: Rated, unobserved: float, room: Room) -> tuple[float, float]:
+    """gram += Σ w v vᵀ, edge += [Σ w v, Σ right v]; returns Σ w and Σ right, the bias coordinate's share."""
+    size = room.size
+    sum_weight, sum_right = 0.0, 0.0
+    for first in range(0, rated.rows.size, PANEL):
+        end = min(first + PANEL, rated.rows.size)
+        sums = _gather(source, rated, first, end, unobserved, room)
+        sum_weight, sum_right = sum_weight + sums[0], sum_right + sums[1]
+        left = room.weighted if rated.weights.size else room.panel
+        for j in range(0, size, LANES):
+            for i in range(j, size, LANES):
+                multiply_tile(room.gram, j * size + i, size, left, i, size, room.panel, j, size, end - first, ONE)
+            multiply_border(room.edge, j, size, room.panel, j, size, room.border, 0, BORDER, end - first, ONE)
+    return sum_weight, sum_right
+
+
+@compiled
+def start(pairs: AllPairs, rank: int, room: Room) -> tuple[float, float]:
+    """gram := alpha0 Σ v vᵀ, edge := alpha0 [Σ v, −Σ (mean + b) v] over all source rows; the bias's share returned."""
+    room.gram[:] = 0
+    room.edge[:] = 0
+    if pairs.weight == 0:
+        return 0.0, 0.0
+    n, size = rank + 2, room.size
+    for j in range(rank):
+        for i in range(rank):
+            room.gram[j * size + i] = pairs.weight * pairs.gram[j * n + i]
+        room.edge[j] = pairs.weight * pairs.gram[j * n + rank + 1]
+        room.edge[size + j] = -pairs.weight * pairs.gram[j * n + rank]
+    return pairs.weight * pairs.rows, -pairs.weight * pairs.gram[n * n - 2]
+
+
+@compiled
+def regularise(prior: np.ndarray, rank: int, ridge: float, room: Room) -> None:
+    """gram += ridge·I and right side += ridge·prior; padded coordinates get the equation x = 0."""
+    for c in range(rank):
+        room.gram[c * room.size + c] += ridge
+        room.edge[room.size + c] += ridge * prior[c]
+    for c in range(rank, room.size):
+        room.gram[c * room.size + c] = 1
+
+
+@compiled
+def _factor(gram: np.ndarray, inverse: np.ndarray, size: int) -> bool:
+    """gram = L Lᵀ in place; returns whether it was positive definite."""
+    positive = True
+    for j in range(0, size, LANES):
+        for i in range(j, size, LANES):
+            multiply_tile(gram, j * size + i, size, gram, i, size, gram, j, size, j, -ONE)
+        positive &= factor_tile(gram, j * size + j, size, inverse, j)
+        for i in range(j + LANES, size, LANES):
+            solve_tile(gram, j * size + i, j * size + j, size, inverse, j)
+    return positive
+
+
+@compiled
+def _forward(room: Room, at: int) -> None:
+    """edge[at : at + size] := L⁻¹ edge[at : at + size]."""
+    for p in range(room.size):
+        solved = room.edge[at + p] * room.inverse[p]
+        tile = p - p % LANES
+        row_add(room.edge, at + tile, room.gram, p * room.size + tile, -solved, (room.size - tile) // LANES)
+        room.edge[at + p] = solved
+
+
+@compiled
+def _backward(room: Room) -> None:
+    """solution := L⁻ᵀ (right side)."""
+    size = room.size
+    room.solution[:] = 0
+    for p in range(size - 1, -1, -1):
+        tile = p - p % LANES
+        known = row_dot(room.gram, p * size + tile, room.solution, tile, (size - tile) // LANES)
+        room.solution[p] = (room.edge[size + p] - known) * room.inverse[p]
+
+
+@compiled
+def solve(corner: float, right: float, biased: bool, room: Room) -> tuple[bool, float]:
+    """Solves the bordered equation into `solution`.
+
+    Args:
+        corner, right: the bias coordinate's diagonal and right side.
+
+    Returns:
+        (whether the matrix was positive definite, the bias).
+    """
+    size = room.size
+    positive = _factor(room.gram, room.inverse, size)
+    _forward(room, size)
+    bias = 0.0
+    if biased:
+        _forward(room, 0)
+        pivot = corner - row_dot(room.edge, 0, room.edge, 0, size // LANES)
+        positive &= pivot > 0
+        bias = (right - row_dot(room.edge, 0, room.edge, size, size // LANES)) / pivot
+        row_add(room.edge, size, room.edge, 0, -bias, size // LANES)
+    _backward(room)
+    return positive, bias

@@ -1,0 +1,155 @@
+"""Compiled loops over the rows of a block: solve each, score each; sums over rows are float64."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bgmrec.factorize.dots import rows_dot
+from bgmrec.factorize.equation import (
+    ONE,
+    AllPairs,
+    Rated,
+    Room,
+    Source,
+    add_ratings,
+    compiled,
+    make_room,
+    regularise,
+    solve,
+    start,
+)
+from bgmrec.factorize.vectors import LANES
+
+SOLVED = -1  # what solve_rows returns where every row could be solved
+
+
+@compiled
+def _score(source: Source, rows: np.ndarray, offset: float, room: Room) -> None:
+    """scores[p] := offset + v·solution + b for up to LANES source rows."""
+    rank, stride = source.rank, source.stride
+    rows_dot(room.scores, 0, source.table, 0, stride, rows, 0, rows.size, room.solution, 0, rank // LANES)
+    for p in range(rows.size):
+        at = rows[p] * stride
+        score = room.scores[p] + offset
+        for c in range(rank - rank % LANES, rank):
+            score += source.table[at + c] * room.solution[c]
+        room.scores[p] = score + source.table[at + rank] if stride > rank else score
+
+
+@compiled
+def _row_error(source: Source, rated: Rated, unobserved: float, offset: float, room: Room) -> float:
+    """Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over the ratings of one row."""
+    total = 0.0
+    for first in range(0, rated.rows.size, LANES):
+        end = min(first + LANES, rated.rows.size)
+        _score(source, rated.rows[first:end], offset, room)
+        for p in range(first, end):
+            score = room.scores[p - first]
+            error = rated.ratings[p] - score
+            weight = rated.weights[p] if rated.weights.size else ONE
+            total += (weight + unobserved) * error * error - unobserved * score * score
+    return total
+
+
+@compiled
+def _all_pairs_error(pairs: AllPairs, rank: int, row: np.ndarray) -> float:
+    """Σ r̂² of one row over all source rows: xᵀ G x with x = [u, 1, a]."""
+    n = rank + 2
+    x = np.ones(n)
+    x[:rank] = row[:rank]
+    x[rank + 1] = row[rank] if row.size > rank else 0.0
+    value = 0.0
+    for i in range(n):
+        inner = 0.0
+        for j in range(n):
+            inner += pairs.gram[i * n + j] * x[j]
+        value += x[i] * inner
+    return value
+
+
+@compiled
+def _write(
+    solution: np.ndarray, bias: float, prior: np.ndarray, rank: int, ridges: np.ndarray, out: np.ndarray
+) -> float:
+    """out := [u, a]; returns ridges[0]·‖u − prior‖² + ridges[1]·(a − prior)²."""
+    penalty = 0.0
+    for c in range(rank):
+        out[c] = solution[c]
+        penalty += ridges[0] * (solution[c] - prior[c]) ** 2
+    if out.size > rank:
+        out[rank] = bias
+        penalty += ridges[1] * (bias - prior[rank]) ** 2
+    return penalty
+
+
+@compiled
+def _solve_row(
+    source: Source, rated: Rated, pairs: AllPairs, prior: np.ndarray, ridges: np.ndarray, room: Room, out: np.ndarray
+) -> tuple[bool, float, float]:
+    """Solves one row with ratings; returns (whether it could be solved, squared error, penalty)."""
+    rank, biased = source.rank, source.stride > source.rank
+    corner, right = start(pairs, rank, room)
+    weight, of_ratings = add_ratings(source, rated, pairs.weight, room)
+    regularise(prior, rank, ridges[0], room)
+    if biased:
+        corner += weight + ridges[1]
+        right += of_ratings + ridges[1] * prior[rank]
+    positive, bias = solve(corner, right, biased, room)
+    error = _row_error(source, rated, pairs.weight, source.mean + bias, room)
+    penalty = _write(room.solution, bias, prior, rank, ridges, out)
+    return positive and math.isfinite(error) and math.isfinite(penalty), error, penalty
+
+
+@compiled
+def solve_rows(
+    source: Source,
+    offsets: np.ndarray,
+    rated: Rated,
+    pairs: AllPairs,
+    prior: np.ndarray,
+    regs: np.ndarray,
+    exponent: float,
+    out: np.ndarray,
+) -> tuple[int, float, float]:
+    """Solves every row of a block; a row without ratings is its prior.
+
+    Args:
+        offsets: int64 (n_rows + 1,), where each row's ratings begin in `rated`.
+        prior, out: float32 (n_rows, width).
+        regs: float64 [reg, bias_reg], multiplied by (ratings + alpha0 · source rows)^exponent.
+
+    Returns:
+        (first row that could not be solved, or SOLVED; squared error; penalty), sums as in solve.py.
+    """
+    room = make_room(source.rank, rated.weights.size > 0)
+    squared_error, penalty = 0.0, 0.0
+    for row in range(offsets.size - 1):
+        first, end = offsets[row], offsets[row + 1]
+        if first == end:
+            out[row] = prior[row]
+        else:
+            ridges = regs * (end - first + pairs.weight * pairs.rows) ** exponent
+            weights = rated.weights[first:end] if rated.weights.size else rated.weights
+            of_row = Rated(rated.rows[first:end], rated.ratings[first:end], weights)
+            solved, error, distance = _solve_row(source, of_row, pairs, prior[row], ridges, room, out[row])
+            if not solved:
+                return row, squared_error, penalty
+            squared_error, penalty = squared_error + error, penalty + distance
+        if pairs.weight > 0:
+            squared_error += pairs.weight * _all_pairs_error(pairs, source.rank, out[row])
+    return SOLVED, squared_error, penalty
+
+
+@compiled
+def score_rows(source: Source, offsets: np.ndarray, rows: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
+    """out[p] := mean + u·v + a + b for every pair of a block; factors are float32 (n_rows, width)."""
+    room = make_room(source.rank, False)
+    for row in range(offsets.size - 1):
+        room.solution[: source.rank] = factors[row, : source.rank]
+        offset = source.mean + (factors[row, source.rank] if source.stride > source.rank else 0.0)
+        for first in range(offsets[row], offsets[row + 1], LANES):
+            end = min(first + LANES, offsets[row + 1])
+            _score(source, rows[first:end], offset, room)
+            out[first:end] = room.scores[: end - first]
