@@ -48,7 +48,22 @@ RATINGS_SPLIT = t.StructType(
 )
 ENTITY_FEATURES = t.StructType([_IDX, _FEATURES])
 ITEM_TOKENS = t.StructType([_IDX, _TOKENS])
+_RATED_IDX = _field(c.RATED_IDX, t.BinaryType(), "int32 (ratings,): item indices of the training ratings, rising")
+_RATED_VALUES = _field(c.RATED_VALUES, t.BinaryType(), "float32 (ratings,): the centred ratings of those items")
+_LOSS_WEIGHT = _field(c.WEIGHT, t.FloatType(), "weight of the entity in its encoder's latent loss; 0 when cold")
+_TARGET = _field(c.TARGET, t.BinaryType(), "float32 (width,): the running factor row")
+USER_INPUTS = t.StructType([_IDX, _FEATURES, _RATED_IDX, _RATED_VALUES, _LOSS_WEIGHT])
+ITEM_INPUTS = t.StructType([_IDX, _FEATURES, _TOKENS, _LOSS_WEIGHT])
+USER_FEED = t.StructType([*USER_INPUTS.fields, _TARGET])
+ITEM_FEED = t.StructType([*ITEM_INPUTS.fields, _TARGET])
 FACTOR_BLOCKS = t.StructType([_BLOCK, _N_ROWS, _field(c.FACTORS, t.BinaryType(), "float32 (n_rows, width)")])
+HALF_STEP = t.StructType(
+    [
+        *FACTOR_BLOCKS.fields,
+        _field("squared_error", t.DoubleType(), "the block's share of the weighted squared error"),
+        _field("penalty", t.DoubleType(), "the block's share of the pull towards the prior means"),
+    ]
+)
 RATING_BLOCKS = t.StructType(
     [
         _BLOCK,
@@ -80,8 +95,15 @@ TABLES = {
     "user_features": ENTITY_FEATURES,
     "item_features": ENTITY_FEATURES,
     "item_tokens": ITEM_TOKENS,
+    "user_inputs": USER_INPUTS,
+    "item_inputs": ITEM_INPUTS,
+    "user_feed": USER_FEED,
+    "item_feed": ITEM_FEED,
     "user_rating_blocks": RATING_BLOCKS,
     "item_rating_blocks": RATING_BLOCKS,
+    "valid_rating_blocks": RATING_BLOCKS,
+    "user_half_step": HALF_STEP,
+    "item_half_step": HALF_STEP,
     "user_factors": FACTOR_BLOCKS,
     "item_factors": FACTOR_BLOCKS,
     "user_prior": FACTOR_BLOCKS,

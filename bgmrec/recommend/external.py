@@ -16,9 +16,7 @@ def recommendations(lists: DataFrame, user_index: DataFrame, item_index: DataFra
 
 def similar_items(lists: DataFrame, item_index: DataFrame, ds: str, run_id: str) -> DataFrame:
     """`schemas.SIMILAR_ITEMS` from `schemas.SIMILAR`."""
-    other = item_index.select(
-        f.col(c.ITEM_ID).alias(c.SIMILAR_ITEM_ID), f.col(c.ITEM_IDX).alias(c.SIMILAR_ITEM_IDX)
-    )
+    other = item_index.select(f.col(c.ITEM_ID).alias(c.SIMILAR_ITEM_ID), f.col(c.ITEM_IDX).alias(c.SIMILAR_ITEM_IDX))
     named = lists.join(item_index, c.ITEM_IDX, "inner").join(other, c.SIMILAR_ITEM_IDX, "inner")
     return _stamped(named, ds, run_id).sortWithinPartitions(c.ITEM_ID, c.POSITION)
 

@@ -1,0 +1,105 @@
+"""One side's encoder over the rounds: write its feed, fit it to the running factors, give new prior means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from bgmrec import columns as c
+from bgmrec import files
+from bgmrec.config.model import FeedSettings
+from bgmrec.encoders.batches import KINDS, TRAINING_COLUMNS
+from bgmrec.encoders.distributed import fit_distributed
+from bgmrec.encoders.encode import encode_priors
+from bgmrec.encoders.fit import EpochLoss, FitNumbers
+from bgmrec.encoders.state import EncoderState
+from bgmrec.factorize.factors import pack_factors, unpack_factors
+from bgmrec.feed.parquet import FeedSpec
+from bgmrec.feed.tables import WRITER_OPTIONS, lay_out, with_targets
+from bgmrec.tables import Tables
+
+
+@dataclass(frozen=True)
+class SideEncoder:
+    """What one side's encoder reads and how it is fitted.
+
+    Args:
+        side: user or item.
+        n: entities of the side.
+        num_blocks: blocks of the side.
+        inputs: the encoder's inputs, one row per entity, from a written table.
+        initial: the state before the first fit.
+        first: numbers of the first fit.
+        later: numbers of every later one, which starts from the last round's weights.
+        feed: how the rows reach Torch.
+        seed: of the run.
+    """
+
+    side: str
+    n: int
+    num_blocks: int
+    inputs: DataFrame
+    initial: EncoderState
+    first: FitNumbers
+    later: FitNumbers
+    feed: FeedSettings
+    seed: int
+
+    @property
+    def file(self) -> str:
+        """Name of the weights' file below a round's folder."""
+        return f"{self.side}_encoder.safetensors"
+
+    def load(self, place: Tables) -> EncoderState | None:
+        """The weights that a round left, or none."""
+        path = place.path(self.file)
+        if not files.exists(place.spark, path):
+            return None
+        return EncoderState.from_bytes(files.read_bytes(place.spark, path))
+
+    def refit(
+        self, factors: DataFrame, before: Tables, place: Tables, number: int, on_epoch: Callable[[EpochLoss], None]
+    ) -> list[EpochLoss]:
+        """Fits to the factors and writes weights and prior means into the round's folder.
+
+        Args:
+            factors: `schemas.FACTOR_BLOCKS` of the side.
+            before: folder of the round before, whose weights are the start.
+            place: folder of this round.
+            number: of this round.
+            on_epoch: told each epoch's loss.
+        """
+        start = self.load(before)
+        targets = unpack_factors(factors, self.num_blocks).withColumnRenamed(c.FEATURES, c.TARGET)
+        feed = lay_out(
+            with_targets(self.inputs, targets),
+            n_rows=self.n,
+            processes=self.feed.processes,
+            row_group_rows=self.feed.row_group_rows,
+        )
+        name = f"{self.side}_feed"
+        place.write(feed, name, **WRITER_OPTIONS)
+        seed = self.seed * 10_007 + number
+        kind = self.initial.kind
+        columns = (*KINDS[kind].columns, *TRAINING_COLUMNS)
+        queue = self.feed.results_queue_size
+        spec = FeedSpec(files.absolute(place.spark, place.path(name)), columns, seed, results_queue_size=queue)
+        state, losses = fit_distributed(
+            place.spark,
+            start or self.initial,
+            spec.open,
+            self.later if start else self.first,
+            rows_written=self.n,
+            seed=seed,
+            processes=self.feed.processes,
+            local=self.feed.local,
+            use_gpu=self.feed.use_gpu,
+            on_epoch=on_epoch,
+        )
+        place.delete(name)
+        files.write_bytes(place.spark, place.path(self.file), state.to_bytes())
+        rows = encode_priors(self.inputs, state)
+        place.write(pack_factors(rows, self.n, self.num_blocks), f"{self.side}_prior")
+        return losses

@@ -1,0 +1,157 @@
+"""Rounds: user half step → item half step → refit both encoders → new prior means → validation value."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from bgmrec.encoders.fit import EpochLoss
+from bgmrec.errors import TrainingError
+from bgmrec.factorize.half_step import half_step
+from bgmrec.factorize.objective import Objective, objective
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.solve import Regularisation
+from bgmrec.logs import Progress
+from bgmrec.tables import Tables
+from bgmrec.train.checkpoint import Checkpoints, TrainState
+from bgmrec.train.refit import SideEncoder
+
+Validate = Callable[[DataFrame, DataFrame], float]
+STAGE = "train"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of the factorization; the code below is the same for both.
+
+    Args:
+        name: user or item.
+        num_blocks: blocks of the side.
+        ratings: `schemas.RATING_BLOCKS` with this side as the solved one.
+        regularisation: of the side's rows.
+        encoder: that gives the side's prior means; none: they are zero.
+    """
+
+    name: str
+    num_blocks: int
+    ratings: DataFrame
+    regularisation: Regularisation
+    encoder: SideEncoder | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the rounds solve."""
+
+    shape: ModelShape
+    user: Side
+    item: Side
+    unobserved_weight: float
+    broadcast_bytes: int
+
+
+def factors(place: Tables, side: str) -> DataFrame:
+    """The factor blocks that a round left for a side."""
+    return place.read(f"{side}_half_step")
+
+
+def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Objective:
+    """Both half steps of a round.
+
+    Args:
+        problem: ratings and numbers.
+        before: folder with the item factors to start from.
+        place: folder that gets the factors of both sides.
+        priors: folder with the prior means; a side without any there has zero ones.
+    """
+    for dst, src in ((problem.user, problem.item), (problem.item, problem.user)):
+        fixed = before if dst is problem.user else place
+        prior = f"{dst.name}_prior"
+        solved = half_step(
+            dst.ratings,
+            factors(fixed, src.name),
+            priors.read(prior) if priors.exists(prior) else None,
+            problem.shape,
+            dst.regularisation,
+            src_num_blocks=src.num_blocks,
+            dst_num_blocks=dst.num_blocks,
+            unobserved_weight=problem.unobserved_weight,
+            broadcast_bytes=problem.broadcast_bytes,
+        )
+        place.write(solved, f"{dst.name}_half_step")
+    return objective(factors(place, "user"), factors(place, "item"))
+
+
+def run_rounds(
+    problem: Problem,
+    checkpoints: Checkpoints,
+    *,
+    rounds: int,
+    patience: int,
+    validate: Validate | None,
+    progress: Progress,
+) -> TrainState:
+    """Goes on from the last finished round until the rounds are done or no longer help.
+
+    Args:
+        problem: ratings and numbers.
+        checkpoints: round 0 holds what training starts from.
+        rounds: at most so many.
+        patience: rounds without a new best value before stopping.
+        validate: (user factors, item factors) → a value, lower is better; none: all rounds are done.
+        progress: told every round.
+
+    Raises:
+        TrainingError: the validation value is no number.
+    """
+    state = checkpoints.load()
+    seconds: list[float] = []
+    while not state.is_over(rounds, patience):
+        began = time.monotonic()
+        number = state.round + 1
+        value, entry = _one_round(problem, checkpoints, number, validate, progress)
+        seconds.append(time.monotonic() - began)
+        state = state.after(value, {**entry, "seconds": round(seconds[-1], 2)})
+        checkpoints.save(state)
+        left = (rounds - number) * sum(seconds) / len(seconds)
+        progress.done(f"{STAGE}: round {number}", **_facts(entry), best_round=state.best_round, seconds_left=round(left))
+    return state
+
+
+def _one_round(
+    problem: Problem, checkpoints: Checkpoints, number: int, validate: Validate | None, progress: Progress
+) -> tuple[float | None, dict[str, Any]]:
+    before, place = checkpoints.place(number - 1), checkpoints.place(number)
+    progress.update(STAGE, round=number, step="half steps")
+    terms = solve(problem, before, place, before)
+    entry: dict[str, Any] = {"objective": terms.as_dict()}
+    for side in (problem.user, problem.item):
+        if side.encoder is not None:
+            losses = side.encoder.refit(factors(place, side.name), before, place, number, _reporter(progress, side, number))
+            entry[f"{side.name}_encoder"] = [loss.total for loss in losses]
+    progress.update(STAGE, round=number, step="validation")
+    value = None if validate is None else validate(factors(place, "user"), factors(place, "item"))
+    if value is not None and value != value:
+        raise TrainingError(
+            "the validation value is no number",
+            where=f"round {number}",
+            found=str(value),
+            cure="raise the regularisation or lower the encoders' learning rates",
+        )
+    return value, {**entry, "valid": value}
+
+
+def _reporter(progress: Progress, side: Side, number: int) -> Callable[[EpochLoss], None]:
+    def report(loss: EpochLoss) -> None:
+        progress.update(STAGE, round=number, encoder=side.name, epoch=loss.epoch + 1, loss=loss.total)
+
+    return report
+
+
+def _facts(entry: dict[str, Any]) -> dict[str, Any]:
+    facts = {"objective": entry["objective"]["total"], "valid": entry["valid"]}
+    return {name: value for name, value in facts.items() if value is not None}
