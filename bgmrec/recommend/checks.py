@@ -36,10 +36,10 @@ def list_violations(lists: DataFrame, rating_blocks: DataFrame | None, *, num_bl
     ).groupBy(c.BLOCK)
 
     def alone(block: pd.DataFrame) -> pd.DataFrame:
-        return _count(block, None, num_blocks, n)
+        return count_violations(block, None, num_blocks, n)
 
     def beside(block: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
-        return _count(block, rated, num_blocks, n)
+        return count_violations(block, rated, num_blocks, n)
 
     if rating_blocks is None:
         return placed.applyInPandas(alone, _SCHEMA)
@@ -70,7 +70,15 @@ def check_top_n(violations: DataFrame) -> dict[str, int]:
     return {"users": int(totals["users"]), "rows": int(totals["rows"])}
 
 
-def _count(block: pd.DataFrame, rated: pd.DataFrame | None, num_blocks: int, n: int) -> pd.DataFrame:
+def count_violations(block: pd.DataFrame, rated: pd.DataFrame | None, num_blocks: int, n: int) -> pd.DataFrame:
+    """One row of counts for one block's lists: how often each rule is broken.
+
+    Args:
+        block: user_idx, position, item_idx, score.
+        rated: the block's one row of row_offsets, src_ids, src_pos; empty or none: nothing is heard.
+        num_blocks: blocks of the user side.
+        n: longest list.
+    """
     block = block.sort_values([c.USER_IDX, c.POSITION], kind="stable")
     user, item, position = (block[name].to_numpy(np.int64) for name in (c.USER_IDX, c.ITEM_IDX, c.POSITION))
     score = block[c.SCORE].to_numpy(np.float32)

@@ -37,7 +37,7 @@ def similar_items(
         directions(items, shape.rank) if isinstance(items, Shard) else map_shards(items, _turn(shape.rank)),
         n=n,
         per_group=0,
-        decode=_decoder(shape.rank, num_blocks),
+        decode=_decoder(shape, num_blocks),
         finish=_finish,
         schema=schemas.SIMILAR,
     )
@@ -59,10 +59,10 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
-def _decoder(rank: int, num_blocks: int) -> Decode:
+def _decoder(shape: ModelShape, num_blocks: int) -> Decode:
     def decode(row: dict) -> Queries:
         rows = row[c.N_ROWS]
-        vectors = _unit(from_cell(row[c.FACTORS]).reshape(rows, -1)[:, :rank])
+        vectors = _unit(from_cell(row[c.FACTORS], shape.width)[:, : shape.rank])
         idx = (np.arange(rows) * num_blocks + row[c.BLOCK]).astype(np.int32)
         itself = Seen(np.arange(rows + 1, dtype=np.int64), idx)
         return Queries(

@@ -91,7 +91,7 @@ def top_n(
 def _decoder(shape: ModelShape, num_blocks: int, filter_seen: bool) -> Decode:
     def decode(row: dict) -> Queries:
         rows = row[c.N_ROWS]
-        factors = from_cell(row[c.FACTORS]).reshape(rows, -1)
+        factors = from_cell(row[c.FACTORS], shape.width)
         idx = (np.arange(rows) * num_blocks + row[c.BLOCK]).astype(np.int32)
         rated = _rated(row, rows)
         vectors, offsets = factors, np.full(rows, shape.mean, np.float32)
