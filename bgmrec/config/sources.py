@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bgmrec.config.base import AtLeastOne, Name, NonNegative, Section, Share
 
@@ -14,18 +14,24 @@ class Files(Section):
 
     With `{ds}` in a path and `lookback_days` set, the partitions of that many days up to and including
     the logical date are read; a missing day inside the window is an error unless `allow_missing_days`.
+    CSV and JSON columns are strings (nested JSON is its text): the expressions give types.
     """
 
     format: Literal["csv", "jsonl", "parquet"]
     paths: list[str] = Field(min_length=1)
     options: dict[str, str] = {}
-    columns: list[str] = []  # names for headerless files, in file order
+    columns: list[
+        str
+    ] = []  # csv: names for headerless files, in file order; jsonl: only these, without a discovery pass
     lookback_days: AtLeastOne | None = None
     allow_missing_days: bool = False
 
 
 class JoinedTable(Files):
-    """A side table joined to a log on the way (log → video → music); a left join, one row per key is kept."""
+    """A side table joined to a log on the way (log → video → music); a left join, one row per key is kept.
+
+    `on` holds names of columns, or `log column = side column`; `select` Spark SQL over the side table, `… as name`.
+    """
 
     name: Name
     on: list[str] = Field(min_length=1)
@@ -74,6 +80,7 @@ class EntitySource(Files):
     """A crawl dump or side table of one entity kind."""
 
     name: Name
+    where: str | None = None  # records for which this is not true describe no entity (not rejects)
     id: str  # Spark SQL expression of the external id
     fetched_at: str | None = None  # newest wins field by field; no expression: later sources win
     fields: dict[str, str] = {}  # per source: field name → Spark SQL expression, over the field's own
@@ -86,6 +93,18 @@ class EntitySettings(Section):
     sources: list[EntitySource] = []
     fields: list[EntityField] = []
     max_reject_share: Share = 0.05
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> EntitySettings:
+        names = [field.name for field in self.fields]
+        if len(set(names)) < len(names):
+            raise ValueError(f"a field is named twice: {sorted(name for name in names if names.count(name) > 1)[0]}")
+        for source in self.sources:
+            if unknown := sorted(set(source.fields) - set(names)):
+                raise ValueError(
+                    f"source {source.name} maps {unknown[0]}, which is none of the fields {', '.join(names)}"
+                )
+        return self
 
 
 class SplitSettings(Section):

@@ -1,0 +1,101 @@
+"""What became of every raw row: its state, the counts by state and reason, and the share of rejects that ends a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.errors import InputError
+from bgmrec.ingest.duplicates import SAME_RECORD
+
+STATE = "state"
+EXAMPLE = "example"
+ROWS = "rows"
+DISTINCT = "distinct_rows"
+
+KEPT = "kept"
+REJECTED = "rejected"
+FILTERED = "filtered"  # not a rating at all by the source's `where`
+AFTER_WINDOW = "after_window"  # dated after the logical date: another night's row
+DUPLICATE = "duplicate"  # every raw column equals another row's of the source
+STATES = (KEPT, REJECTED, FILTERED, AFTER_WINDOW, DUPLICATE)
+
+UNREADABLE = "unreadable record"
+
+_EXAMPLE_LENGTH = 500
+
+
+def first_reason(checks: dict[str, Column]) -> Column:
+    """The name of the first check that is true, else null."""
+    return f.coalesce(*(f.when(failed, f.lit(reason)) for reason, failed in checks.items()))
+
+
+def count_states(mapped: DataFrame) -> DataFrame:
+    """Rows, distinct rows and one example record by source, state and reason: a handful of rows."""
+    # a digest's rows are counted first: primitive buffers, so that this is a hash aggregate without a sort
+    records = mapped.groupBy(c.SOURCE, STATE, c.REASON, *SAME_RECORD).agg(f.count(f.lit(1)).alias(ROWS))
+    counts = records.groupBy(c.SOURCE, STATE, c.REASON).agg(f.sum(ROWS).alias(ROWS), f.count(f.lit(1)).alias(DISTINCT))
+    examples = (
+        rejects(mapped).groupBy(c.SOURCE, c.REASON).agg(f.substring(f.min(c.RECORD), 1, _EXAMPLE_LENGTH).alias(EXAMPLE))
+    )
+    return counts.join(f.broadcast(examples), on=[c.SOURCE, c.REASON], how="left")
+
+
+def rejects(mapped: DataFrame) -> DataFrame:
+    """The refused rows, each with its reason; of exact duplicates the one in the first file."""
+    refused = mapped.where(f.col(STATE) == REJECTED)
+    keys = [c.SOURCE, c.REASON, c.RECORD, *SAME_RECORD]
+    return refused.groupBy(*keys).agg(f.min(c.SOURCE_FILE).alias(c.SOURCE_FILE)).drop(*SAME_RECORD)
+
+
+def summarize(counts: Sequence[Row]) -> dict[str, Any]:
+    """Rows by state, overall and by source, and rejects by reason: `rows_in` is the sum of the states."""
+    by_state: Counter[str] = Counter()
+    by_source: dict[str, Counter[str]] = {}
+    by_reason: Counter[str] = Counter()
+    for row in counts:
+        states = {row[STATE]: row[DISTINCT], DUPLICATE: row[ROWS] - row[DISTINCT]}
+        by_state.update(states)
+        by_source.setdefault(row[c.SOURCE], Counter()).update(states)
+        if row[STATE] == REJECTED:
+            by_reason[row[c.REASON]] += row[DISTINCT]
+    return {
+        "rows_in": sum(by_state.values()),
+        **{state: by_state[state] for state in STATES},
+        "reject_reasons": dict(sorted(by_reason.items())),
+        "sources": {name: {state: n[state] for state in STATES} for name, n in sorted(by_source.items())},
+    }
+
+
+def check_rejects(counts: Sequence[Row], max_share: float, *, setting: str, rejects_at: str) -> None:
+    """Ends the run where too many of the rows that should have been kept were refused.
+
+    Args:
+        counts: rows of `count_states`.
+        max_share: the most rejects / (rejects + kept) that passes.
+        setting: the setting that holds this share.
+        rejects_at: path of the table of rejects.
+
+    Raises:
+        InputError: the share is exceeded.
+    """
+    refused = sorted((row for row in counts if row[STATE] == REJECTED), key=lambda row: (-row[DISTINCT], row[c.REASON]))
+    n_refused = sum(row[DISTINCT] for row in refused)
+    n_judged = n_refused + sum(row[DISTINCT] for row in counts if row[STATE] == KEPT)
+    if n_refused <= max_share * n_judged:
+        return
+    reasons = [
+        f"{row[DISTINCT]:,} × {row[c.REASON]} in {row[c.SOURCE]}, for example {row[EXAMPLE]}" for row in refused[:5]
+    ]
+    raise InputError(
+        f"{n_refused:,} of {n_judged:,} rows were refused ({n_refused / n_judged:.1%})",
+        where=rejects_at,
+        expected=f"at most {max_share:.1%} ({setting})",
+        found="\n    ".join(["", *reasons]).rstrip(),
+        cure=f"correct the source or its expressions; raise {setting} only if these rows are truly worthless",
+    )

@@ -1,0 +1,63 @@
+"""Several ratings of one (user, item) → one, by policy."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.ingest.accounting import KEPT, STATE
+from bgmrec.ingest.duplicates import SAME_RECORD, SOURCE_POSITION
+from bgmrec.ingest.expressions import timestamp
+
+
+def merge_pairs(mapped: DataFrame, policy: str, held_out_from: datetime | None = None) -> DataFrame:
+    """One row per (user, item) from the kept rows, exact duplicates counted once; order plays no part.
+
+    last: the newest row; a row without time is older than any with one; at equal times the later source in the
+        settings, then the higher rating, then the higher weight.
+    max: the highest rating, at the first time it was given (without time: before all), with its highest weight.
+    sum: weights added, highest rating, first time. A pair that was known before `held_out_from` adds only its rows
+        before that moment, so that held-out days do not reach training through old pairs.
+    """
+    # partitioned first, every aggregate below finds its rows together and sorts them once, not before and after
+    kept = mapped.where(f.col(STATE) == KEPT).repartition(c.USER_ID, c.ITEM_ID)
+    if policy == "sum":
+        return _sum_weights(kept, held_out_from)
+    if policy == "last":
+        order = [c.RATED_AT, SOURCE_POSITION, c.RATING, c.WEIGHT]
+        best = f.struct(*order)
+    else:
+        first = f.coalesce(-f.unix_micros(c.RATED_AT), f.lit(2**63 - 1))
+        best = f.struct(c.RATING, first.alias("_first"), c.WEIGHT, c.RATED_AT)
+    return (
+        kept.groupBy(c.USER_ID, c.ITEM_ID)
+        .agg(f.max(best).alias("_best"))
+        .select(c.USER_ID, c.ITEM_ID, *(f.col("_best")[name].alias(name) for name in (c.RATING, c.WEIGHT, c.RATED_AT)))
+    )
+
+
+def _sum_weights(kept: DataFrame, held_out_from: datetime | None) -> DataFrame:
+    held_out = f.lit(False)
+    if held_out_from is not None:
+        held_out = f.coalesce(f.col(c.RATED_AT) >= timestamp(held_out_from), f.lit(False))
+    # last and max are the same with duplicates; only sums must not see them
+    once = kept.groupBy(c.USER_ID, c.ITEM_ID, *SAME_RECORD).agg(
+        *(f.max(name).alias(name) for name in (c.RATING, c.WEIGHT, c.RATED_AT))
+    )
+    sums = once.groupBy(c.USER_ID, c.ITEM_ID).agg(
+        f.sum(f.when(~held_out, f.col(c.WEIGHT))).alias("_weight"),
+        f.max(f.when(~held_out, f.col(c.RATING))).alias("_rating"),
+        f.sum(c.WEIGHT).alias("_weight_of_all"),
+        f.max(c.RATING).alias("_rating_of_all"),
+        f.when(~f.bool_or(f.col(c.RATED_AT).isNull()), f.min(c.RATED_AT)).alias(c.RATED_AT),
+    )
+    return sums.select(
+        c.USER_ID,
+        c.ITEM_ID,
+        f.coalesce("_rating", "_rating_of_all").alias(c.RATING),
+        f.coalesce("_weight", "_weight_of_all").alias(c.WEIGHT),
+        c.RATED_AT,
+    )

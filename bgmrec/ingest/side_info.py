@@ -1,0 +1,153 @@
+"""Crawl dumps and side tables → `users` and `items`: of several crawls the newest wins field by field."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.config.sources import EntityField, EntitySettings, EntitySource
+from bgmrec.ingest import accounting as acc
+from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION, with_digests
+from bgmrec.ingest.expressions import JOIN_MISSED, join_tables, record_json, resolves, select_expressions
+from bgmrec.ingest.fields import is_malformed, typed_value
+from bgmrec.ingest.sources import CORRUPT, raw_columns, read_files
+
+FETCHED_AT = "_fetched_at"
+MALFORMED = "_malformed"  # names of the fields that held something unusable
+UNKNOWN = "_unknown"  # names of the raw fields that no expression reads
+
+FIELDS = "_fields"
+
+_PRESENT = "_present"  # a struct or an aggregate needs a column where the settings name no field
+
+
+def map_entities(spark: SparkSession, settings: EntitySettings, id_column: str, *, data: str, ds: date) -> DataFrame:
+    """Every record of every source: id, typed fields, time of the crawl, state, and what was wrong with it.
+
+    Args:
+        spark: the session.
+        settings: `[users]` or `[items]`.
+        id_column: `user_id` or `item_id`.
+        data: what `{data}` in a path stands for.
+        ds: the logical date.
+
+    Raises:
+        InputError: files or days are missing.
+        SettingsError: an expression is not valid over its source's columns.
+    """
+    section = "users" if id_column == c.USER_ID else "items"
+    mapped = []
+    for position, source in enumerate(settings.sources):
+        where = f"{section}.sources.{source.name}"
+        raw = read_files(spark, source, data=data, ds=ds)
+        records = [name for name in raw.columns if name != c.SOURCE_FILE]
+        joined = join_tables(with_digests(raw, records, True), source.joins, where=where, data=data, ds=ds)
+        rows = _map_source(joined, records, source, settings, id_column, where)
+        mapped.append(rows.withColumn(SOURCE_POSITION, f.lit(position)))
+    return reduce(DataFrame.unionByName, mapped)
+
+
+def _map_source(
+    joined: DataFrame, records: list[str], source: EntitySource, settings: EntitySettings, id_column: str, where: str
+) -> DataFrame:
+    expressions = _expressions(joined, source, settings)
+    rows = select_expressions(joined, expressions, ["*"], where=where, optional=source.format == "jsonl")
+    id_text = f.trim(f.col("_id").cast("string"))
+    rows = rows.withColumns({"_id": f.when(id_text != "", id_text), "_time": f.col(FETCHED_AT).cast("timestamp")})
+    values = {field.name: _typed(rows, field) for field in settings.fields}
+    malformed = {name: is_malformed(_raw(name), rows.schema[f"_raw_{name}"].dataType, v) for name, v in values.items()}
+    malformed["fetched_at"] = f.col(FETCHED_AT).isNotNull() & f.col("_time").isNull()
+    unknown = {name: f.col(f"`{name}`").isNotNull() for name in _unread(joined, source, expressions)}
+    refused, kept = f.col("_state") == acc.REJECTED, f.col("_state") == acc.KEPT
+    checks = {
+        acc.UNREADABLE: f.col(CORRUPT).isNotNull(),
+        f"missing {id_column.replace('_', ' ')}": f.col("_id").isNull(),
+    }
+    reason = acc.first_reason(checks)
+    return rows.withColumn("_state", _state(reason)).select(
+        f.lit(source.name).alias(c.SOURCE),
+        c.SOURCE_FILE,
+        f.col("_state").alias(acc.STATE),
+        f.when(refused, reason).alias(c.REASON),
+        f.when(refused, record_json(records)).alias(c.RECORD),
+        *DIGESTS,
+        f.when(kept, f.col("_id")).alias(id_column),
+        f.col("_time").alias(FETCHED_AT),
+        f.when(kept, f.struct(f.lit(True).alias(_PRESENT), *(v.alias(n) for n, v in values.items()))).alias(FIELDS),
+        _names_where(malformed, kept).alias(MALFORMED),
+        _names_where(unknown, kept).alias(UNKNOWN),
+    )
+
+
+def _expressions(joined: DataFrame, source: EntitySource, settings: EntitySettings) -> dict[str, str]:
+    """The source's own expressions as they stand; a field's common one only where the source has its columns."""
+    null = "cast(null as string)"
+    expressions = {"_id": source.id, FETCHED_AT: source.fetched_at or null, "_where": source.where or "true"}
+    for field in settings.fields:
+        common = field.expression or f"`{field.name}`"
+        usable = source.format == "jsonl" or resolves(joined, common)
+        expressions[f"_raw_{field.name}"] = source.fields.get(field.name, common if usable else null)
+    return expressions
+
+
+def _raw(name: str) -> Column:
+    return f.col(f"_raw_{name}")
+
+
+def _typed(rows: DataFrame, field: EntityField) -> Column:
+    return typed_value(_raw(field.name), rows.schema[f"_raw_{field.name}"].dataType, field)
+
+
+def _unread(joined: DataFrame, source: EntitySource, expressions: dict[str, str]) -> list[str]:
+    """Raw fields whose name stands in no expression and no key of a join."""
+    texts = [*expressions.values(), *(key for table in source.joins for key in table.on)]
+    words = {word.lower() for text in texts for word in re.findall(r"\w+", text)}
+    return [name for name in raw_columns(joined) if name.lower() not in words and name not in (JOIN_MISSED, *DIGESTS)]
+
+
+def _state(reason: Column) -> Column:
+    wanted = f.coalesce(f.col("_where").cast("boolean"), f.lit(False))
+    return (
+        f.when(f.col(CORRUPT).isNotNull(), acc.REJECTED)
+        .when(~wanted, acc.FILTERED)
+        .when(reason.isNotNull(), acc.REJECTED)
+        .otherwise(acc.KEPT)
+    )
+
+
+def _names_where(flags: dict[str, Column], kept: Column) -> Column:
+    names = f.array(*(f.when(flag, f.lit(name)) for name, flag in flags.items())).cast("array<string>")
+    return f.when(kept, f.array_compact(names))
+
+
+def merge_entities(mapped: DataFrame, settings: EntitySettings, id_column: str) -> DataFrame:
+    """One row per entity: of each field the value of the newest crawl that has one.
+
+    Crawls without a time are older than any with one; at equal times the later source in the settings wins, then the
+    greater value, so that the order of the files decides nothing.
+    """
+    kept = mapped.where(f.col(acc.STATE) == acc.KEPT).repartition(id_column)
+    newest = [_newest(field.name) for field in settings.fields]
+    merged = kept.groupBy(id_column).agg(f.first(f.lit(True)).alias(_PRESENT), *newest)
+    return merged.select(id_column, *(f.col(field.name)["value"].alias(field.name) for field in settings.fields))
+
+
+def _newest(name: str) -> Column:
+    value = f.col(FIELDS)[name]
+    crawl = f.struct(f.col(FETCHED_AT), f.col(SOURCE_POSITION), value.alias("value"))
+    return f.max(f.when(value.isNotNull(), crawl)).alias(name)
+
+
+def count_problems(mapped: DataFrame) -> DataFrame:
+    """Records by problem (malformed field, unknown field), source and field name: a handful of rows."""
+    kinds = {"malformed_fields": MALFORMED, "unknown_fields": UNKNOWN}
+    parts = [
+        mapped.select(f.lit(kind).alias("problem"), c.SOURCE, f.explode(column).alias("field"))
+        for kind, column in kinds.items()
+    ]
+    return parts[0].unionByName(parts[1]).groupBy("problem", c.SOURCE, "field").agg(f.count(f.lit(1)).alias(acc.ROWS))

@@ -1,0 +1,155 @@
+"""Reads raw files of any of the three formats into one form: raw columns, the broken record, the file it came from.
+
+CSV and JSON columns arrive as strings, nested JSON as its text, so that one dirty row cannot change the type of a
+column for the whole night; the expressions in the settings give types. Parquet keeps the types it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from functools import reduce
+
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from bgmrec import columns as c
+from bgmrec import files as fs
+from bgmrec.config.sources import Files
+from bgmrec.errors import InputError
+
+CORRUPT = "_corrupt_record"
+
+_DAY = "{ds}"
+
+
+def read_files(spark: SparkSession, files: Files, *, data: str, ds: date) -> DataFrame:
+    """Reads the files of one source: its raw columns, `_corrupt_record` and `source_file`.
+
+    Args:
+        files: format, paths and options.
+        data: what `{data}` in a path stands for.
+        ds: the logical date, the last day of the window.
+
+    Raises:
+        InputError: a path or a day of the window is missing, or the files cannot be opened.
+    """
+    paths = _existing_paths(spark, files, data, ds)
+    read = {"parquet": _read_parquet, "jsonl": _read_json, "csv": _read_csv}[files.format]
+    with reading(", ".join(paths[:3])):
+        parts = [part.withColumn(c.SOURCE_FILE, f.col("_metadata.file_path")) for part in read(spark, files, paths)]
+        return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts)
+
+
+def raw_columns(raw: DataFrame) -> list[str]:
+    """The columns that the files themselves hold."""
+    return [name for name in raw.columns if name not in (CORRUPT, c.SOURCE_FILE)]
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Turns Spark's failures to read raw files into input errors.
+
+    Raises:
+        InputError: a header differs from the others, a file is damaged, or none can be opened.
+    """
+    try:
+        yield
+    except AnalysisException as error:
+        raise _unreadable(where, error) from error
+    except PySparkException as error:
+        if _is_about_input(error):
+            raise _unreadable(where, error) from error
+        raise
+
+
+def _is_about_input(error: PySparkException) -> bool:
+    text = str(error)
+    return any(sign in text for sign in ("CSV header", "FileReadException", "FAILED_READ_FILE", "while reading file"))
+
+
+def _unreadable(where: str, error: PySparkException) -> InputError:
+    return InputError(
+        "raw files cannot be read",
+        where=where,
+        expected="files of the format and options in the settings, all with the same header in one path",
+        found=str(error).strip()[:1000],
+        cure="compare the file with format, options and columns of its source, or move the damaged file away",
+    )
+
+
+def window_days(ds: date, lookback_days: int | None) -> list[date]:
+    """The days of the window in rising order, the logical date last."""
+    return [ds - timedelta(days=back) for back in reversed(range(lookback_days or 1))]
+
+
+def expand_path(path: str, *, data: str, day: date) -> str:
+    """Fills `{data}` and `{ds}`; other braces belong to globs."""
+    return path.replace("{data}", data.rstrip("/")).replace(_DAY, day.isoformat())
+
+
+def _existing_paths(spark: SparkSession, files: Files, data: str, ds: date) -> list[str]:
+    found: list[str] = []
+    for path in files.paths:
+        days = window_days(ds, files.lookback_days) if _DAY in path else [ds]
+        by_day = {day: fs.glob(spark, expand_path(path, data=data, day=day)) for day in days}
+        missing = [day for day, matches in by_day.items() if not matches]
+        if missing and not (files.allow_missing_days and len(missing) < len(days)):
+            raise _missing(expand_path(path, data=data, day=missing[-1]), path, missing, days)
+        found += [match for matches in by_day.values() for match in matches]
+    return found
+
+
+def _missing(where: str, path: str, missing: list[date], days: list[date]) -> InputError:
+    if _DAY not in path:
+        return InputError(
+            "an input path matches no file",
+            where=where,
+            expected="at least one file",
+            found="nothing",
+            cure="check the path, and paths.data that {data} stands for",
+        )
+    named = ", ".join(day.isoformat() for day in missing[:10]) + (" …" if len(missing) > 10 else "")
+    return InputError(
+        "partitions of the window are missing",
+        where=where,
+        expected=f"one partition for each of the {len(days)} days {days[0]} to {days[-1]}",
+        found=f"{len(missing)} missing: {named}",
+        cure="deliver the missing days, or set allow_missing_days = true for this source if some days have no data",
+    )
+
+
+def _read_parquet(spark: SparkSession, files: Files, paths: list[str]) -> list[DataFrame]:
+    raw = spark.read.options(**{"mergeSchema": "true", **files.options}).parquet(*paths)
+    return [raw.select("*", f.lit(None).cast("string").alias(CORRUPT), "_metadata")]
+
+
+def _read_json(spark: SparkSession, files: Files, paths: list[str]) -> list[DataFrame]:
+    reader = spark.read.options(**files.options)
+    # named columns spare the pass over the files that discovers them
+    names = files.columns or [name for name in reader.json(paths, primitivesAsString=True).columns if name != CORRUPT]
+    # Spark refuses a query for the broken records alone, which is what files without one whole record give
+    schema = _all_strings(names or ["_"])
+    return [reader.schema(schema).json(paths, columnNameOfCorruptRecord=CORRUPT)]
+
+
+def _read_csv(spark: SparkSession, files: Files, paths: list[str]) -> list[DataFrame]:
+    """One read per distinct header: columns that came or went over the days keep their names."""
+    options = {"header": str(not files.columns).lower(), **files.options}
+    by_header: dict[tuple[str, ...], list[str]] = {}
+    for path in paths:
+        header = files.columns or spark.read.options(**options).csv(path).columns
+        by_header.setdefault(tuple(header), []).append(path)
+    # without enforceSchema = false a file with another header would be read as if it had this one
+    reader = spark.read.options(**{"enforceSchema": "false", **options})
+    return [
+        reader.schema(_all_strings(list(header))).csv(same, columnNameOfCorruptRecord=CORRUPT)
+        for header, same in by_header.items()
+    ]
+
+
+def _all_strings(names: list[str]) -> t.StructType:
+    return t.StructType([t.StructField(name, t.StringType()) for name in [*names, CORRUPT]])

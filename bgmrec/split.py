@@ -1,0 +1,61 @@
+"""Sets validation ratings aside: by time for the nightly run, by a hash of the pair for studies."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.config.sources import SplitSettings
+
+
+def held_out_from(settings: SplitSettings, end: datetime) -> datetime | None:
+    """The moment from which ratings are validation ratings; none where the split is not by time.
+
+    Args:
+        settings: `[split]`.
+        end: the end of the logical date, UTC.
+    """
+    return end - timedelta(days=settings.valid_days) if settings.method == "time" else None
+
+
+def split_ratings(indexed: DataFrame, settings: SplitSettings, seed: int, end: datetime) -> DataFrame:
+    """Adds `part`: train or valid. A rating without time is train under the time split.
+
+    Args:
+        indexed: ratings by `user_idx` and `item_idx`.
+        settings: `[split]`.
+        seed: of the random split, which depends on it and on the pair alone.
+        end: the end of the logical date, UTC; no rating is later.
+    """
+    parts = indexed.withColumn(c.PART, f.when(_is_valid(settings, seed, end), c.VALID).otherwise(c.TRAIN))
+    return _cold_to_train(parts) if settings.move_cold_to_train else parts
+
+
+def _is_valid(settings: SplitSettings, seed: int, end: datetime) -> Column:
+    boundary = held_out_from(settings, end)
+    if boundary is not None:
+        # text, not a Python datetime: that one would be read in the driver's time zone
+        return f.col(c.RATED_AT) >= f.lit(boundary.isoformat(sep=" ")).cast("timestamp")
+    if settings.method == "random":
+        uniform = f.shiftrightunsigned(f.xxhash64(f.lit(seed), c.USER_IDX, c.ITEM_IDX), 11) / float(2**53)  # [0, 1)
+        return uniform < settings.valid_share
+    return f.lit(False)
+
+
+def _cold_to_train(parts: DataFrame) -> DataFrame:
+    """A valid row whose user or item has no train row becomes one; whether it has is judged before any moves."""
+    train = parts.where(f.col(c.PART) == c.TRAIN)
+    valid = parts.where(f.col(c.PART) == c.VALID)
+    users = train.select(c.USER_IDX, f.lit(True).alias("_user_known")).distinct()
+    items = train.select(c.ITEM_IDX, f.lit(True).alias("_item_known")).distinct()
+    known = f.col("_user_known").isNotNull() & f.col("_item_known").isNotNull()
+    judged = (
+        valid.join(users, on=c.USER_IDX, how="left")
+        .join(items, on=c.ITEM_IDX, how="left")
+        .withColumn(c.PART, f.when(known, c.VALID).otherwise(c.TRAIN))
+        .select(parts.columns)
+    )
+    return train.unionByName(judged)

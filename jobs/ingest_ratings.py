@@ -1,0 +1,67 @@
+"""Ingests the rating logs of one logical date: raw files → table `ratings`, one row per (user, item).
+
+Refused rows go to `rating_rejects`, each with its source, file and reason. Where their share exceeds
+ratings.max_reject_share the job ends with exit status 3 and nothing later runs on these ratings.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from bgmrec.errors import InputError
+from bgmrec.ingest.accounting import check_rejects, count_states, rejects, summarize
+from bgmrec.ingest.pairs import merge_pairs
+from bgmrec.ingest.ratings import map_ratings
+from bgmrec.ingest.sources import reading
+from bgmrec.job import run_job
+from bgmrec.run import Run
+from bgmrec.split import held_out_from
+
+MAPPED = "ratings_mapped"
+
+
+def stage(run: Run) -> None:
+    """Writes `rating_rejects` and `ratings`."""
+    settings = run.settings.ratings
+    if not settings.sources:
+        raise InputError(
+            "no rating source is configured",
+            where="ratings.sources",
+            expected="at least one [[ratings.sources]]",
+            cure="give a --config file that names the rating logs, for example conf/kuairand.toml",
+        )
+    run.progress.update("ingest_ratings", sources=len(settings.sources))
+    with reading("ratings.sources"):
+        # the raw files are read once: states, rejects and pairs are all made from this table
+        mapped = run.work.write(map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds), MAPPED)
+    counts = count_states(mapped).collect()
+    run.work.write(rejects(mapped), "rating_rejects")
+    facts = summarize(counts)
+    run.summary.add("ingest_ratings", **facts)
+    check_rejects(
+        counts,
+        settings.max_reject_share,
+        setting="ratings.max_reject_share",
+        rejects_at=run.work.path("rating_rejects"),
+    )
+    boundary = held_out_from(run.settings.split, run.end)
+    ratings = run.work.write(merge_pairs(mapped, settings.policy, boundary), "ratings")
+    n_ratings = ratings.count()
+    if n_ratings == 0:
+        raise InputError(
+            "no rating was left of the raw rows",
+            where=run.work.path("ratings"),
+            expected="at least one rating",
+            found=", ".join(f"{state} {facts[state]}" for state in facts if isinstance(facts[state], int)),
+            cure="check --ds against the dates of the logs, and `where` of the sources",
+        )
+    run.summary.add("ingest_ratings", ratings=n_ratings, merged=facts["kept"] - n_ratings)
+    run.work.delete(MAPPED)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_job("ingest_ratings", __doc__, stage, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Ingests what is known about users and music: crawl dumps and side tables → tables `users` and `items`.
+
+Several crawls of one entity are merged field by field, the newest first. Malformed fields become null and are
+counted, unknown raw fields are left out and counted, unreadable records and records without an id go to
+`user_rejects` and `item_rejects`; above users.max_reject_share or items.max_reject_share the job ends with status 3.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pyspark.sql import Row
+
+from bgmrec import columns as c
+from bgmrec.config.sources import EntitySettings
+from bgmrec.ingest.accounting import ROWS, check_rejects, count_states, rejects, summarize
+from bgmrec.ingest.side_info import count_problems, map_entities, merge_entities
+from bgmrec.ingest.sources import reading
+from bgmrec.job import run_job
+from bgmrec.run import Run
+from bgmrec.schemas import entity_schema
+
+
+def stage(run: Run) -> None:
+    """Writes `users`, `user_rejects`, `items` and `item_rejects`."""
+    _ingest(run, "user", run.settings.users, c.USER_ID)
+    _ingest(run, "item", run.settings.items, c.ITEM_ID)
+
+
+def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> None:
+    schema = entity_schema(id_column, settings.fields)
+    if not settings.sources:
+        run.work.write(run.spark.createDataFrame([], schema), f"{kind}s", schema)
+        run.summary.add(f"ingest_{kind}s", rows_in=0, entities=0)
+        return
+    run.progress.update(f"ingest_{kind}s", sources=len(settings.sources))
+    with reading(f"{kind}s.sources"):
+        raw = map_entities(run.spark, settings, id_column, data=run.settings.paths.data, ds=run.ds)
+        mapped = run.work.write(raw, f"{kind}s_mapped")
+    counts = count_states(mapped).collect()
+    run.work.write(rejects(mapped), f"{kind}_rejects")
+    run.summary.add(f"ingest_{kind}s", **summarize(counts), **_by_field(count_problems(mapped).collect()))
+    check_rejects(
+        counts,
+        settings.max_reject_share,
+        setting=f"{kind}s.max_reject_share",
+        rejects_at=run.work.path(f"{kind}_rejects"),
+    )
+    entities = run.work.write(merge_entities(mapped, settings, id_column), f"{kind}s", schema)
+    run.summary.add(f"ingest_{kind}s", entities=entities.count())
+    run.work.delete(f"{kind}s_mapped")
+
+
+def _by_field(problems: list[Row]) -> dict[str, Any]:
+    """Records with a malformed or an unknown field, by `source.field`."""
+    facts: dict[str, dict[str, int]] = {"malformed_fields": {}, "unknown_fields": {}}
+    for row in sorted(problems):
+        facts[row["problem"]][f"{row[c.SOURCE]}.{row['field']}"] = row[ROWS]
+    return facts
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_job("ingest_side_info", __doc__, stage, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
