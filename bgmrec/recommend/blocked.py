@@ -13,7 +13,8 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from bgmrec import columns as c
-from bgmrec.arrays import FLOAT, INT, from_cell, to_cell
+from bgmrec.arrays import INT, from_cell
+from bgmrec.factorize.cells import one_row, read_rows
 from bgmrec.recommend.kernel import Seen, Shard, TopLists, empty_lists, merge_lists, shift_scores, top_lists
 from bgmrec.recommend.shards import shard_from_cells
 
@@ -41,7 +42,7 @@ class Lists(NamedTuple):
 Decode = Callable[[dict], Queries]
 Finish = Callable[[Lists], pa.RecordBatch]
 
-_PARTIAL = t.StructType(
+_PARTIAL_LISTS = t.StructType(
     [
         t.StructField(c.BLOCK, t.IntegerType()),
         *(t.StructField(name, t.BinaryType()) for name in ("query_idx", "kind", "offsets")),
@@ -78,7 +79,7 @@ def make_lists(
     shared: Broadcast[Shard] = blocks.sparkSession.sparkContext.broadcast(items)
 
     def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for row in _rows(batches):
+        for row in read_rows(batches):
             queries = decode(row)
             top = top_lists(queries.vectors, shared.value, n, seen=queries.seen, per_group=per_group)
             yield finish(Lists(queries.idx, queries.kind, shift_scores(top, queries.offsets)))
@@ -96,17 +97,18 @@ def _streamed(
     schema: t.StructType,
 ) -> DataFrame:
     def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for row in _rows(batches):
+        for row in read_rows(batches):
             queries = decode(row)
             shard = shard_from_cells(row["shard_idx"], row["shard_factors"], row["shard_groups"])
-            yield _partial_batch(queries, top_lists(queries.vectors, shard, n, seen=queries.seen, per_group=per_group))
+            yield _partial(queries, top_lists(queries.vectors, shard, n, seen=queries.seen, per_group=per_group))
 
     def merge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for row in _rows(batches):
-            first = row["parts"][0]
+        for row in read_rows(batches):
+            parts = row["parts"].to_pylist()
+            first = parts[0]
             idx, kind = from_cell(first["query_idx"], dtype=INT), np.frombuffer(first["kind"], np.int8)
             merged = empty_lists(len(idx), n)
-            for part in row["parts"]:
+            for part in parts:
                 merged = merge_lists(merged, _top(part, n), per_group)
             yield finish(Lists(idx, kind, shift_scores(merged, from_cell(first["offsets"]))))
 
@@ -116,25 +118,14 @@ def _streamed(
         f.col("groups").alias("shard_groups"),
     )
     # the hint: a Cartesian product reads both sides from disk, where a nested loop join would collect one on the driver
-    partial = blocks.crossJoin(named.hint("shuffle_replicate_nl")).mapInArrow(search, _PARTIAL)
-    gathered = partial.groupBy(c.BLOCK).agg(f.collect_list(f.struct(*_PARTIAL.names[1:])).alias("parts"))
+    partial = blocks.crossJoin(named.hint("shuffle_replicate_nl")).mapInArrow(search, _PARTIAL_LISTS)
+    gathered = partial.groupBy(c.BLOCK).agg(f.collect_list(f.struct(*_PARTIAL_LISTS.names[1:])).alias("parts"))
     return gathered.mapInArrow(merge, schema)
 
 
-def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[dict]:
-    for batch in batches:
-        yield from batch.to_pylist()
-
-
-def _partial_batch(queries: Queries, top: TopLists) -> pa.RecordBatch:
-    cells = [
-        to_cell(queries.idx, INT),
-        queries.kind.tobytes(),
-        to_cell(queries.offsets, FLOAT),
-        *(to_cell(part, FLOAT if part.dtype == np.float32 else INT) for part in top),
-    ]
-    arrays = [pa.array([queries.block], pa.int32()), *(pa.array([cell], pa.binary()) for cell in cells)]
-    return pa.RecordBatch.from_arrays(arrays, _PARTIAL.names)
+def _partial(queries: Queries, top: TopLists) -> pa.RecordBatch:
+    of_queries = {"query_idx": queries.idx, "kind": queries.kind, "offsets": queries.offsets.astype(np.float32)}
+    return one_row(**{c.BLOCK: queries.block}, **of_queries, **top._asdict())
 
 
 def _top(part: dict, n: int) -> TopLists:

@@ -13,8 +13,9 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from bgmrec import columns as c
-from bgmrec.arrays import INT, from_cell, to_cell
+from bgmrec.arrays import INT, from_cell
 from bgmrec.errors import QualityGateError
+from bgmrec.factorize.cells import one_row, read_rows
 from bgmrec.recommend.kernel import Shard, pad_rows
 
 SHARDS = t.StructType(
@@ -42,12 +43,10 @@ def item_shards(item_factors: DataFrame, candidates: DataFrame, *, num_blocks: i
     )
 
     def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for row in range(batch.num_rows):
-                ids, groups = (batch.column(name)[row].values.to_numpy() for name in ("ids", "groups"))
-                n_rows = batch.column(c.N_ROWS)[row].as_py()
-                factors = from_cell(batch.column(c.FACTORS)[row].as_py()).reshape(n_rows, -1)
-                yield _shard_batch(batch.column(c.BLOCK)[row].as_py(), Shard(ids, factors[ids // num_blocks], groups))
+        for row in read_rows(batches):
+            ids, groups = row["ids"].to_numpy(), row["groups"].to_numpy()
+            factors = from_cell(row[c.FACTORS]).reshape(row[c.N_ROWS], -1)
+            yield _shard_batch(row[c.BLOCK], Shard(ids, factors[ids // num_blocks], groups))
 
     return item_factors.join(members, c.BLOCK, "inner").mapInArrow(cut, SHARDS)
 
@@ -84,9 +83,9 @@ def regroup_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> DataF
     grouped = shards.groupBy((f.col("shard") % count).alias("shard")).agg(f.collect_list(cells).alias("parts"))
 
     def combine(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for row in batch.to_pylist():
-                yield _shard_batch(row["shard"], join_shards([_shard(part) for part in row["parts"]]))
+        for row in read_rows(batches):
+            parts = row["parts"].to_pylist()
+            yield _shard_batch(row["shard"], join_shards([_shard(part) for part in parts]))
 
     return grouped.mapInArrow(combine, SHARDS)
 
@@ -95,9 +94,8 @@ def map_shards(shards: DataFrame, change: Callable[[Shard], Shard]) -> DataFrame
     """Every shard changed on its own."""
 
     def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for row in batch.to_pylist():
-                yield _shard_batch(row["shard"], change(_shard(row)))
+        for row in read_rows(batches):
+            yield _shard_batch(row["shard"], change(_shard(row)))
 
     return shards.mapInArrow(apply, SHARDS)
 
@@ -122,6 +120,4 @@ def _shard(row: Any) -> Shard:
 
 def _shard_batch(number: int, shard: Shard) -> pa.RecordBatch:
     factors = shard.factors[: len(shard.idx)]  # padding does not travel
-    cells = [to_cell(shard.idx, INT), to_cell(factors), to_cell(shard.groups, INT)]
-    arrays = [pa.array([number], pa.int32()), *(pa.array([cell], pa.binary()) for cell in cells)]
-    return pa.RecordBatch.from_arrays(arrays, SHARDS.names)
+    return one_row(shard=number, **{c.ITEM_IDX: shard.idx, c.FACTORS: factors, "groups": shard.groups})

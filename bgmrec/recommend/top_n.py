@@ -98,10 +98,14 @@ def _decoder(shape: ModelShape, num_blocks: int, filter_seen: bool) -> Decode:
         if shape.bias:  # [u, a] -> [u, 1], which meets [v, b]
             vectors, offsets = factors.copy(), offsets + factors[:, -1]
             vectors[:, -1] = 1.0
-        kind = _kinds(np.diff(rated.offsets) > 0, np.isin(idx, row["described"] or []))
+        kind = _kinds(np.diff(rated.offsets) > 0, _members(idx, row["described"]))
         return Queries(row[c.BLOCK], idx, vectors, offsets, rated if filter_seen else None, kind)
 
     return decode
+
+
+def _members(idx: np.ndarray, described: pa.Array | None) -> np.ndarray:
+    return np.zeros(len(idx), bool) if described is None else np.isin(idx, described.to_numpy())
 
 
 def _rated(row: dict, rows: int) -> Seen:

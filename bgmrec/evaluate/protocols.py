@@ -1,0 +1,134 @@
+"""The splits of two published studies, exactly: Protocol A on MovieLens 1M, Protocol B on KuaiRand-Pure's music.
+
+Both depend on the order of rows in one file or on a handful of CSV files of a few megabytes. They are read with
+pandas on one machine: studies of this size need no cluster, and Spark keeps no row order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bgmrec import columns as c
+from bgmrec.errors import InputError
+
+# (fraction, with valid, seed) → test rows, Σ user·item
+_PUBLISHED_TEST = {
+    (0.8, True, 0): (100_010, 560_931_740_514),
+    (0.8, True, 1): (100_012, 562_051_144_262),
+    (0.8, True, 2): (100_006, 565_030_295_468),
+    (0.2, True, 0): (399_701, 2_243_593_502_404),
+    (0.9, False, 0): (100_012, 560_945_855_309),
+}
+_PUBLISHED_MUSIC = {c.TEST: (9_709, 17_191, 7_119, 192)}  # as MusicStudy.counts
+_UNKNOWN_MUSIC = 0
+_DERIVED = "train_derived_4_08_to_4_24_last50_per_user.csv"
+_LOG = "log_standard_4_25_to_5_08_pure.csv"
+_VIDEOS = "video_features_basic_pure.csv"
+_VALID_FROM, _TEST_FROM, _TEST_TO = 20220502, 20220505, 20220508
+
+
+def rating_study(ratings_csv: Path, *, seed: int, fraction: float, with_valid: bool = True) -> pd.DataFrame:
+    """Protocol A: `user_id`, `item_id`, `rating`, `part` in file order.
+
+    p = permutation of the rows by `numpy.random.default_rng(seed)`; train is its first `fraction`, valid and test
+    halve the rest (without valid, test is the rest). A row whose user or item train lacks moves to train.
+
+    Args:
+        ratings_csv: MovieLens 1M as CSV with columns user, item, rating.
+        seed: of the permutation.
+        fraction: of the rows that train.
+        with_valid: whether half of the rest validates.
+
+    Raises:
+        InputError: the file gives another test set than the one that published figures stand on.
+    """
+    rows = pd.read_csv(ratings_csv, usecols=["user", "item", "rating"])
+    n = len(rows)
+    p = np.random.default_rng(seed).permutation(n)
+    cuts = [int(fraction * n), int((1 + fraction) / 2 * n) if with_valid else int(fraction * n)]
+    part = np.full(n, c.TEST, dtype=object)
+    part[p[: cuts[0]]], part[p[cuts[0] : cuts[1]]] = c.TRAIN, c.VALID
+    train = rows[part == c.TRAIN]
+    known = rows["user"].isin(train["user"].unique()) & rows["item"].isin(train["item"].unique())
+    part[~known.to_numpy()] = c.TRAIN
+    test = rows[part == c.TEST]
+    found = (len(test), int((test["user"].astype("int64") * test["item"]).sum()))
+    _expect(found, _PUBLISHED_TEST.get((fraction, with_valid, seed)), str(ratings_csv), "test rows and Σ user·item")
+    ids = {c.USER_ID: rows["user"].astype(str), c.ITEM_ID: rows["item"].astype(str)}
+    return pd.DataFrame({**ids, c.RATING: rows["rating"].astype("float32"), c.PART: part})
+
+
+@dataclass(frozen=True)
+class MusicStudy:
+    """Protocol B.
+
+    Args:
+        interactions: every training row: user_id, item_id, positive, date (yyyymmdd; 0 before 25 April 2022).
+        targets: user_id, item_id: positive in the evaluated days and not before.
+        catalogue: item_id of all music in training rows.
+    """
+
+    interactions: pd.DataFrame
+    targets: pd.DataFrame
+    catalogue: pd.DataFrame
+
+    def counts(self) -> tuple[int, int, int, int]:
+        """Target users, targets, catalogue, target users without a positive training row."""
+        users = self.targets[c.USER_ID].unique()
+        positive = self.interactions.loc[self.interactions["positive"], c.USER_ID]
+        strangers = ~pd.Series(users).isin(positive.unique())
+        return len(users), len(self.targets), len(self.catalogue), int(strangers.sum())
+
+
+def music_study(folder: Path, part: str = c.TEST) -> MusicStudy:
+    """Protocol B: background music of KuaiRand-Pure, evaluated on the days of `part` (valid or test).
+
+    Positive is long_view or is_like. Rows of unknown music and exact duplicates of log rows are dropped.
+
+    Raises:
+        InputError: the files give other counts on test than those that published figures stand on.
+    """
+    first, last = (_TEST_FROM, _TEST_TO) if part == c.TEST else (_VALID_FROM, _TEST_FROM - 1)
+    rows = _music_rows(folder)
+    train = rows[rows["date"] < first]
+    heard = train.loc[train["positive"], [c.USER_ID, c.ITEM_ID]].drop_duplicates()
+    days = rows[(rows["date"] >= first) & (rows["date"] <= last) & rows["positive"]]
+    later = days[[c.USER_ID, c.ITEM_ID]].drop_duplicates().merge(heard, how="left", indicator=True)
+    targets = later.loc[later["_merge"] == "left_only", [c.USER_ID, c.ITEM_ID]]
+    study = MusicStudy(train, targets.reset_index(drop=True), train[[c.ITEM_ID]].drop_duplicates())
+    _expect(
+        study.counts(), _PUBLISHED_MUSIC.get(part), str(folder), "users, targets, catalogue and users without history"
+    )
+    return study
+
+
+def _music_rows(folder: Path) -> pd.DataFrame:
+    flags = ["long_view", "is_like"]
+    derived = pd.read_csv(folder / _DERIVED, usecols=["user_id", "video_id", *flags]).assign(date=0)
+    log = pd.read_csv(folder / _LOG).drop_duplicates()[["user_id", "video_id", *flags, "date"]]
+    music = pd.read_csv(folder / _VIDEOS, usecols=["video_id", "music_id"])
+    rows = pd.concat([derived, log]).merge(music, on="video_id", how="inner")
+    rows = rows[rows["music_id"].notna() & (rows["music_id"] != _UNKNOWN_MUSIC)]
+    return pd.DataFrame(
+        {
+            c.USER_ID: rows["user_id"].astype(str),
+            c.ITEM_ID: rows["music_id"].astype("int64").astype(str),
+            "positive": (rows[flags] == 1).any(axis=1),
+            "date": rows["date"].astype("int64"),
+        }
+    ).reset_index(drop=True)
+
+
+def _expect(found: tuple[int, ...], expected: tuple[int, ...] | None, where: str, what: str) -> None:
+    if expected is not None and found != expected:
+        raise InputError(
+            f"these are not the rows that the protocol's figures stand on: {what} differ",
+            where=where,
+            expected=str(expected),
+            found=str(found),
+            cure="take the data set as it was published, with its rows in their order",
+        )

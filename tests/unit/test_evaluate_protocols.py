@@ -1,0 +1,109 @@
+"""The published studies' splits: small worked ones, and the real ones where the data lie beside the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bgmrec import columns as c
+from bgmrec.errors import InputError
+from bgmrec.evaluate import protocols
+from bgmrec.evaluate.protocols import music_study, rating_study
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+needs_ml1m = pytest.mark.skipif(not (DATA / "ml-1m").is_dir(), reason=f"no MovieLens 1M below {DATA}")
+needs_kuairand = pytest.mark.skipif(not (DATA / "kuairand-pure").is_dir(), reason=f"no KuaiRand-Pure below {DATA}")
+
+
+@pytest.fixture
+def ratings_csv(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(1)
+    pairs = rng.choice(30 * 20, 200, replace=False)
+    rows = pd.DataFrame({"user": pairs // 20 + 1, "item": pairs % 20 + 1, "rating": rng.integers(1, 6, 200)})
+    rows.loc[len(rows)] = [99, 99, 3]  # known by this row alone: it may only train
+    path = tmp_path / "ratings.csv"
+    rows.assign(timestamp=0).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parts_follow_the_permutation_and_cold_rows_train(ratings_csv: Path, seed: int) -> None:
+    study = rating_study(ratings_csv, seed=seed, fraction=0.5)
+    raw, p = pd.read_csv(ratings_csv), np.random.default_rng(seed).permutation(201)
+    assert study[c.USER_ID].tolist() == raw["user"].astype(str).tolist(), "in file order"
+    drawn = np.full(201, c.TRAIN, object)
+    drawn[p[100:150]], drawn[p[150:]] = c.VALID, c.TEST  # .5·201 = 100.5, .75·201 = 150.75
+    first = raw[drawn == c.TRAIN]
+    moved = (drawn != c.TRAIN) & ~(raw["user"].isin(first["user"]) & raw["item"].isin(first["item"]))
+    drawn[moved] = c.TRAIN
+    assert study[c.PART].tolist() == drawn.tolist()
+    assert study.loc[200, c.PART] == c.TRAIN
+
+
+def test_without_valid_the_rest_is_test(ratings_csv: Path) -> None:
+    study = rating_study(ratings_csv, seed=0, fraction=0.5, with_valid=False)
+    assert set(study[c.PART]) == {c.TRAIN, c.TEST}
+    assert (study[c.PART] == c.TEST).sum() == pytest.approx(100, abs=5)
+
+
+def test_another_file_is_refused_where_figures_are_published(ratings_csv: Path) -> None:
+    with pytest.raises(InputError, match="not the rows that the protocol"):
+        rating_study(ratings_csv, seed=0, fraction=0.8)
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    """Videos 1, 2 → music 10; 3 → music 30; 4 → unknown; 5 → music 50."""
+    pd.DataFrame({"video_id": [1, 2, 3, 4, 5], "music_id": [10, 10, 30, 0, 50]}).to_csv(
+        tmp_path / protocols._VIDEOS, index=False
+    )
+    derived = [(1, 1, 0, 1, 0), (1, 4, 1, 1, 1), (2, 3, 0, 0, 0)]  # user, video, place, long_view, is_like
+    pd.DataFrame(derived, columns=["user_id", "video_id", "pos_in_history", "long_view", "is_like"]).to_csv(
+        tmp_path / protocols._DERIVED, index=False
+    )
+    log = [
+        (2, 1, 20220501, 1, 1, 0),
+        (2, 1, 20220501, 1, 1, 0),  # an exact duplicate
+        (2, 5, 20220503, 2, 0, 1),  # a validation day
+        (1, 2, 20220506, 3, 1, 0),  # music 10 again, by another video: no target
+        (1, 3, 20220506, 4, 0, 1),
+        (1, 4, 20220506, 5, 1, 1),  # unknown music
+        (2, 3, 20220508, 6, 1, 0),  # heard before, but not positive: a target
+        (2, 3, 20220508, 7, 1, 0),  # once only
+        (3, 1, 20220507, 8, 1, 0),  # a user without history
+        (2, 1, 20220507, 9, 0, 0),
+    ]
+    names = ["user_id", "video_id", "date", "time_ms", "long_view", "is_like"]
+    pd.DataFrame(log, columns=names).to_csv(tmp_path / protocols._LOG, index=False)
+    return tmp_path
+
+
+def test_targets_are_what_was_not_positive_before(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocols, "_PUBLISHED_MUSIC", {})
+    study = music_study(music)
+    assert sorted(study.targets.itertuples(index=False, name=None)) == [("1", "30"), ("2", "30"), ("3", "10")]
+    assert sorted(study.catalogue[c.ITEM_ID]) == ["10", "30", "50"]
+    assert len(study.interactions) == 4
+    assert study.counts() == (3, 3, 3, 1)
+    valid = music_study(music, c.VALID)
+    assert valid.targets.itertuples(index=False, name=None).__next__() == ("2", "50")
+    assert valid.counts() == (1, 1, 2, 0)
+
+
+def test_other_music_files_are_refused(music: Path) -> None:
+    with pytest.raises(InputError, match="users without history"):
+        music_study(music)
+
+
+@needs_ml1m
+def test_protocol_a_gives_the_published_test_rows() -> None:
+    study = rating_study(DATA / "ml-1m" / "ratings.csv", seed=0, fraction=0.8)  # raises where counts differ
+    assert (study[c.PART] == c.TEST).sum() == 100_010
+
+
+@needs_kuairand
+def test_protocol_b_gives_the_published_counts() -> None:
+    assert music_study(DATA / "kuairand-pure").counts() == (9_709, 17_191, 7_119, 192)
