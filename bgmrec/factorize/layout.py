@@ -116,6 +116,11 @@ def build_block(
     )
 
 
+def stable_order(keys: np.ndarray) -> np.ndarray:
+    """int64 positions that sort int32 keys ≥ 0, equal ones in their order."""
+    return _by_key(keys, np.arange(keys.size))
+
+
 @numba.njit(cache=True, nogil=True)
 def _by_digit(keys: np.ndarray, order: np.ndarray, shift: int) -> np.ndarray:
     """One stable counting pass over _DIGIT bits of keys[order]."""

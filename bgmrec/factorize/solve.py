@@ -77,6 +77,8 @@ def solve_block(
     shape: ModelShape,
     regularisation: Regularisation,
     unobserved: Unobserved | None = None,
+    *,
+    num_blocks: int = 1,
 ) -> SolvedBlock:
     """Solves every row of a block.
 
@@ -84,6 +86,7 @@ def solve_block(
         source: float32 (n, width), rows of the fixed side.
         positions: int32 (ratings,), each rating's row in `source`.
         prior: float32 (n_rows, width); None is zero.
+        num_blocks: of the solved side, to name the entity in an error.
 
     Raises:
         TrainingError: a row's normal equation is not positive definite, or holds NaN or infinity.
@@ -103,7 +106,7 @@ def solve_block(
         n = block.row_offsets[failed + 1] - block.row_offsets[failed]
         raise TrainingError(
             "a row's normal equation could not be solved",
-            where=f"block {block.block}, local row {failed} (idx = local row · num_blocks + block), {n} ratings",
+            where=f"idx {failed * num_blocks + block.block} (block {block.block}, local row {failed}), {n} ratings",
             expected="finite ratings, weights and factors, and a regularisation above 0",
             found="a matrix that is not positive definite, or a result that is not finite",
             cure="check the ratings of this row for NaN, or raise reg_param",

@@ -230,5 +230,5 @@ def test_what_cannot_be_solved_names_the_row(spoil):
             array[:, 0] = case.ratings[:, 0]
             array[row, 0] = np.nan
         case = replace(case, **{spoil: array})
-    with pytest.raises(TrainingError, match=f"local row {row} "):
+    with pytest.raises(TrainingError, match=rf"local row {row}\)"):
         case.solve()

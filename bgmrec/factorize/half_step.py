@@ -1,0 +1,113 @@
+"""The distributed half step: every block of one side solved against the other side's factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec import schemas
+from bgmrec.arrays import FLOAT, from_cell
+from bgmrec.errors import TrainingError
+from bgmrec.factorize.cells import OnBatches, one_row, read_rows
+from bgmrec.factorize.delivery import Resolve, attach, deliver
+from bgmrec.factorize.factors import count_rows
+from bgmrec.factorize.layout import RatingBlock
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.solve import Regularisation, Unobserved, solve_block
+
+_PRIOR = "prior"
+
+
+def half_step(
+    rating_blocks: DataFrame,
+    src_factors: DataFrame,
+    dst_prior: DataFrame | None,
+    shape: ModelShape,
+    regularisation: Regularisation,
+    *,
+    src_num_blocks: int,
+    dst_num_blocks: int,
+    unobserved_weight: float = 0.0,
+    broadcast_bytes: int,
+    links: DataFrame | None = None,
+) -> DataFrame:
+    """Solves one side, `schemas.HALF_STEP`; equation and sums in solve.py. Symmetric in users and items.
+
+    Reads the size of the source side, and the source side itself where it is broadcast, when called; the rest
+    when the result is. Run both inside `session.arrow_batch`, a few rows per batch.
+
+    Args:
+        rating_blocks: `schemas.RATING_BLOCKS` of the solved side.
+        src_factors: `schemas.FACTOR_BLOCKS` of the fixed side, written or cached.
+        dst_prior: prior means of the solved side in the same form; None is zero.
+        src_num_blocks, dst_num_blocks: blocks of either side.
+        unobserved_weight: alpha0 of implicit mode; 0 in explicit mode.
+        broadcast_bytes: a factor or prior table above this is routed or shuffled, never in one piece.
+        links: `delivery.out_links`, cached; None computes them where the source side is routed.
+    """
+    implicit = unobserved_weight > 0
+    source = deliver(src_factors, src_num_blocks, shape, broadcast_bytes=broadcast_bytes, with_gram=implicit)
+    unobserved = Unobserved(unobserved_weight, source.gram) if source.gram is not None else None
+    blocks, resolve = attach(rating_blocks, source, links)
+    if dst_prior is not None:
+        blocks = join_rows(blocks, dst_prior, _PRIOR, shape.width, broadcast_bytes)
+    solve = _solver(resolve, dst_prior is not None, shape, regularisation, unobserved, dst_num_blocks)
+    return blocks.mapInArrow(solve, schemas.HALF_STEP)
+
+
+def join_rows(blocks: DataFrame, rows: DataFrame, name: str, width: int, broadcast_bytes: int) -> DataFrame:
+    """Adds the factor or prior cell of each block as a column, null where it is missing."""
+    cells = rows.select(c.BLOCK, f.col(c.FACTORS).alias(name))
+    small = count_rows(rows) * width * FLOAT.itemsize <= broadcast_bytes
+    return blocks.join(cells.hint("broadcast" if small else "shuffle_hash"), c.BLOCK, "left")
+
+
+def read_cell(row: dict[str, Any], name: str, block: RatingBlock, width: int) -> np.ndarray:
+    """The (n_rows, width) cell that `join_rows` added.
+
+    Raises:
+        TrainingError: it is missing or of another size.
+    """
+    cell = row[name]
+    if cell is None or len(cell) != block.n_rows * width * FLOAT.itemsize:
+        raise TrainingError(
+            f"a block's {name} does not fit its ratings",
+            where=f"block {block.block}",
+            expected=f"{block.n_rows} rows of {width} floats",
+            found="no block" if cell is None else f"{len(cell)} bytes",
+            cure="write factors and priors with the blocks and the rank of this run",
+        )
+    return from_cell(cell, width)
+
+
+def _solver(
+    resolve: Resolve,
+    with_prior: bool,
+    shape: ModelShape,
+    regularisation: Regularisation,
+    unobserved: Unobserved | None,
+    num_blocks: int,
+) -> OnBatches:
+    def solve(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for row in read_rows(batches):
+            block = RatingBlock.from_cells(row)
+            table, positions = resolve(row, block)
+            prior = read_cell(row, _PRIOR, block, shape.width) if with_prior else None
+            solved = solve_block(
+                block, table, positions, prior, shape, regularisation, unobserved, num_blocks=num_blocks
+            )
+            yield one_row(
+                block=block.block,
+                n_rows=block.n_rows,
+                factors=solved.factors,
+                squared_error=solved.squared_error,
+                penalty=solved.penalty,
+            )
+
+    return solve

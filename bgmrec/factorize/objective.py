@@ -1,0 +1,48 @@
+"""The MAP objective by term, from the sums that both half steps leave behind."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Objective:
+    """total = data + user_prior + item_prior; each term carries the 1/2 of the MAP objective (solve.py)."""
+
+    data: float
+    user_prior: float
+    item_prior: float
+
+    @property
+    def total(self) -> float:
+        """What a half step never raises, as long as the prior means stay."""
+        return self.data + self.user_prior + self.item_prior
+
+    def as_dict(self) -> dict[str, float]:
+        """The terms and their sum, for logs."""
+        return {
+            "data": self.data,
+            "user_prior": self.user_prior,
+            "item_prior": self.item_prior,
+            "total": self.total,
+        }
+
+
+def objective(user_half_step: DataFrame, item_half_step: DataFrame) -> Objective:
+    """The objective after a user half step and the item half step that followed it.
+
+    Args:
+        user_half_step, item_half_step: `schemas.HALF_STEP`, written or cached. Collected are two numbers per
+            block, summed exactly, so that the result does not depend on the partitioning.
+    """
+    _, user_prior = _sums(user_half_step)
+    data, item_prior = _sums(item_half_step)
+    return Objective(0.5 * data, 0.5 * user_prior, 0.5 * item_prior)
+
+
+def _sums(half_step: DataFrame) -> tuple[float, float]:
+    rows = half_step.select("squared_error", "penalty").collect()
+    return math.fsum(row["squared_error"] for row in rows), math.fsum(row["penalty"] for row in rows)

@@ -1,0 +1,97 @@
+"""Scores of given (dst, src) pairs, for validation and evaluation, with the machinery of the half step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from bgmrec.factorize.cells import one_row, read_rows
+from bgmrec.factorize.delivery import Resolve, Source, attach
+from bgmrec.factorize.half_step import join_rows, read_cell
+from bgmrec.factorize.layout import RatingBlock
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.solve import score_block
+
+_FACTORS = "dst_factors"
+_PAIR = "dst_idx int, src_idx int, rating float, weight float, score float"
+_ERRORS = "block int, pairs double, squared_error double, absolute_error double"
+
+
+def score_pairs(
+    pair_blocks: DataFrame, source: Source, dst_factors: DataFrame, shape: ModelShape, *,
+    dst_num_blocks: int, broadcast_bytes: int, clip: tuple[float, float] | None = None, links: DataFrame | None = None,
+) -> DataFrame:  # fmt: skip
+    """One row per pair: (dst_idx, src_idx, rating, weight, score). A pair without a score is an error.
+
+    Args:
+        pair_blocks: the pairs in the form of `blocks.rating_blocks`.
+        source: the src side's factors, `delivery.deliver`.
+        dst_factors: `schemas.FACTOR_BLOCKS` of the dst side.
+        clip: lowest and highest score.
+        links: `delivery.out_links` of the pair blocks.
+
+    Raises:
+        TrainingError: a pair's entity has no factors.
+    """
+
+    def rows(block: RatingBlock, scores: np.ndarray) -> pa.RecordBatch:
+        local = np.repeat(np.arange(block.n_rows), np.diff(block.row_offsets))
+        dst = (local * dst_num_blocks + block.block).astype(np.int32)
+        weights = block.weights if block.weights.size else np.ones_like(scores)
+        columns = dst, block.src_ids[block.src_pos], block.ratings, weights, scores
+        return pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [part.split()[0] for part in _PAIR.split(", ")])
+
+    return _scored(pair_blocks, source, dst_factors, shape, broadcast_bytes, clip, links, rows, _PAIR)
+
+
+def pair_errors(
+    pair_blocks: DataFrame, source: Source, dst_factors: DataFrame, shape: ModelShape, *,
+    broadcast_bytes: int, clip: tuple[float, float] | None = None, links: DataFrame | None = None,
+) -> DataFrame:  # fmt: skip
+    """One row per block: (block, pairs, squared_error, absolute_error), unweighted sums; arguments as score_pairs'."""
+
+    def sums(block: RatingBlock, scores: np.ndarray) -> pa.RecordBatch:
+        error = block.ratings.astype(np.float64) - scores
+        return one_row(
+            block=block.block,
+            pairs=float(error.size),
+            squared_error=float((error**2).sum()),
+            absolute_error=float(np.abs(error).sum()),
+        )
+
+    return _scored(pair_blocks, source, dst_factors, shape, broadcast_bytes, clip, links, sums, _ERRORS)
+
+
+def _scored(
+    pair_blocks: DataFrame,
+    source: Source,
+    dst_factors: DataFrame,
+    shape: ModelShape,
+    broadcast_bytes: int,
+    clip: tuple[float, float] | None,
+    links: DataFrame | None,
+    result: Callable[[RatingBlock, np.ndarray], pa.RecordBatch],
+    schema: str,
+) -> DataFrame:
+    blocks, resolve = attach(pair_blocks, source, links)
+    blocks = join_rows(blocks, dst_factors, _FACTORS, shape.width, broadcast_bytes)
+
+    def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for row in read_rows(batches):
+            yield result(*_block_scores(row, resolve, shape, clip))
+
+    return blocks.mapInArrow(score, schema)
+
+
+def _block_scores(
+    row: dict[str, Any], resolve: Resolve, shape: ModelShape, clip: tuple[float, float] | None
+) -> tuple[RatingBlock, np.ndarray]:
+    block = RatingBlock.from_cells(row)
+    factors = read_cell(row, _FACTORS, block, shape.width)
+    table, positions = resolve(row, block)
+    scores = score_block(block, table, positions, factors, shape)
+    return block, scores if clip is None else np.clip(scores, *clip)

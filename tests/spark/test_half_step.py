@@ -1,0 +1,210 @@
+"""The distributed half step against plain NumPy: partitions, blocks, broadcast and routed, and many rounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pyspark.errors import PythonException
+
+from bgmrec import schemas
+from bgmrec.factorize.blocks import rating_blocks
+from bgmrec.factorize.delivery import deliver, out_links, partition_by_block
+from bgmrec.factorize.factors import collect_factors, pack_factors
+from bgmrec.factorize.half_step import half_step
+from bgmrec.factorize.objective import objective
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.solve import Regularisation, source_gram
+from bgmrec.session import arrow_batch
+from tests.reference import normal_equations as reference
+
+BROADCAST, ROUTED = 10**6, 100
+SHAPE = ModelShape(3, bias=True, mean=2.5)
+NUMBERS = Regularisation(2.0, 0.7, 0.5)
+ANY = 10**9
+
+
+class Data:
+    """Users × items with weights, a cold user and a cold item, factors and priors of both sides."""
+
+    def __init__(self, spark, n_users=23, n_items=17, seed=0, preference=False):
+        random = np.random.default_rng(seed)
+        self.spark, self.n_users, self.n_items = spark, n_users, n_items
+        self.observed = random.random((n_users, n_items)) < 0.4
+        self.observed[n_users // 2] = False
+        self.observed[:, n_items // 2] = False
+        levels = (1, 2) if preference else (1, 6)
+        self.ratings = random.integers(*levels, self.observed.shape).astype(float)
+        self.weights = random.integers(1, 4, self.observed.shape).astype(float)
+        self.items = random.normal(0, 0.5, (n_items, SHAPE.width)).astype(np.float32)
+        self.user_prior = random.normal(0, 0.5, (n_users, SHAPE.width)).astype(np.float32)
+
+    def rows(self):
+        users, items = np.nonzero(self.observed)
+        data = [(int(u), int(i), self.ratings[u, i], self.weights[u, i]) for u, i in zip(users, items, strict=True)]
+        return self.spark.createDataFrame(
+            [(u, i, float(r), float(w)) for u, i, r, w in data],
+            "user_idx int, item_idx int, rating float, weight float",
+        )
+
+    def user_blocks(self, count, partitions=None):
+        return rating_blocks(self.rows(), "user_idx", "item_idx", count, self.n_users, partitions=partitions)
+
+    def factors(self, table, count):
+        data = [(row, bytearray(table[row].tobytes())) for row in range(len(table))]
+        return pack_factors(self.spark.createDataFrame(data, "idx int, features binary"), len(table), count)
+
+    def half_step(self, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, alpha0=0.0, prior=True, links=None):
+        with arrow_batch(self.spark, 2):
+            solved = half_step(
+                self.user_blocks(dst, partitions), self.factors(self.items, src),
+                self.factors(self.user_prior, dst) if prior else None, SHAPE, NUMBERS, src_num_blocks=src,
+                dst_num_blocks=dst, unobserved_weight=alpha0, broadcast_bytes=bytes_, links=links,
+            ).cache()  # fmt: skip
+            table = collect_factors(solved, dst, SHAPE.width, max_bytes=ANY)
+            rows = solved.select("squared_error", "penalty").collect()
+            solved.unpersist()
+        return table, sum(row[0] for row in rows), sum(row[1] for row in rows)
+
+    def options(self, alpha0):
+        return {"rank": 3, "bias": True, "alpha0": alpha0}
+
+    def expected(self, alpha0=0.0, prior=True):
+        means = self.user_prior.astype(float) * prior
+        numbers = {"reg": 2.0, "bias_reg": 0.7, "exponent": 0.5}
+        known = self.ratings, self.weights, self.observed
+        table = reference.half_step(
+            *known, self.items.astype(float), means, mean=2.5, **self.options(alpha0), **numbers
+        )
+        error = reference.squared_error(*known, table, self.items.astype(float), mean=2.5, **self.options(alpha0))
+        return table, error, reference.penalty(self.observed, table, means, **self.options(alpha0), **numbers)
+
+
+@pytest.fixture(scope="module")
+def data(spark):
+    return Data(spark)
+
+
+def agrees(result, expected):
+    np.testing.assert_allclose(result[0], expected[0], atol=1e-4)
+    assert result[1] == pytest.approx(expected[1], rel=1e-4)
+    assert result[2] == pytest.approx(expected[2], rel=1e-4)
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7, 40])
+def test_partition_counts_give_the_same_factors(data, partitions):
+    agrees(data.half_step(dst=10, src=3, partitions=partitions), data.expected())
+
+
+@pytest.mark.parametrize(("dst", "src"), [(1, 1), (2, 5), (30, 20)])
+@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+def test_any_number_of_blocks_either_way(data, dst, src, bytes_):
+    agrees(data.half_step(dst=dst, src=src, bytes_=bytes_), data.expected())
+
+
+@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+def test_implicit_mode_either_way(spark, bytes_):
+    plays = Data(spark, preference=True)
+    agrees(plays.half_step(alpha0=0.2, bytes_=bytes_), plays.expected(alpha0=0.2))
+
+
+def test_without_priors(data):
+    agrees(data.half_step(prior=False), data.expected(prior=False))
+
+
+def test_broadcast_and_routed_agree_to_the_bit(data):
+    routed = data.half_step(bytes_=ROUTED, links=out_links(data.user_blocks(2), 3))
+    np.testing.assert_array_equal(data.half_step()[0], routed[0])
+
+
+def test_one_user_and_one_item(spark):
+    one = Data(spark, n_users=3, n_items=3)
+    one.observed[:], one.observed[2, 1] = False, True
+    agrees(one.half_step(dst=4, src=4), one.expected())
+    agrees(one.half_step(dst=4, src=4, bytes_=1), one.expected())
+
+
+@pytest.mark.parametrize("bytes_", [BROADCAST, 1])
+def test_no_ratings_leave_the_priors(spark, bytes_):
+    empty = Data(spark)
+    empty.observed[:] = False
+    np.testing.assert_array_equal(empty.half_step(bytes_=bytes_)[0], empty.user_prior)
+
+
+def test_the_table_matches_its_schema(data):
+    solved = half_step(
+        data.user_blocks(2), data.factors(data.items, 3), None, SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=2,
+        broadcast_bytes=BROADCAST,
+    )  # fmt: skip
+    assert [(field.name, field.dataType) for field in solved.schema] == [
+        (field.name, field.dataType) for field in schemas.HALF_STEP
+    ]
+
+
+def test_routing_leaves_partitioned_ratings_where_they_are(spark, data):
+    blocks = partition_by_block(data.user_blocks(6), 5).cache()
+    blocks.count()
+    solved = half_step(
+        blocks, data.factors(data.items, 3), data.factors(data.user_prior, 6), SHAPE, NUMBERS, src_num_blocks=3,
+        dst_num_blocks=6, broadcast_bytes=1, links=out_links(blocks, 3).cache(),
+    )  # fmt: skip
+    solved.count()
+    plan = solved._jdf.queryExecution().executedPlan().toString()
+    scans = [line for line in plan.splitlines() if "InMemoryTableScan" in line and "row_offsets" in line]
+    above = plan[: plan.index(scans[0])].rstrip().splitlines()[-1]
+    assert "Exchange" not in above
+    assert "CartesianProduct" not in plan and "NestedLoop" not in plan
+    blocks.unpersist()
+
+
+@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+def test_a_missing_source_or_prior_is_an_error(spark, data, bytes_):
+    few = data.factors(data.items[:9], 3)
+    with pytest.raises(PythonException, match="no factors"):
+        half_step(
+            data.user_blocks(2), few, None, SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_
+        ).collect()
+    with pytest.raises(PythonException, match="prior does not fit"):
+        half_step(
+            data.user_blocks(2), data.factors(data.items, 3), data.factors(data.user_prior, 2).where("block = 0"), SHAPE,
+            NUMBERS, src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_,
+        ).collect()  # fmt: skip
+
+
+def test_a_rating_that_is_no_number_names_the_entity(spark):
+    spoilt = Data(spark)
+    user, item = np.argwhere(spoilt.observed)[-1]
+    spoilt.ratings[user, item] = np.nan
+    with pytest.raises(PythonException, match=f"idx {user} "):
+        spoilt.half_step(dst=4)
+
+
+@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+def test_the_gram_counts_every_source_row_once(spark, data, bytes_):
+    source = deliver(data.factors(data.items, 5), 5, SHAPE, broadcast_bytes=bytes_, with_gram=True)
+    np.testing.assert_allclose(source.gram, source_gram(data.items, SHAPE), rtol=1e-12)
+
+
+def test_the_objective_falls_over_rounds(spark, data):
+    items, rows, totals = data.factors(data.items, 3).cache(), data.rows(), []
+    users_by, items_by = (
+        data.user_blocks(2).cache(),
+        rating_blocks(rows, "item_idx", "user_idx", 3, data.n_items).cache(),
+    )
+    for _ in range(4):
+        users = half_step(
+            users_by, items, data.factors(data.user_prior, 2), SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=2,
+            broadcast_bytes=BROADCAST,
+        ).cache()  # fmt: skip
+        items = half_step(
+            items_by, users, None, SHAPE, NUMBERS, src_num_blocks=2, dst_num_blocks=3, broadcast_bytes=BROADCAST
+        ).cache()
+        totals.append(objective(users, items))
+    values = [terms.total for terms in totals]
+    assert all(later < earlier for earlier, later in zip(values, values[1:], strict=False))
+    known = data.ratings, data.weights, data.observed
+    tables = (
+        collect_factors(side, n, SHAPE.width, max_bytes=ANY).astype(float) for side, n in ((users, 2), (items, 3))
+    )
+    error = reference.squared_error(*known, *tables, mean=2.5, **data.options(0.0))
+    assert totals[-1].data == pytest.approx(error / 2, rel=1e-4)
+    spark.catalog.clearCache()
