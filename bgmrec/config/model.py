@@ -14,39 +14,58 @@ class FitSettings(Section):
 
     first_epochs: Count = 10
     epochs: Count = 3  # every later refit starts from the last round's weights
-    batch_size: AtLeastOne = 256  # over all processes together
+    batch_size: AtLeastOne = 128  # over all processes together
     learning_rate: Positive = 1e-3
-    weight_decay: NonNegative = 1e-4
+    decoupled_decay: bool = True  # AdamW; false: the decays are L2 terms of the loss
+    weight_decay: NonNegative = 1e-2
+    table_weight_decay: NonNegative = 1e-2  # of input weights with a row per item or word
+    feature_weight_decay: NonNegative = 1e-2  # of weights that features are multiplied with
+    weight_exponent: Share = 0.0  # an entity with n ratings weighs n^this in the latent loss; a cold one nothing
 
 
 class UserEncoderSettings(Section):
     """`[user_encoder]`: the aSDAE."""
 
     kind: Literal["none", "asdae"] = "asdae"
-    hidden: list[AtLeastOne] = [200]  # widths between the input and the prior layer, mirrored behind it
-    activation: Literal["relu", "tanh", "sigmoid", "gelu"] = "tanh"
+    hidden: list[AtLeastOne] = [64]  # widths between the input and the prior layer, mirrored behind it
+    activation: Literal["relu", "tanh", "sigmoid", "gelu", "linear"] = "tanh"
     prior_activation: Literal["linear", "tanh"] = "linear"
     use_ratings: bool = True
-    corruption_rate: Share = 0.4
-    dropout_rate: Share = 0.0
-    rating_loss_weight: Share = 0.8  # alpha: ratings against side information in the reconstruction
-    reconstruction_weight: NonNegative = 1.0  # of both reconstructions against the latent loss
-    fit: FitSettings = FitSettings()
+    use_presence: bool = True  # a second input table for which items were rated, whatever the rating
+    rating_norm: Share = 0.7  # the input of n ratings is divided by n^this
+    corruption_rate: Share = 0.4  # of the ratings
+    feature_corruption_rate: Share = 0.1
+    dropout_rate: Share = 0.5
+    latent_weight: NonNegative = 0.2
+    # ratings that corruption hid, predicted by prior mean and item factors (explicit mode): the running user factors
+    # know all ratings of the input, so that the latent loss alone teaches to copy them
+    prediction_weight: NonNegative = 0.02
+    reconstruction_weight: NonNegative = 0.05  # of both reconstructions
+    rating_loss_weight: Share = 0.04  # alpha: ratings against side information in the reconstruction
+    fit: FitSettings = FitSettings(first_epochs=4, epochs=1, table_weight_decay=1.0)
 
 
 class ItemEncoderSettings(Section):
     """`[item_encoder]`: the TextCNN."""
 
     kind: Literal["none", "text_cnn"] = "text_cnn"
-    embedding_size: AtLeastOne = 200
-    filters: AtLeastOne = 100  # per width
+    embedding_size: AtLeastOne = 32
+    filters: AtLeastOne = 16  # per width
     widths: list[AtLeastOne] = [3, 4, 5]
     hidden: AtLeastOne = 200
     feature_hidden: AtLeastOne = 64  # projection of the categorical and dense features before they join
-    dropout_rate: Share = 0.2
+    feature_skip: bool = False  # a linear path from the features to the prior mean beside the network
+    feature_dropout_rate: Share = 0.1
+    dropout_rate: Share = 0.3
     prior_activation: Literal["linear", "tanh"] = "linear"
     word_vectors: str | None = None  # text file "word v1 v2 …" that initialises the embedding
-    fit: FitSettings = FitSettings()
+    fit: FitSettings = FitSettings(
+        learning_rate=2e-3,
+        decoupled_decay=False,
+        weight_decay=1e-3,
+        table_weight_decay=1e-3,
+        feature_weight_decay=5e-3,
+    )
 
 
 class FeedSettings(Section):
@@ -54,8 +73,10 @@ class FeedSettings(Section):
 
     processes: Count = 0  # 0: train in the driver, through the same feed and the same fit
     local: bool = True  # processes beside the driver; false: as tasks of the cluster (a barrier stage)
+    threads: Count = 0  # of Torch per process; 0: the driver's cores shared out, or one in a task of the cluster
     row_group_rows: AtLeastOne = 4096
     results_queue_size: AtLeastOne = 4
+    memory_bytes: Count = 2**30  # a process keeps its rows if they need less, and else reads them every epoch
     use_gpu: bool = False
 
 
@@ -85,5 +106,6 @@ class TrainSettings(Section):
     patience: AtLeastOne = 3  # rounds without a new best before stopping
     metric: Literal["rmse", "ndcg"] = "rmse"
     metric_k: AtLeastOne = 10
+    final_rounds: Count = 1  # on all ratings, validation ones too, for the model that is served
     warm_start: bool = True  # from last night's published model, where it fits
     minimum_ratings: AtLeastOne = 10

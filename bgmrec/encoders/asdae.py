@@ -4,13 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bgmrec.encoders.layers import PriorOutput, activation, require
-from bgmrec.encoders.rated import RatedItems, bag_of_ratings, scores_of_rated
+from bgmrec.encoders.rated import RatedItems
+from bgmrec.encoders.rating_layers import INITIAL_SCALE, ItemFactors, RatingInput, RatingOutput
+
+
+class Encoded(NamedTuple):
+    """What the encoder makes of some users; the ratings' arrays are empty where it has no ratings.
+
+    prior: (users, width), the prior means.
+    features: X̂, (users, feature_width).
+    ratings: R̂ at the rated items, (ratings,).
+    predicted: the same by prior mean and item factors, (ratings,) or empty.
+    centred: what both are compared with, (ratings,).
+    hidden: 1 where corruption hid the rating from the input, else 0, (ratings,).
+    """
+
+    prior: Tensor
+    features: Tensor
+    ratings: Tensor
+    predicted: Tensor
+    centred: Tensor
+    hidden: Tensor
 
 
 class Asdae(nn.Module):
@@ -28,14 +49,16 @@ class Asdae(nn.Module):
         activation_name: g of the hidden layers: relu, tanh, sigmoid, gelu or linear.
         prior_activation: linear or tanh.
         use_ratings: with R; without it the encoder sees, and reconstructs, X only.
-        rating_norm: the bag over n ratings is divided by n^rating_norm, so that inputs of users with few and with
-            many ratings are of one size: 0 a sum, 1 a mean.
+        use_item_factors: with the running item factors as constants (see `state.with_item_factors`): b_j leaves the
+            ratings before they enter, and the ratings are also predicted by prior mean and item factors.
+        bias: whether prior means and item factors have a bias as their last coordinate.
         use_presence: with a second item table that is summed over the rated items whatever their ratings: which
             items a user chose says something beyond how much they liked them.
-        corruption_rate: the share of the entries of R that training zeroes (the kept ones are scaled up, so that
-            the input of evaluation is of the same size).
-        feature_corruption_rate: the same of X.
-        dropout_rate: the share of hidden values that training zeroes.
+        rating_norm: the bag over n ratings is divided by n^rating_norm: 0 a sum, 1 a mean.
+        corruption_rate: the share of the entries of R that training hides.
+        feature_corruption_rate: the share of the entries of X that training zeroes (the others are scaled up, so
+            that the input of evaluation is of the same size).
+        dropout_rate: the share of hidden values before the prior mean that training zeroes.
 
     Raises:
         ValueError: a number is out of its range, or there is nothing to encode.
@@ -54,6 +77,8 @@ class Asdae(nn.Module):
         activation_name: str = "tanh",
         prior_activation: str = "linear",
         use_ratings: bool = True,
+        use_item_factors: bool = False,
+        bias: bool = True,
         use_presence: bool = False,
         rating_norm: float = 0.5,
         corruption_rate: float = 0.4,
@@ -71,42 +96,52 @@ class Asdae(nn.Module):
         self.activation = activation(activation_name)
         widths = [*hidden, width, *reversed(hidden)]  # of h_1 … h_{L-1}
         self.prior_layer = len(hidden)
-        self.rating_input = (
-            RatingInput(
+        self.rating_input: RatingInput | None = None
+        self.rating_output: RatingOutput | None = None
+        self.item_factors: ItemFactors | None = None
+        if use_ratings:
+            self.rating_input = RatingInput(
                 n_items=n_items,
                 width=widths[0],
                 use_presence=use_presence,
                 rating_norm=rating_norm,
                 corruption_rate=corruption_rate,
             )
-            if use_ratings
-            else None
-        )
+            self.rating_output = RatingOutput(n_items=n_items, width=widths[-1])
+            self.item_factors = ItemFactors(n_items=n_items, width=width, bias=bias) if use_item_factors else None
         self.weights = nn.ModuleList(nn.Linear(before, after, bias=False) for before, after in pairwise(widths))
         self.side = nn.ModuleList(nn.Linear(feature_width, size, bias=False) for size in widths if feature_width)
         self.biases = nn.ParameterList(torch.zeros(size) for size in widths)
         self.prior_output = PriorOutput(width=width, kind=prior_activation)
-        self.rating_output = RatingOutput(n_items=n_items, width=widths[-1]) if use_ratings else None
         self.feature_output = nn.Linear(widths[-1], feature_width) if feature_width else None
+        for layer in (*self.weights[self.prior_layer - 1 : self.prior_layer], *self.side[self.prior_layer :][:1]):
+            nn.init.normal_(layer.weight, std=INITIAL_SCALE)
 
-    def forward(
-        self, features: Tensor, rated_idx: Tensor, offsets: Tensor, values: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, features: Tensor, rated_idx: Tensor, offsets: Tensor, values: Tensor) -> Encoded:
         """The prior means and both reconstructions.
 
         Args:
             features: X, (users, feature_width).
             rated_idx: (ratings,) int64 item indices, user by user.
             offsets: (users + 1,) int64, where each user's ratings begin.
-            values: (ratings,) float, centred.
-
-        Returns:
-            prior means (users, width), R̂ at the rated items (ratings,) or (0,) without ratings, X̂ like features
+            values: (ratings,) float, ratings less their mean.
         """
-        rated = RatedItems(rated_idx, offsets, self.n_items) if self.rating_input is not None else None
+        nothing = features.new_zeros(0)
+        if self.rating_input is None or self.rating_output is None:
+            prior, state = self._layers(features, None)
+            return Encoded(prior, self._features(state, features), nothing, nothing, nothing, nothing)
+        rated = RatedItems(rated_idx, offsets, self.n_items)
+        centred = values if self.item_factors is None else self.item_factors.centred(values, rated)
+        kept = self.rating_input.kept(values)
+        prior, state = self._layers(features, self.rating_input(centred, kept, rated))
+        predicted = nothing if self.item_factors is None else self.item_factors(prior, rated)
+        ratings = self.rating_output(state, rated)
+        return Encoded(prior, self._features(state, features), ratings, predicted, centred, 1 - kept)
+
+    def _layers(self, features: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """h_{L/2}, the prior mean, and h_{L-1} from what enters the first layer."""
         side = functional.dropout(features, self.feature_corruption_rate, self.training)
-        state = self.rating_input(values, rated) if self.rating_input is not None else None
-        prior = features.new_empty(0)
+        prior = features.new_zeros(0)
         for layer, bias in enumerate(self.biases):
             total = bias + (self.side[layer](side) if self.feature_width else 0.0)
             if state is not None:
@@ -114,41 +149,10 @@ class Asdae(nn.Module):
             if layer == self.prior_layer:
                 state = prior = self.prior_output(total)
             else:
-                state = functional.dropout(self.activation(total), self.dropout_rate, self.training)
-        ratings = self.rating_output(state, rated) if self.rating_output is not None else features.new_zeros(0)
-        return prior, ratings, self.feature_output(state) if self.feature_output is not None else features
+                rate = self.dropout_rate if layer < self.prior_layer else 0.0
+                state = functional.dropout(self.activation(total), rate, self.training)
+        assert state is not None
+        return prior, state
 
-
-class RatingInput(nn.Module):
-    """C_1 corrupt(R): Σ over the rated items of value · row (+ presence row), by n^rating_norm."""
-
-    def __init__(self, *, n_items: int, width: int, use_presence: bool, rating_norm: float, corruption_rate: float):
-        super().__init__()
-        self.rating_norm, self.corruption_rate = rating_norm, corruption_rate
-        self.ratings = _item_table(n_items, width)
-        self.presence = _item_table(n_items, width) if use_presence else None
-
-    def forward(self, values: Tensor, rated: RatedItems) -> Tensor:
-        kept = functional.dropout(torch.ones_like(values), self.corruption_rate, self.training)
-        total = bag_of_ratings(self.ratings, kept * values, rated)
-        if self.presence is not None:
-            total = total + bag_of_ratings(self.presence, kept, rated)
-        sizes = rated.offsets.diff().clamp(min=1).to(values.dtype)
-        return total * sizes.pow(-self.rating_norm)[:, None]
-
-
-class RatingOutput(nn.Module):
-    """R̂ = C_L h + b at the rated items: (users, width) -> (ratings,)."""
-
-    def __init__(self, *, n_items: int, width: int):
-        super().__init__()
-        self.table = _item_table(n_items, width)
-        self.bias = nn.Parameter(torch.zeros(n_items, 1))
-
-    def forward(self, state: Tensor, rated: RatedItems) -> Tensor:
-        ones = torch.ones_like(state[:, :1])
-        return scores_of_rated(state, self.table, rated) + scores_of_rated(ones, self.bias, rated)
-
-
-def _item_table(n_items: int, width: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(n_items, width) * width**-0.5)
+    def _features(self, state: Tensor, features: Tensor) -> Tensor:
+        return features if self.feature_output is None else self.feature_output(state)

@@ -22,7 +22,7 @@ class Kind:
         columns: that the network reads.
         prior: (network, rows) → prior means (rows, width).
         terms: (network, rows) → the loss terms of the rows.
-        tables: names of the parameters with a row per item or word.
+        tables: names of the input parameters with a row per item or word.
         on_features: names of the parameters that features are multiplied with.
     """
 
@@ -57,12 +57,12 @@ def _targets(network: nn.Module, rows: Rows) -> tuple[Tensor, Tensor]:
 
 
 def _asdae_prior(network: nn.Module, rows: Rows) -> Tensor:
-    return network(*_asdae_inputs(network, rows))[0]
+    return network(*_asdae_inputs(network, rows)).prior
 
 
 def _asdae_terms(network: nn.Module, rows: Rows) -> TermSums:
     inputs = _asdae_inputs(network, rows)
-    return autoencoder_terms(network(*inputs), *_targets(network, rows), values=inputs[3], features=inputs[0])
+    return autoencoder_terms(network(*inputs), *_targets(network, rows), features=inputs[0])
 
 
 def _text_cnn_prior(network: nn.Module, rows: Rows) -> Tensor:
@@ -79,7 +79,7 @@ KINDS = {
         columns=(c.IDX, c.FEATURES, c.RATED_IDX, c.RATED_VALUES),
         prior=_asdae_prior,
         terms=_asdae_terms,
-        tables=("rating_input", "rating_output"),
+        tables=("rating_input",),
         on_features=("side",),
     ),
     "text_cnn": Kind(

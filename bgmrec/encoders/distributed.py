@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+from collections import deque
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from bgmrec.encoders.worker import EPOCH_MARK, error_of, train
 from bgmrec.errors import SettingsError
 
 logger = logging.getLogger(__name__)
+_LINES_KEPT = 400  # of the output of all processes, for the error of one that failed
 
 
 def fit_distributed(
@@ -68,10 +70,11 @@ def fit_distributed(
     distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=use_gpu)
     output = _WorkerOutput(on_epoch)
     try:
-        with redirect_stdout(output):  # TorchDistributor prints what its local processes print
+        # TorchDistributor prints what its processes beside the driver print, and tasks' output to standard error
+        with redirect_stdout(output), nullcontext() if local else redirect_stderr(output):
             result: Any = distributor.run(train, state.to_bytes(), open_feed, numbers, rows_written, seed, use_gpu)
     except (RuntimeError, PySparkException, Py4JJavaError) as error:
-        raise error_of(str(error)) from error
+        raise error_of("\n".join([*output.last, str(error)])) from error
     content, told = result
     losses = [EpochLoss(**loss) for loss in told]
     for loss in losses[output.epochs :]:
@@ -81,16 +84,18 @@ def fit_distributed(
 
 
 class _WorkerOutput(io.TextIOBase):
-    """Takes the place of standard output: epochs go to whoever waits for them, other lines to the log."""
+    """Takes the place of the standard streams: epochs go to whoever waits for them, other lines to the log."""
 
     def __init__(self, on_epoch: Callable[[EpochLoss], None] | None):
         self.epochs = 0
+        self.last: deque[str] = deque(maxlen=_LINES_KEPT)
         self._on_epoch = on_epoch
         self._rest = ""
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
+            self.last.append(line)
             if not line.startswith(EPOCH_MARK):
                 logger.debug("%s", line)
             elif self._on_epoch is not None:

@@ -28,10 +28,11 @@ class FitNumbers:
         epochs: passes over the rows.
         batch_size: rows per step, over all processes together.
         learning_rate: of Adam.
-        weight_decay: of the weights between layers, decoupled from the gradient (AdamW): per step they shrink by
-            learning_rate · weight_decay. Biases do not.
-        table_weight_decay: of weights with a row per item or word.
+        weight_decay: of the weights between layers and behind them; biases have none.
+        table_weight_decay: of input weights with a row per item or word.
         feature_weight_decay: of weights that features are multiplied with.
+        decoupled_decay: weights shrink by learning_rate · decay per step beside Adam (AdamW); otherwise decay · weight
+            is part of the gradient, as an L2 term of the loss.
         loss: weights of the loss terms.
         threads: of Torch in this process.
     """
@@ -42,6 +43,7 @@ class FitNumbers:
     weight_decay: float = 1e-2
     table_weight_decay: float = 1e-2
     feature_weight_decay: float = 1e-2
+    decoupled_decay: bool = True
     loss: LossWeights = field(default_factory=LossWeights)
     threads: int = 1
 
@@ -52,6 +54,7 @@ class EpochLoss:
 
     epoch: int
     latent: float
+    predicted: float
     ratings: float
     features: float
     total: float
@@ -106,7 +109,7 @@ def fit(
     losses: list[EpochLoss] = []
     with _torch_settings(numbers.threads), torch.random.fork_rng(devices=[]):
         network = state.network().to(device)
-        trained = DistributedDataParallel(network) if world else network
+        trained = DistributedDataParallel(network, broadcast_buffers=False) if world else network
         optimizer = _optimizer(network, kind, numbers)
         feed = open_feed(rank, max(world, 1))
         for epoch in range(numbers.epochs):
@@ -129,7 +132,7 @@ class _Training:
     world: int
 
     def step(self, rows: Rows) -> Tensor:
-        """One step of all processes; gives this process's sums and sizes of the terms, (2, 3)."""
+        """One step of all processes; gives this process's sums and sizes of the terms, (2, terms)."""
         terms = self.kind.terms(self.network, rows)
         sizes = self.sum(terms.sizes.detach().clone())
         loss = total_loss(terms.sums, sizes, self.numbers.loss.tensor(sizes.device))
@@ -156,10 +159,10 @@ def _epoch(training: _Training, feed: Feed, epoch: int, steps: int) -> EpochLoss
         rows += len(batch)
     training.network.eval()
     totals, sizes = training.sum(sums)
-    latent, ratings, features = (totals / sizes.clamp(min=1e-30)).tolist()
+    means = dict(zip(TERMS, (totals / sizes.clamp(min=1e-30)).tolist(), strict=True))
     total = total_loss(totals, sizes, training.numbers.loss.tensor(device).double())
     seen = int(training.sum(rows))
-    return EpochLoss(epoch, latent, ratings, features, float(total), seen, time.monotonic() - begin)
+    return EpochLoss(epoch=epoch, **means, total=float(total), rows=seen, seconds=time.monotonic() - begin)
 
 
 def _check(loss: EpochLoss, rows_written: int) -> None:
@@ -191,7 +194,8 @@ def _optimizer(network: nn.Module, kind: Kind, numbers: FitNumbers) -> torch.opt
         groups.setdefault(decay, []).append(parameter)
     settings = [{"params": parameters, "weight_decay": decay} for decay, parameters in groups.items()]
     # fused: one pass over the item tables instead of six
-    return torch.optim.AdamW(settings, lr=numbers.learning_rate, fused=True)
+    kind_of_adam = torch.optim.AdamW if numbers.decoupled_decay else torch.optim.Adam
+    return kind_of_adam(settings, lr=numbers.learning_rate, fused=True)
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TERMS = ("latent", "ratings", "features")
+from bgmrec.encoders.asdae import Encoded
+
+TERMS = ("latent", "predicted", "ratings", "features")
 
 
 @dataclass(frozen=True)
@@ -15,18 +17,19 @@ class LossWeights:
     """How the terms of the loss are weighed against each other."""
 
     latent: float = 1.0
-    ratings: float = 0.0  # the reconstructed ratings
-    features: float = 0.0  # the reconstructed side information
+    predicted: float = 0.0  # hidden ratings by prior mean and item factors
+    ratings: float = 0.0  # reconstructed ratings
+    features: float = 0.0  # reconstructed side information
 
     def tensor(self, device: torch.device) -> Tensor:
-        return torch.tensor([self.latent, self.ratings, self.features], device=device)
+        return torch.tensor([self.latent, self.predicted, self.ratings, self.features], device=device)
 
 
 @dataclass(frozen=True)
 class TermSums:
     """Sums of each term over some rows, and what they are to be divided by: both add up over shards.
 
-    sums: (3,) in the order of TERMS, differentiable; sizes: (3,).
+    sums: (4,) in the order of TERMS, differentiable; sizes: (4,).
     """
 
     sums: Tensor
@@ -42,33 +45,35 @@ def latent_terms(prior: Tensor, target: Tensor, weight: Tensor) -> TermSums:
         weight: (rows,).
     """
     latent = (weight * (prior - target).square().sum(1)).sum()
-    none = torch.zeros_like(latent)
-    return TermSums(torch.stack([latent, none, none]), torch.stack([weight.sum(), none.detach(), none.detach()]))
+    none = latent.detach().new_zeros(len(TERMS) - 1)
+    return TermSums(torch.cat([latent[None], none]), torch.cat([weight.sum()[None], none]))
 
 
-def autoencoder_terms(
-    outputs: tuple[Tensor, Tensor, Tensor], target: Tensor, weight: Tensor, values: Tensor, features: Tensor
-) -> TermSums:
-    """The latent term, Σ_Ω (r - r̂)² by the number of ratings, and ‖X - X̂‖² by the number of values.
+def autoencoder_terms(encoded: Encoded, target: Tensor, weight: Tensor, features: Tensor) -> TermSums:
+    """The latent term and three sums by the number of rows.
 
-    PHD sums where this takes means over entries: the terms then keep their balance whatever the number of ratings
-    per user and the width of the features.
+    predicted: Σ_hidden (r - u_prior·v)². The running factors that the latent term draws to were solved from the very
+        ratings that enter the encoder, so that copying them costs nothing; ratings that corruption hid from the
+        input show what the prior mean knows. Without item factors 0.
+    ratings: Σ_Ω (r - r̂)²; features: Σ ‖X - X̂‖².
 
     Args:
-        outputs: prior (rows, width), r̂ (ratings,) or (0,) from an encoder without ratings, X̂ (rows, features).
+        encoded: by the aSDAE.
         target: (rows, width).
         weight: (rows,).
-        values: (ratings,), uncorrupted.
         features: (rows, features), uncorrupted.
     """
-    prior, ratings, reconstructed = outputs
-    latent = latent_terms(prior, target, weight)
-    rating_error = (ratings - values[: len(ratings)]).square().sum()
-    feature_error = (reconstructed - features).square().sum()
-    sizes = torch.stack([latent.sizes[0], prior.new_tensor(ratings.numel()), prior.new_tensor(features.numel())])
-    return TermSums(torch.stack([latent.sums[0], rating_error, feature_error]), sizes)
+    latent = latent_terms(encoded.prior, target, weight)
+    errors = (encoded.predicted - encoded.centred) if encoded.predicted.numel() else encoded.centred * 0
+    sums = [
+        (encoded.hidden * errors.square()).sum(),
+        (encoded.ratings - encoded.centred).square().sum(),
+        (encoded.features - features).square().sum(),
+    ]
+    rows = features.new_full((len(sums),), float(len(features)))
+    return TermSums(torch.cat([latent.sums[:1], torch.stack(sums)]), torch.cat([latent.sizes[:1], rows]))
 
 
 def total_loss(sums: Tensor, global_sizes: Tensor, weights: Tensor) -> Tensor:
-    """Σ_t weight_t · sum_t / size_t, the sizes over all processes; a term without entries counts nothing."""
+    """Σ_t weight_t · sum_t / size_t, the sizes over all processes; a term without rows counts nothing."""
     return (weights * sums / torch.where(global_sizes > 0, global_sizes, 1.0)).sum()

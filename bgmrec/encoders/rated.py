@@ -78,10 +78,15 @@ class _ScoresOfRated(torch.autograd.Function):
         return scores
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         hidden, table = ctx.saved_tensors
         gradient = gradients[0].contiguous()
-        return ctx.rated.user_sums(gradient, table), ctx.rated.item_sums(gradient, hidden), None
+        of_users, of_items, _ = ctx.needs_input_grad
+        return (
+            ctx.rated.user_sums(gradient, table) if of_users else None,
+            ctx.rated.item_sums(gradient, hidden) if of_items else None,
+            None,
+        )
 
 
 def bag_of_ratings(table: Tensor, values: Tensor, rated: RatedItems) -> Tensor:

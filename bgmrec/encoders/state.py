@@ -16,7 +16,7 @@ from bgmrec.encoders.text_cnn import TextCnn
 from bgmrec.errors import InputError
 
 NETWORKS: dict[str, type[nn.Module]] = {"asdae": Asdae, "text_cnn": TextCnn}
-_ITEM_TABLES = ("rating_input", "rating_output")  # of the aSDAE: one row per item
+_ITEM_TABLES = ("rating_input", "rating_output", "item_factors")  # of the aSDAE: one row per item
 _META = "bgmrec_encoder"
 
 
@@ -103,3 +103,25 @@ def with_more_items(state: EncoderState, n_items: int, seed: int) -> EncoderStat
         else:
             grown.weights[name][...] = old
     return grown
+
+
+def with_item_factors(state: EncoderState, factors: np.ndarray) -> EncoderState:
+    """The aSDAE with the running item factors as its constants; other states stay as they are.
+
+    Args:
+        factors: (items, width), the bias last where there is one.
+
+    Raises:
+        ValueError: the factors are not as many or not as wide as the encoder's.
+    """
+    weights = dict(state.weights)
+    if "item_factors.vectors" not in weights:
+        return state
+    rank = weights["item_factors.vectors"].shape[1]
+    expected = (len(weights["item_factors.offsets"]), state.numbers["width"])
+    if factors.shape != expected:
+        raise ValueError(f"item factors are {factors.shape} where the encoder has {expected}")
+    weights["item_factors.vectors"] = np.ascontiguousarray(factors[:, :rank], dtype=np.float32)
+    if factors.shape[1] > rank:
+        weights["item_factors.offsets"] = np.ascontiguousarray(factors[:, rank], dtype=np.float32)
+    return EncoderState(state.kind, state.numbers, weights)

@@ -70,6 +70,8 @@ class TextCnn(nn.Module):
         if self.skip is not None:
             nn.init.zeros_(self.skip.weight)
         self.prior_output = PriorOutput(width=width, kind=prior_activation)
+        nn.init.normal_(self.output.weight, std=0.01)  # the prior mean starts near 0: plain factorization
+        nn.init.zeros_(self.output.bias)
 
     def forward(self, tokens: Tensor, features: Tensor) -> Tensor:
         """The prior means.
@@ -118,23 +120,3 @@ def _max_over_time(convolution: nn.Module, embedded: Tensor, lengths: Tensor) ->
     windows = torch.where(lengths > 0, (lengths - size + 1).clamp(min=1), 0)
     inside = torch.arange(maps.shape[2], device=maps.device) < windows[:, None]
     return (maps * inside[:, None]).amax(2)
-
-
-def word_vector_table(vocabulary: Sequence[str], vectors: dict[str, Sequence[float]], table: Tensor) -> Tensor:
-    """A copy of an embedding table with the known words' vectors in the rows of their token ids.
-
-    Args:
-        vocabulary: word of token id 1, 2, …
-        vectors: word → vector.
-        table: (words + 1, dim), the rows of words without a vector.
-
-    Raises:
-        ValueError: a vector is not as wide as the table.
-    """
-    filled = table.clone()
-    for token, word in enumerate(vocabulary, start=1):
-        if word in vectors:
-            vector = torch.as_tensor(vectors[word], dtype=table.dtype)
-            require(vector.shape == table.shape[1:], f"the vector of {word!r} is not {table.shape[1]} wide")
-            filled[token] = vector
-    return filled

@@ -47,6 +47,8 @@ def train(
         on_epoch=_tell,
     )
     distributed.destroy_process_group()
+    if os.environ["LOCAL_RANK"] != "0":
+        sys.exit(0)  # TorchDistributor's processes beside the driver all write one result file: only one may
     return state.to_bytes(), [asdict(loss) for loss in losses]
 
 

@@ -48,7 +48,7 @@ class ParquetFeed:
 
     Raises:
         SettingsError: the table has fewer row groups than there are shards.
-        TrainingError: the shard is empty.
+        TrainingError: the table or the shard is empty.
     """
 
     def __init__(self, spec: FeedSpec, shard: int, shard_count: int):
@@ -110,6 +110,8 @@ class ParquetFeed:
                 hdfs_driver="libhdfs",
             )
         except NoDataAvailableError:
+            if self._shard_count == 1:
+                raise TrainingError("the feed table holds no rows", where=spec.path) from None
             raise SettingsError(
                 "the feed table has fewer row groups than processes that train on it",
                 where=spec.path,

@@ -61,11 +61,16 @@ def test_scores_of_many_ratings_are_scored_in_chunks():
     torch.testing.assert_close(scores_of_rated(hidden, table, rated), expected)
 
 
-def test_network_equals_its_formula_on_dense_ratings():
-    network = _network(use_presence=True, rating_norm=0.5)
+@pytest.mark.parametrize("with_factors", [False, True])
+def test_network_equals_its_formula_on_dense_ratings(with_factors: bool):
+    network = _network(use_presence=True, rating_norm=0.5, use_item_factors=with_factors)
     features, idx, offsets, values = _inputs()
-    dense = _dense(idx, offsets, values)
+    vectors, item_bias = torch.randn(N_ITEMS, WIDTH - 1), torch.randn(N_ITEMS) * with_factors
+    if with_factors:
+        network.item_factors.vectors.copy_(vectors)
+        network.item_factors.offsets.copy_(item_bias)
     chosen = _dense(idx, offsets, torch.ones_like(values))
+    dense = _dense(idx, offsets, values) - item_bias * chosen
     w = dict(network.named_parameters())
     sizes = torch.tensor([3.0, 1.0, 1.0, 4.0])[:, None]  # ratings per user; none counts as one
     bag = (dense @ w["rating_input.ratings"] + chosen @ w["rating_input.presence"]) / sizes.sqrt()
@@ -73,29 +78,33 @@ def test_network_equals_its_formula_on_dense_ratings():
     prior = h1 @ w["weights.0.weight"].T + features @ w["side.1.weight"].T + w["biases.1"]
     h3 = torch.tanh(prior @ w["weights.1.weight"].T + features @ w["side.2.weight"].T + w["biases.2"])
     ratings = h3 @ w["rating_output.table"].T + w["rating_output.bias"].T
-    reconstructed = h3 @ w["feature_output.weight"].T + w["feature_output.bias"]
-    got_prior, got_ratings, got_features = network(features, idx, offsets, values)
-    torch.testing.assert_close(got_prior, prior)
-    torch.testing.assert_close(_dense(idx, offsets, got_ratings), ratings * chosen)
-    torch.testing.assert_close(got_features, reconstructed)
+    encoded = network(features, idx, offsets, values)
+    torch.testing.assert_close(encoded.prior, prior)
+    torch.testing.assert_close(_dense(idx, offsets, encoded.ratings), ratings * chosen)
+    torch.testing.assert_close(encoded.features, h3 @ w["feature_output.weight"].T + w["feature_output.bias"])
+    torch.testing.assert_close(_dense(idx, offsets, encoded.centred), dense)
+    assert not encoded.hidden.any()  # nothing is hidden from an evaluation
+    if with_factors:
+        predicted = prior[:, :-1] @ vectors.T + prior[:, -1:]
+        torch.testing.assert_close(_dense(idx, offsets, encoded.predicted), predicted * chosen)
 
 
 def test_a_user_is_encoded_alone_as_in_company():
     network = _network()
     features, idx, offsets, values = _inputs()
-    together, ratings, _ = network(features, idx, offsets, values)
+    together = network(features, idx, offsets, values)
     for user in range(len(RATED)):
         part = slice(int(offsets[user]), int(offsets[user + 1]))
         own = torch.tensor([0, len(RATED[user])])
         alone = network(features[user : user + 1], idx[part], own, values[part])
-        torch.testing.assert_close(alone[0][0], together[user])
-        torch.testing.assert_close(alone[1], ratings[part])
+        torch.testing.assert_close(alone.prior[0], together.prior[user])
+        torch.testing.assert_close(alone.ratings, together.ratings[part])
 
 
 def test_reconstruction_reaches_the_rows_of_rated_items_only():
     network = _network(corruption_rate=0.0)
     features, idx, offsets, values = _inputs()
-    _, ratings, _ = network(features, idx, offsets, values)
+    ratings = network(features, idx, offsets, values).ratings
     (ratings - values).square().sum().backward()
     touched = network.rating_output.table.grad.abs().sum(1) > 0
     assert touched.tolist() == [item in {i for items in RATED for i in items} for item in range(N_ITEMS)]
@@ -103,12 +112,10 @@ def test_reconstruction_reaches_the_rows_of_rated_items_only():
 
 def test_latent_loss_alone_leaves_the_decoder_as_it_is():
     network = _network()
-    prior, _, _ = network(*_inputs())
-    prior.square().sum().backward()
-    reached = {name.split(".")[0] + name[-9:-7] for name, p in network.named_parameters() if p.grad is not None}
+    network(*_inputs()).prior.square().sum().backward()
     assert network.rating_output.table.grad is None and network.feature_output.weight.grad is None
     assert network.side[2].weight.grad is None and network.weights[1].weight.grad is None
-    assert network.side[0].weight.grad.abs().sum() > 0 and network.side[1].weight.grad.abs().sum() > 0, reached
+    assert network.side[0].weight.grad.abs().sum() > 0 and network.side[1].weight.grad.abs().sum() > 0
 
 
 def test_evaluation_is_deterministic_and_training_is_corrupted():
@@ -118,41 +125,52 @@ def test_evaluation_is_deterministic_and_training_is_corrupted():
     assert not torch.equal(network(*_inputs())[0], network(*_inputs())[0])
 
 
-def test_corruption_keeps_the_size_of_the_input_on_average():
-    network = _network(corruption_rate=0.4, feature_corruption_rate=0.4, activation_name="linear").eval()
-    exact = network(*_inputs())[0]
+def test_feature_corruption_keeps_the_size_of_the_input_on_average():
+    network = _network(corruption_rate=0.0, feature_corruption_rate=0.4, activation_name="linear")
+    exact = network(*_inputs()).prior
     network.train()
-    mean = torch.stack([network(*_inputs())[0] for _ in range(4000)]).mean(0)
+    mean = torch.stack([network(*_inputs()).prior for _ in range(4000)]).mean(0)
     torch.testing.assert_close(mean, exact, rtol=0.1, atol=0.1)  # standard error about 0.02
+
+
+def test_a_user_with_hidden_ratings_looks_like_one_who_never_gave_them():
+    network = _network(corruption_rate=0.5, feature_corruption_rate=0.0, use_presence=True).train()
+    features, idx, offsets, values = _inputs()
+    encoded = network(features, idx, offsets, values)
+    kept = encoded.hidden == 0
+    assert kept.any() and not kept.all()
+    users = torch.repeat_interleave(torch.arange(len(RATED)), offsets.diff())
+    counts = torch.bincount(users[kept], minlength=len(RATED))
+    fewer = network.eval()(features, idx[kept], torch.cat([counts.new_zeros(1), counts.cumsum(0)]), values[kept])
+    torch.testing.assert_close(encoded.prior, fewer.prior)
 
 
 def test_without_ratings_only_features_matter():
     network = _network(use_ratings=False)
     features, idx, offsets, values = _inputs()
-    prior, ratings, reconstructed = network(features, idx, offsets, values)
-    other, _, _ = network(features, idx, offsets, values + 1)
-    torch.testing.assert_close(prior, other)
-    assert ratings.numel() == 0 and reconstructed.shape == features.shape
+    encoded = network(features, idx, offsets, values)
+    torch.testing.assert_close(encoded.prior, network(features, idx, offsets, values + 1).prior)
+    assert encoded.ratings.numel() == 0 and encoded.features.shape == features.shape
     assert not [name for name, _ in network.named_parameters() if name.startswith("rating")]
 
 
 def test_without_features_only_ratings_matter():
     network = _network(feature_width=0)
     features, idx, offsets, values = _inputs()
-    prior, ratings, reconstructed = network(features[:, :0], idx, offsets, values)
-    assert prior.shape == (len(RATED), WIDTH) and reconstructed.shape == (len(RATED), 0)
-    assert len(ratings) == len(values)
-    assert not torch.equal(prior, network(features[:, :0], idx, offsets, values + 1)[0])
+    encoded = network(features[:, :0], idx, offsets, values)
+    assert encoded.prior.shape == (len(RATED), WIDTH) and encoded.features.shape == (len(RATED), 0)
+    assert len(encoded.ratings) == len(values)
+    assert not torch.equal(encoded.prior, network(features[:, :0], idx, offsets, values + 1).prior)
 
 
 @pytest.mark.parametrize("hidden", [[], [6, 4]])
 @pytest.mark.parametrize("rows", [0, 4])
 def test_any_depth_and_an_empty_batch(hidden: list[int], rows: int):
-    network = _network(hidden=hidden, prior_activation="tanh", use_presence=True)
+    network = _network(hidden=hidden, prior_activation="tanh", use_presence=True, use_item_factors=True)
     features, idx, offsets, values = _inputs()
     n_ratings = int(offsets[rows])
     outputs = network(features[:rows], idx[:n_ratings], offsets[: rows + 1], values[:n_ratings])
-    assert [len(output) for output in outputs] == [rows, n_ratings, rows]
+    assert [len(output) for output in outputs] == [rows, rows, *[n_ratings] * 4]
     sum(output.sum() for output in outputs).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())  # or processes would wait for it
 
@@ -164,6 +182,8 @@ def test_impossible_numbers_are_refused():
         _network(hidden=[0])
     with pytest.raises(ValueError, match="shares"):
         _network(corruption_rate=1.5)
+    with pytest.raises(ValueError, match="beside the bias"):
+        _network(width=1, use_item_factors=True)
     with pytest.raises(ValueError, match="activation"):
         _network(activation_name="swish")
     features, idx, offsets, values = _inputs()

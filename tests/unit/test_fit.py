@@ -13,7 +13,7 @@ from bgmrec.arrays import FLOAT, INT
 from bgmrec.encoders.batches import KINDS
 from bgmrec.encoders.fit import EpochLoss, FitNumbers, fit
 from bgmrec.encoders.losses import LossWeights
-from bgmrec.encoders.state import EncoderState, initial_state, with_more_items
+from bgmrec.encoders.state import EncoderState, initial_state, with_item_factors, with_more_items
 from bgmrec.errors import InputError, TrainingError
 from bgmrec.feed.rows import Ragged, Rows
 
@@ -73,10 +73,11 @@ def test_a_full_batch_step_is_adam_on_the_whole_loss():
     d, rated = rows.dense, rows.ragged["rated_idx"]
     values = torch.tensor(rows.ragged["rated_values"].values)
     inputs = (torch.tensor(d["features"]), torch.tensor(rated.values).long(), torch.tensor(rated.offsets), values)
-    prior, ratings, features = network(*inputs)
+    encoded = network(*inputs)
     weight = torch.tensor(d["weight"])
-    latent = (weight[:, None] * (prior - torch.tensor(d["target"])) ** 2).sum() / weight.sum()
-    expected = latent + 0.8 * ((ratings - values) ** 2).mean() + 0.2 * ((features - inputs[0]) ** 2).mean()
+    latent = (weight[:, None] * (encoded.prior - torch.tensor(d["target"])) ** 2).sum() / weight.sum()
+    per_row = 0.8 * ((encoded.ratings - values) ** 2).sum() + 0.2 * ((encoded.features - inputs[0]) ** 2).sum()
+    expected = latent + per_row / N_USERS
     assert loss.total == pytest.approx(expected.item(), rel=1e-5) and loss.latent == pytest.approx(
         latent.item(), rel=1e-5
     )
@@ -130,6 +131,38 @@ def test_decay_shrinks_each_kind_of_weight_by_its_own_setting():
     kept = {"weights.0.weight": 0.9, "rating_input.ratings": 0.8, "side.0.weight": 0.7, "biases.0": 1.0}
     for name, share in kept.items():
         np.testing.assert_allclose(got.weights[name], share * start.weights[name], rtol=1e-5, err_msg=name)
+
+
+def test_coupled_decay_is_an_l2_term_of_the_gradient():
+    rows = _users()
+    rows.dense["weight"][:] = 0
+    start = initial_state("asdae", ASDAE, 1)
+    got, _ = _fit(start, rows, epochs=1, batch_size=1000, weight_decay=1e-3, decoupled_decay=False, learning_rate=0.01)
+    # the first step of Adam is the learning rate times the sign of the gradient, here of weight_decay · weight
+    expected = start.weights["weights.0.weight"] - 0.01 * np.sign(start.weights["weights.0.weight"])
+    np.testing.assert_allclose(got.weights["weights.0.weight"], expected, atol=1e-4)
+
+
+def test_hidden_ratings_are_learnt_through_the_item_factors():
+    rows = _users()
+    rated = rows.ragged["rated_idx"]
+    generator = np.random.default_rng(1)
+    factors = generator.normal(size=(N_ITEMS, WIDTH)).astype(FLOAT)
+    users = np.repeat(np.arange(N_USERS), rated.lengths())
+    truth = np.concatenate([rows.dense["target"][:, :-1], np.ones((N_USERS, 1))], 1)[users]
+    design = factors[rated.values]
+    # r = u·v + b_j + a with a in the target's last coordinate
+    rows.ragged["rated_values"] = Ragged(
+        ((truth * design).sum(1) + rows.dense["target"][users, -1]).astype(FLOAT), rated.offsets
+    )
+    numbers = {**ASDAE, "corruption_rate": 0.5, "use_item_factors": True}
+    start = with_item_factors(initial_state("asdae", numbers, 1), factors)
+    state, losses = _fit(start, rows, epochs=80, loss=LossWeights(latent=0.0, predicted=1.0))
+    assert losses[-1].predicted < 0.3 * losses[0].predicted
+    np.testing.assert_array_equal(state.weights["item_factors.vectors"], factors[:, :-1])  # constants stay
+    np.testing.assert_array_equal(state.weights["item_factors.offsets"], factors[:, -1])
+    with pytest.raises(ValueError, match=r"\(9, 2\).*\(9, 3\)"):
+        with_item_factors(start, factors[:, :2])
 
 
 def test_lost_rows_and_a_loss_that_is_not_finite_end_the_fit():

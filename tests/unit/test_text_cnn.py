@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from bgmrec.encoders.text_cnn import TextCnn, word_vector_table
+from bgmrec.encoders.text_cnn import TextCnn
 
 VOCABULARY, FEATURES, WIDTH = 12, 3, 4
 
@@ -127,11 +127,3 @@ def test_evaluation_is_deterministic_and_training_drops():
     torch.testing.assert_close(network(_tokens(DOCUMENTS), SIDE), network(_tokens(DOCUMENTS), SIDE), rtol=0, atol=0)
     network.train()
     assert not torch.equal(network(_tokens(DOCUMENTS), SIDE), network(_tokens(DOCUMENTS), SIDE))
-
-
-def test_word_vectors_fill_the_rows_of_their_tokens():
-    table = torch.zeros(4, 2)
-    filled = word_vector_table(["drum", "flute", "oboe"], {"flute": [1.0, 2.0], "tuba": [3.0, 4.0]}, table)
-    assert filled.tolist() == [[0, 0], [0, 0], [1, 2], [0, 0]]
-    with pytest.raises(ValueError, match="flute"):
-        word_vector_table(["drum", "flute"], {"flute": [1.0]}, table)

@@ -1,0 +1,132 @@
+"""The same fit in the driver, in processes beside it and in a barrier stage; and what happens when a process fails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from bgmrec.arrays import INT, to_cell
+from bgmrec.encoders.distributed import fit_distributed
+from bgmrec.encoders.fit import EpochLoss, Feed, FitNumbers
+from bgmrec.encoders.losses import LossWeights
+from bgmrec.encoders.state import EncoderState, initial_state
+from bgmrec.errors import SettingsError, TrainingError
+from bgmrec.feed.parquet import FeedSpec
+
+N_USERS, N_ITEMS = 300, 11
+COLUMNS = ("idx", "features", "rated_idx", "rated_values", "weight", "target")
+QUIET = {"corruption_rate": 0.0, "feature_corruption_rate": 0.0}
+NUMBERS = {
+    "n_items": N_ITEMS,
+    "feature_width": 4,
+    "width": 3,
+    "hidden": [8],
+    "use_presence": True,
+    "use_item_factors": True,
+}
+LOSS = LossWeights(latent=1.0, predicted=0.1, ratings=0.2, features=0.05)
+WHOLE = FitNumbers(epochs=4, batch_size=10_000, learning_rate=1e-2, loss=LOSS)
+MINI = FitNumbers(epochs=12, batch_size=32, learning_rate=3e-3, loss=LOSS)
+
+
+@pytest.fixture(scope="module")
+def feed(tmp_path_factory: pytest.TempPathFactory) -> FeedSpec:
+    """Three files of very unlike sizes: with two processes one reads 220 rows and the other 80."""
+    folder = tmp_path_factory.mktemp("feed")
+    generator = np.random.default_rng(0)
+    mixing = generator.normal(size=(4, 3))
+    rows = []
+    for user in range(N_USERS):
+        features = generator.normal(size=4)
+        rated = np.sort(generator.choice(N_ITEMS, generator.integers(0, 6), replace=False))
+        values = generator.normal(size=len(rated))
+        target = np.tanh(features @ mixing)
+        cells = [to_cell(features), to_cell(rated, INT), to_cell(values)]
+        rows.append((user, *cells, float(len(rated)), to_cell(target)))
+    kinds = [pa.int32(), pa.binary(), pa.binary(), pa.binary(), pa.float32(), pa.binary()]
+    for file, part in enumerate((rows[:20], rows[20:100], rows[100:])):
+        arrays = [pa.array(column, kind) for column, kind in zip(zip(*part, strict=True), kinds, strict=True)]
+        pq.write_table(pa.table(arrays, names=list(COLUMNS)), folder / f"part-{file}.parquet")
+    return FeedSpec(str(folder), COLUMNS, seed=3)
+
+
+class FailingFeed:
+    """The feed, but the disk of process 1 breaks."""
+
+    def __init__(self, spec: FeedSpec):
+        self.spec = spec
+
+    def open(self, rank: int, world: int) -> Feed:
+        if rank == 1:
+            raise OSError("the disk of process 1 is broken")
+        return self.spec.open(rank, world)
+
+
+def _run(
+    spark: SparkSession, spec: FeedSpec, numbers: FitNumbers, processes: int, local: bool = True, **network: object
+) -> tuple[EncoderState, list[EpochLoss]]:
+    seen: list[EpochLoss] = []
+    state, losses = fit_distributed(
+        spark,
+        initial_state("asdae", {**NUMBERS, **network}, 1),
+        spec.open,
+        numbers,
+        rows_written=N_USERS,
+        seed=5,
+        processes=processes,
+        local=local,
+        on_epoch=seen.append,
+    )
+    assert [loss.total for loss in seen] == [loss.total for loss in losses]
+    assert [loss.epoch for loss in losses] == list(range(numbers.epochs))
+    assert all(loss.rows == N_USERS for loss in losses)
+    return state, losses
+
+
+@pytest.fixture(scope="module")
+def in_driver(spark: SparkSession, feed: FeedSpec) -> tuple[EncoderState, list[EpochLoss]]:
+    return _run(spark, feed, WHOLE, 0, **QUIET)
+
+
+def test_the_driver_gives_the_same_weights_again(spark: SparkSession, feed: FeedSpec):
+    first, second = (_run(spark, feed, MINI, 0)[0] for _ in range(2))
+    assert all(np.array_equal(first.weights[name], second.weights[name]) for name in first.weights)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes_agree_with_the_driver_on_whole_batches(
+    spark: SparkSession, feed: FeedSpec, in_driver: tuple[EncoderState, list[EpochLoss]], processes: int
+):
+    state, losses = _run(spark, feed, WHOLE, processes, **QUIET)
+    for name, expected in in_driver[0].weights.items():
+        np.testing.assert_allclose(state.weights[name], expected, atol=1e-4, err_msg=name)
+    assert [loss.total for loss in losses] == pytest.approx([loss.total for loss in in_driver[1]], rel=1e-4)
+
+
+def test_a_barrier_stage_reaches_the_drivers_loss_in_small_batches(spark: SparkSession, feed: FeedSpec):
+    _, alone = _run(spark, feed, MINI, 0)
+    _, together = _run(spark, feed, MINI, 2, local=False)
+    assert together[-1].total == pytest.approx(alone[-1].total, rel=0.05)
+    assert together[-1].latent < 0.5 * together[0].latent  # and something was learnt
+
+
+def test_a_process_that_raises_ends_the_fit_with_its_message(spark: SparkSession, feed: FeedSpec):
+    state = initial_state("asdae", NUMBERS, 1)
+    broken = FailingFeed(feed)
+    with pytest.raises(TrainingError, match=r"process 1\n.*OSError: the disk of process 1 is broken"):
+        fit_distributed(spark, state, broken.open, MINI, rows_written=N_USERS, seed=1, processes=2, local=True)
+
+
+def test_lost_rows_end_the_fit_in_a_barrier_stage(spark: SparkSession, feed: FeedSpec):
+    state = initial_state("asdae", NUMBERS, 1)
+    with pytest.raises(TrainingError, match=r"301 rows\n.*300 rows"):
+        fit_distributed(spark, state, feed.open, MINI, rows_written=301, seed=1, processes=2, local=False)
+
+
+def test_more_processes_than_slots_are_refused_before_they_wait(spark: SparkSession, feed: FeedSpec):
+    state = initial_state("asdae", NUMBERS, 1)
+    with pytest.raises(SettingsError, match=r"feed.processes[\s\S]*at most 2[\s\S]*feed.local"):
+        fit_distributed(spark, state, feed.open, MINI, rows_written=N_USERS, seed=1, processes=3, local=False)

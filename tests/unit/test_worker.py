@@ -1,0 +1,48 @@
+"""What a failed process tells in its output becomes an error again."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from bgmrec.encoders.worker import ERROR_MARK, _report, error_of
+from bgmrec.errors import SettingsError, TrainingError
+
+
+def _told(error: Exception, rank: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    monkeypatch.setenv("RANK", str(rank))
+    _report(type(error), error, error.__traceback__)
+    return capsys.readouterr().err
+
+
+def test_our_own_error_comes_back_whole_and_before_others(monkeypatch, capsys):
+    lost = _told(ConnectionError("peer closed"), 0, monkeypatch, capsys)
+    cause = _told(SettingsError("too few row groups", where="feed", cure="fewer"), 1, monkeypatch, capsys)
+    error = error_of(f"Command failed.\n{lost}{cause}")
+    assert isinstance(error, SettingsError)
+    assert (error.message, error.where, error.cure) == ("too few row groups", "feed", "fewer")
+
+
+def test_another_error_names_its_process_and_text(monkeypatch, capsys):
+    error = error_of(_told(ValueError("bad\nshape"), 3, monkeypatch, capsys))
+    assert isinstance(error, TrainingError) and error.where == "process 3" and error.found == "ValueError: bad\nshape"
+
+
+def test_a_process_that_was_killed_leaves_its_last_lines():
+    error = error_of(f"line 1\n{ERROR_MARK}torn {{\nSignal 9 (SIGKILL)")
+    assert isinstance(error, TrainingError) and "SIGKILL" in error.found
+
+
+def test_text_behind_the_mark_does_no_harm():
+    fields = {"kind": "ValueError", "rank": 0, "message": "x"}
+    assert error_of(f"{ERROR_MARK}{json.dumps(fields)} at org.apache.spark").found == "ValueError: x"
+
+
+def test_the_usual_traceback_is_printed_too(monkeypatch, capsys):
+    try:
+        raise ValueError("x")
+    except ValueError as error:
+        assert "Traceback" in _told(error, 0, monkeypatch, capsys)
+    assert sys.excepthook is sys.__excepthook__
