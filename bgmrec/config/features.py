@@ -11,8 +11,9 @@ class Feature(Section):
     """One feature of the fixed-width vector.
 
     one_hot / multi_hot: vocabulary of the `size` most frequent values seen by at least `min_count` training
-    entities, plus one column for any other value; hashed: `size` buckets; number: standardised, missing → 0
-    with a missing column; log_number: log1p first; vector: as it is, `size` wide, standardised per column.
+    entities, plus one column for any other value, all zeros where it is missing; hashed: `size` buckets;
+    number: standardised, missing → 0 with a missing column; log_number: sign(x) · log(1 + |x|) first;
+    vector: `size` wide, standardised per column, missing (or of another width) → 0 with a missing column.
     """
 
     field: Name

@@ -1,0 +1,146 @@
+"""The fitted state of a feature vector: vocabularies, means and standard deviations, small enough for JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as f
+
+from bgmrec.config.features import Feature
+from bgmrec.features.entities import NUMERIC, select_values, value_name
+
+MISSING = "missing"
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class FittedFeature:
+    """One feature: `vocabulary` where it has values to look up, `mean` and `std` per column where it has numbers."""
+
+    field: str
+    kind: str
+    size: int
+    vocabulary: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of its columns in the vector."""
+        if self.kind in ("one_hot", "multi_hot"):
+            return [f"{self.field}={value}" for value in (*self.vocabulary, f"<{OTHER}>")]
+        if self.kind in NUMERIC:
+            return [self.field, f"{self.field}:{MISSING}"]
+        return [f"{self.field}[{n}]" for n in range(self.size)] + [f"{self.field}:{MISSING}"] * (self.kind == "vector")
+
+
+@dataclass(frozen=True)
+class FittedFeatures:
+    """All features of one kind of entity, in the order of the settings."""
+
+    features: tuple[FittedFeature, ...]
+
+    @property
+    def width(self) -> int:
+        return len(feature_names(self))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [asdict(feature) for feature in self.features]
+
+    @classmethod
+    def from_json(cls, document: list[dict[str, Any]]) -> FittedFeatures:
+        return cls(tuple(_feature_from_json(one) for one in document))
+
+
+def _feature_from_json(one: dict[str, Any]) -> FittedFeature:
+    vocabulary, mean, std = tuple(one["vocabulary"]), tuple(one["mean"]), tuple(one["std"])
+    return FittedFeature(one["field"], one["kind"], one["size"], vocabulary, mean, std)
+
+
+def feature_names(fitted: FittedFeatures) -> list[str]:
+    """One name per column of the vector."""
+    return [name for feature in fitted.features for name in feature.column_names]
+
+
+def fit_features(entities: DataFrame, features: Sequence[Feature]) -> FittedFeatures:
+    """Learns vocabularies, means and standard deviations; collects at most `size` values of each feature.
+
+    Args:
+        entities: `idx` and fields of the entities with training ratings, no others.
+        features: `user_features.features` or `item_features.features`.
+
+    Raises:
+        SettingsError: a feature does not fit its field.
+    """
+    values = select_values(entities, features)
+    vocabularies = _fit_vocabularies(values, features)
+    moments = _fit_moments(values, features)
+    return FittedFeatures(
+        tuple(
+            FittedFeature(feature.field, feature.kind, feature.size, vocabularies.get(n, ()), *moments.get(n, ((), ())))
+            for n, feature in enumerate(features)
+        )
+    )
+
+
+def _fit_vocabularies(values: DataFrame, features: Sequence[Feature]) -> dict[int, tuple[str, ...]]:
+    """The `size` most frequent values that `min_count` entities have, ties by value, of all features in one job."""
+    looked_up = {n: feature for n, feature in enumerate(features) if feature.kind in ("one_hot", "multi_hot")}
+    if not looked_up:
+        return {}
+    pairs = f.array(*(f.struct(f.lit(n).alias("n"), f.col(value_name(n)).alias("values")) for n in looked_up))
+    limits = f.create_map(*(f.lit(x) for n, feature in looked_up.items() for x in (n, feature.size)))
+    minima = f.create_map(*(f.lit(x) for n, feature in looked_up.items() for x in (n, feature.min_count)))
+    counts = (
+        values.select(f.explode(pairs).alias("pair"))
+        .select(f.col("pair.n").alias("n"), f.explode("pair.values").alias("value"))
+        .groupBy("n", "value")
+        .count()
+        .where(f.col("count") >= minima[f.col("n")])
+    )
+    by_frequency = Window.partitionBy("n").orderBy(f.desc("count"), "value")
+    top = counts.withColumn("place", f.row_number().over(by_frequency)).where(f.col("place") <= limits[f.col("n")])
+    found: dict[int, list[tuple[int, str]]] = {n: [] for n in looked_up}
+    for row in top.collect():
+        found[row["n"]].append((row["place"], row["value"]))
+    return {n: tuple(value for _, value in sorted(places)) for n, places in found.items()}
+
+
+def _fit_moments(
+    values: DataFrame, features: Sequence[Feature]
+) -> dict[int, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Mean and standard deviation per column of the numbers and vectors that are there, of all features in one job."""
+    columns = []
+    for n, feature in enumerate(features):
+        if feature.kind in NUMERIC:
+            columns.append(f.struct(f.lit(n).alias("n"), f.array(value_name(n)).alias("numbers")))
+        elif feature.kind == "vector":
+            whole = f.when(f.size(value_name(n)) == feature.size, f.col(value_name(n)).cast("array<double>"))
+            columns.append(f.struct(f.lit(n).alias("n"), whole.alias("numbers")))
+    if not columns:
+        return {}
+    moments = (
+        values.select(f.explode(f.array(*columns)).alias("column"))
+        .select(f.col("column.n").alias("n"), f.posexplode("column.numbers").alias("position", "number"))
+        .groupBy("n", "position")
+        .agg(f.avg("number").alias("mean"), f.stddev_pop("number").alias("std"))
+    )
+    found = {(row["n"], row["position"]): (row["mean"], row["std"]) for row in moments.collect()}
+    widths = {n: 1 if feature.kind in NUMERIC else feature.size for n, feature in enumerate(features)}
+    wanted = [n for n, feature in enumerate(features) if feature.kind in (*NUMERIC, "vector")]
+    return {n: _columns([found.get((n, position), (None, None)) for position in range(widths[n])]) for n in wanted}
+
+
+def _columns(moments: list[tuple[float | None, float | None]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Means and spreads that always standardise: a constant column, or one that nobody has, keeps its scale."""
+    means = tuple(_rounded(mean) or 0.0 for mean, _ in moments)
+    return means, tuple(_rounded(std) or 1.0 for _, std in moments)
+
+
+def _rounded(number: float | None) -> float | None:
+    """Nine digits, all that float32 can tell apart: the order of Spark's sums changes only later ones."""
+    return None if number is None or not math.isfinite(number) else float(f"{number:.9g}")
