@@ -26,7 +26,7 @@ class RecommendSettings(Section):
     similar_n: AtLeastOne = 20
     popularity_days: NonNegative = 0.0  # 0: popularity over all training ratings
     user_block_rows: AtLeastOne = 4096
-    item_block_bytes: AtLeastOne = 256 * 2**20
+    item_block_bytes: AtLeastOne = 256 * 2**20  # item factors above this are streamed in pieces, not broadcast
 
 
 class EvaluateSettings(Section):
@@ -40,6 +40,7 @@ class EvaluateSettings(Section):
     als_rank: AtLeastOne = 20
     als_reg: NonNegative = 0.1
     als_iterations: AtLeastOne = 10
+    als_alpha: NonNegative = 1.0  # implicit mode: MLlib's confidence is 1 + alpha · weight · preference
 
 
 class PublishSettings(Section):

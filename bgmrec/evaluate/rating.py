@@ -24,40 +24,44 @@ METRICS = t.StructType(
 
 
 def rating_metrics(
-    scored: DataFrame,
+    pairs: DataFrame,
+    scores: DataFrame,
     train: DataFrame,
     *,
-    model: str,
+    models: list[str],
     popularity_slices: int,
     clip: tuple[float, float] | None = None,
 ) -> DataFrame:
-    """RMSE and MAE over rows, every row alike: `METRICS`.
+    """RMSE and MAE over held-out ratings, every one alike, of several models at once: `METRICS`.
 
     Args:
-        scored: user_idx, item_idx, rating, score; a null or NaN score counts as missing.
+        pairs: user_idx, item_idx, rating; each (user, item) once.
+        scores: model, user_idx, item_idx, score; a pair that a model lacks, and a null or NaN score, is missing.
         train: the training ratings, which decide who is warm.
-        model: name in the result.
+        models: the models that must have scored every pair.
         popularity_slices: slices of items by popularity.
         clip: range that scores are clipped to.
     """
     score = f.col(c.SCORE).cast("double")
-    if clip is not None:
-        score = f.least(f.greatest(score, f.lit(clip[0])), f.lit(clip[1]))
-    is_missing = f.col(c.SCORE).isNull() | f.isnan(c.SCORE)
-    error = f.col(c.RATING).cast("double") - score
-    rows = scored.select(c.USER_IDX, c.ITEM_IDX, error.alias("error"), is_missing.cast("long").alias("missing"))
+    is_missing = score.isNull() | f.isnan(score)
+    clipped = score if clip is None else f.least(f.greatest(score, f.lit(clip[0])), f.lit(clip[1]))
+    error = f.when(~is_missing, f.col(c.RATING).cast("double") - clipped)
     summed = (
-        with_slices(rows, train, popularity_slices)
-        .groupBy("slice", "value")
+        for_each(models, with_slices(pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING), train, popularity_slices))
+        .join(scores.select("model", c.USER_IDX, c.ITEM_IDX, c.SCORE), ["model", c.USER_IDX, c.ITEM_IDX], "left")
+        .groupBy("model", "slice", "value")
         .agg(
-            f.sqrt(f.avg(f.col("error") * f.col("error"))).alias("rmse"),
-            f.avg(f.abs("error")).alias("mae"),
+            f.sqrt(f.avg(error * error)).alias("rmse"),
+            f.avg(f.abs(error)).alias("mae"),
             f.count(f.lit(1)).alias("count"),
-            f.sum("missing").alias("missing"),
+            f.sum(is_missing.cast("long")).alias("missing"),
         )
     )
     metric = f.explode(f.create_map(f.lit("rmse"), f.col("rmse"), f.lit("mae"), f.col("mae"))).alias("metric", "result")
-    named = summed.select(
-        f.lit(model).alias("model"), "slice", "value", metric, f.lit(None).cast("int").alias("k"), "count", "missing"
-    )
+    named = summed.select("model", "slice", "value", metric, f.lit(None).cast("int").alias("k"), "count", "missing")
     return named.select(*METRICS.names)
+
+
+def for_each(models: list[str], rows: DataFrame) -> DataFrame:
+    """Every row once per model: what each model is measured on."""
+    return rows.withColumn("model", f.explode(f.array(*(f.lit(model) for model in models))))
