@@ -25,7 +25,6 @@ class RecommendSettings(Section):
     max_per_value: AtLeastOne = 2  # … and how many items of one value a list may hold
     similar_n: AtLeastOne = 20
     popularity_days: NonNegative = 0.0  # 0: popularity over all training ratings
-    user_block_rows: AtLeastOne = 4096
     item_block_bytes: AtLeastOne = 256 * 2**20  # item factors above this are streamed in pieces, not broadcast
 
 
