@@ -43,10 +43,14 @@ class _Words:
     def __init__(self, draws: np.ndarray, genre: int, mood: int, speed: int):
         self._draws: Iterator[float] = iter(draws.tolist())
         self.genre, self.mood = v.GENRES[genre], v.MOODS[mood]
+        self._said: set[str] = set()
         self._of = {"g": v.GENRE_WORDS[genre], "m": v.MOOD_WORDS[mood], "t": v.TEMPO_WORDS[speed]}
 
     def pick(self, options: tuple[str, ...]) -> str:
-        return _pick(next(self._draws), options)
+        """One of the options, of those not said before as long as there are any."""
+        word = _pick(next(self._draws), tuple(option for option in options if option not in self._said) or options)
+        self._said.add(word)
+        return word
 
     def fill(self, template: str, **fixed: str) -> str:
         """Replaces {g}, {m}, {t} by words, {G}, {M} by capitalised ones."""

@@ -19,7 +19,7 @@ from bgmrec.synthetic.people import people, tastes
 from bgmrec.synthetic.plan import Plan
 from bgmrec.synthetic.plays import plays
 from bgmrec.synthetic.taste import affinity
-from bgmrec.synthetic.texts import descriptions
+from bgmrec.synthetic.texts import descriptions, titles
 
 ROOT = Path(__file__).parents[2]
 PLAN = Plan(
@@ -168,6 +168,12 @@ def test_descriptions_have_three_to_five_sentences_and_no_empty_slot() -> None:
     for text in descriptions(PLAN, music(PLAN, np.arange(200))):
         assert 3 <= len(re.findall(r"[.](?: |$)", text)) <= 5
         assert not set("{}") & set(text)
+
+
+def test_titles_do_not_repeat_a_word() -> None:
+    for title in titles(PLAN, music(PLAN, np.arange(200))):
+        words = title.replace("The ", "").split()
+        assert len(words) == len(set(words))
 
 
 def test_crawls_hold_the_truth_with_gaps_and_repeats() -> None:
