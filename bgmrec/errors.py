@@ -29,11 +29,11 @@ class BgmrecError(Exception):
         details = {"where": where, "expected": expected, "found": found, "cure": cure}
         super().__init__("\n".join([message, *(f"  {name}: {text}" for name, text in details.items() if text)]))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.message, self.where, self.expected, self.found, self.cure)
 
 
-def _rebuild(kind, message, where, expected, found, cure):
+def _rebuild(kind: type[BgmrecError], message: str, where: str, expected: str, found: str, cure: str) -> BgmrecError:
     # keyword-only arguments do not survive the default pickling that brings an error back from a worker
     return kind(message, where=where, expected=expected, found=found, cure=cure)
 

@@ -145,9 +145,13 @@ class Run:
     def write_summary(self) -> str:
         """Writes the run's JSON summary; returns its path."""
         name = f"summaries/{self.run_id}"
-        versions = {name: importlib.metadata.version(name) for name in ("pyspark", "torch", "petastorm", "pyarrow", "numpy")}
+        versions = {
+            name: importlib.metadata.version(name) for name in ("pyspark", "torch", "petastorm", "pyarrow", "numpy")
+        }
         identity = {"run_id": self.run_id, "ds": str(self.ds), "fingerprint": fingerprint(self.settings)}
-        self.root.write_json(name, {**identity, "versions": {"bgmrec": bgmrec.__version__, **versions}, **self.summary.facts})
+        self.root.write_json(
+            name, {**identity, "versions": {"bgmrec": bgmrec.__version__, **versions}, **self.summary.facts}
+        )
         return f"{self.root.path(name)}.json"
 
     @contextmanager

@@ -147,4 +147,6 @@ def conform(df: DataFrame, schema: t.StructType, name: str) -> DataFrame:
             found=", ".join(df.columns),
             cure="run the stage that writes this table again with this version of bgmrec",
         )
-    return df.select([df[field.name].cast(field.dataType).alias(field.name, metadata=field.metadata) for field in schema])
+    return df.select(
+        [df[field.name].cast(field.dataType).alias(field.name, metadata=field.metadata) for field in schema]
+    )

@@ -42,7 +42,9 @@ _LOCAL = {
 }
 
 
-def build_session(settings: SparkSettings, extra: Mapping[str, str] | None = None, *, hive: bool = False) -> SparkSession:
+def build_session(
+    settings: SparkSettings, extra: Mapping[str, str] | None = None, *, hive: bool = False
+) -> SparkSession:
     """Builds the session, or takes the one that spark-submit configured.
 
     Args:

@@ -31,7 +31,9 @@ class Tables:
     def exists(self, name: str) -> bool:
         return files.exists(self.spark, f"{self.path(name)}/_SUCCESS")
 
-    def write(self, df: DataFrame, name: str, schema: StructType | None = None, **options: str) -> DataFrame:
+    def write(
+        self, df: DataFrame, name: str, schema: StructType | None = None, options: dict[str, str] | None = None
+    ) -> DataFrame:
         """Writes the table whole, over what was there, and returns it as read back: lineage ends here.
 
         Args:
@@ -42,7 +44,7 @@ class Tables:
         """
         schema = schema or TABLES.get(name)
         checked = df if schema is None else conform(df, schema, name)
-        checked.write.mode("overwrite").options(**options).parquet(self.path(name))
+        checked.write.mode("overwrite").options(**(options or {})).parquet(self.path(name))
         return self.read(name, schema)
 
     def read(self, name: str, schema: StructType | None = None) -> DataFrame:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
+from ranking import FactorModel, described_users, load_items, make_lists, popular_list
 
-from bgmrec import columns as c
 from bgmrec.config.serving import ItemList
 from bgmrec.errors import QualityGateError
 from bgmrec.factorize.shape import ModelShape
@@ -23,35 +23,59 @@ from bgmrec.models import StoredModel
 from bgmrec.recommend import external
 from bgmrec.recommend.checks import check_top_n, list_violations
 from bgmrec.recommend.filters import candidates
-from bgmrec.recommend.kernel import Shard
-from bgmrec.recommend.popularity import collect_popular, popular_items, popularity
-from bgmrec.recommend.shards import gather_shards, item_shards, regroup_shards, shard_bytes
 from bgmrec.recommend.similar import similar_items
-from bgmrec.recommend.top_n import ListRules, top_n, user_blocks
+from bgmrec.recommend.top_n import ListRules
 from bgmrec.run import Run
 from bgmrec.session import arrow_batch
 
 
 def stage(run: Run) -> None:
     """Writes `top_n` and `similar`, then publishes them."""
-    model = run.models.load(run.run_id)
-    shown = _candidates(run, model)
+    stored = run.models.load(run.run_id)
+    model = stored_model(stored)
+    shown = shown_items(run, stored.table("item_index"))
+    settings = run.settings.recommend
+    rules = ListRules(settings.n, settings.filter_seen, settings.max_per_value if settings.max_per_field else 0)
     with arrow_batch(run.spark, 1):
-        items = _items(run, model, shown)
-        run.progress.update("recommend", table="top_n", users=model.facts["users"])
-        lists = run.work.write(_lists(run, model, items, shown), "top_n")
-        run.progress.update("recommend", table="similar")
-        similar = _similar(run, model, items)
+        items = load_items(run, model, shown)
+        run.progress.update("recommend", table="top_n", users=stored.facts["users"])
+        lists = make_lists(
+            run,
+            model,
+            items,
+            run.work.read("user_rating_blocks"),
+            described_users(run, stored.table("user_index")),
+            rules,
+            popular_list(run, run.work.read("ratings_split"), shown, rules),
+        )
+        lists = run.work.write(lists, "top_n")
+        run.progress.update("recommend", table="similar", items=stored.facts["items"])
+        similar = similar_items(
+            model.item_factors, items, shape=model.shape, num_blocks=model.item_blocks, n=settings.similar_n
+        )
         run.work.write(similar, "similar")
-        rows = _check(run, model, lists)
+        rows = _check(run, stored, lists)
     run.progress.update("recommend", table="publishing", rows=rows)
-    _publish(run, model)
+    _publish(run, stored)
 
 
-def _candidates(run: Run, model: StoredModel) -> DataFrame:
+def stored_model(stored: StoredModel) -> FactorModel:
+    """A stored model's factors."""
+    facts = stored.facts
+    return FactorModel(
+        stored.table("user_factors"),
+        stored.table("item_factors"),
+        ModelShape(**facts["shape"]),
+        facts["user_blocks"],
+        facts["item_blocks"],
+    )
+
+
+def shown_items(run: Run, item_index: DataFrame) -> DataFrame:
+    """The candidates by the filters of [recommend]."""
     settings = run.settings.recommend
     return candidates(
-        model.table("item_index"),
+        item_index,
         allow=_item_list(run, settings.allow),
         deny=_item_list(run, settings.deny),
         items=run.work.read("items") if settings.max_per_field else None,
@@ -61,48 +85,6 @@ def _candidates(run: Run, model: StoredModel) -> DataFrame:
 
 def _item_list(run: Run, files: ItemList | None) -> DataFrame | None:
     return None if files is None else read_files(run.spark, files, data=run.settings.paths.data, ds=run.ds)
-
-
-def _items(run: Run, model: StoredModel, shown: DataFrame) -> Shard | DataFrame:
-    """The items that may be shown: one broadcast shard, or a table of shards where they exceed the bound."""
-    limit = run.settings.recommend.item_block_bytes
-    shards = item_shards(model.table("item_factors"), shown, num_blocks=model.facts["item_blocks"])
-    total = shard_bytes(shards)
-    return gather_shards(shards, limit) if total <= limit else regroup_shards(shards, limit, total)
-
-
-def _lists(run: Run, model: StoredModel, items: Shard | DataFrame, shown: DataFrame) -> DataFrame:
-    settings = run.settings.recommend
-    per_group = settings.max_per_value if settings.max_per_field else 0
-    since = run.end - timedelta(days=settings.popularity_days) if settings.popularity_days else None
-    implicit = run.settings.factorize.mode == "implicit"
-    scores = popularity(run.work.read("ratings_split"), implicit=implicit, since=since)
-    described = run.work.read("users").join(model.table("user_index"), c.USER_ID, "inner").select(c.USER_IDX)
-    blocks = user_blocks(
-        model.table("user_factors"),
-        run.work.read("user_rating_blocks"),
-        described if run.settings.user_encoder.kind != "none" else None,
-        num_blocks=model.facts["user_blocks"],
-        partitions=run.settings.spark.shuffle_partitions,
-    )
-    return top_n(
-        blocks,
-        items,
-        shape=ModelShape(**model.facts["shape"]),
-        num_blocks=model.facts["user_blocks"],
-        rules=ListRules(settings.n, settings.filter_seen, per_group),
-        popular=collect_popular(popular_items(scores, shown, settings.n, per_group)),
-    )
-
-
-def _similar(run: Run, model: StoredModel, items: Shard | DataFrame) -> DataFrame:
-    return similar_items(
-        model.table("item_factors"),
-        items,
-        shape=ModelShape(**model.facts["shape"]),
-        num_blocks=model.facts["item_blocks"],
-        n=run.settings.recommend.similar_n,
-    )
 
 
 def _check(run: Run, model: StoredModel, lists: DataFrame) -> int:
@@ -135,7 +117,7 @@ def _publish(run: Run, model: StoredModel) -> None:
         "recommendations": external.recommendations(run.work.read("top_n"), user_index, item_index, ds, run_id),
         "similar_items": external.similar_items(run.work.read("similar"), item_index, ds, run_id),
     }
-    staged = {}
+    staged: dict[str, dict[str, Any]] = {}
     for table in run.settings.publish.tables:
         location = run.shelf.stage(made[table], table, ds, run_id)
         rows = run.spark.read.parquet(location).agg(f.count(f.lit(1))).collect()[0][0]

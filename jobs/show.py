@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as f
 
 from bgmrec import columns as c
 from bgmrec.config import load_settings
@@ -36,18 +36,18 @@ def tables_text(run: Run) -> Iterator[str]:
 
 def sample_users(lists: DataFrame, ratings: DataFrame, users: int) -> list[str]:
     """Users of every source: the most active warm ones, then cold ones, ties by id."""
-    counts = ratings.groupBy(c.USER_ID).agg(F.count(F.lit(1)).alias("n"))
+    counts = ratings.groupBy(c.USER_ID).agg(f.count(f.lit(1)).alias("n"))
     known = lists.select(c.USER_ID, c.SOURCE).distinct().join(counts, c.USER_ID, "left").fillna(0, ["n"])
-    warm = known.where(F.col(c.SOURCE) == c.WARM).orderBy(F.desc("n"), c.USER_ID).limit(users)
-    rest = known.where(F.col(c.SOURCE) != c.WARM).orderBy(c.SOURCE, c.USER_ID).limit(1)
+    warm = known.where(f.col(c.SOURCE) == c.WARM).orderBy(f.desc("n"), c.USER_ID).limit(users)
+    rest = known.where(f.col(c.SOURCE) != c.WARM).orderBy(c.SOURCE, c.USER_ID).limit(1)
     return [row[c.USER_ID] for row in warm.unionByName(rest).collect()]
 
 
 def user_text(run: Run, user_id: str, lists: DataFrame, ratings: DataFrame, titles: DataFrame) -> Iterator[str]:
     """A user's history beside the list made for them."""
-    best_first = [F.desc(c.RATING), F.desc_nulls_last(c.RATED_AT), c.ITEM_ID]
-    heard = ratings.where(F.col(c.USER_ID) == user_id).join(titles, c.ITEM_ID, "left").orderBy(*best_first)
-    shown = lists.where(F.col(c.USER_ID) == user_id).join(titles, c.ITEM_ID, "left").orderBy(c.POSITION)
+    best_first = [f.desc(c.RATING), f.desc_nulls_last(c.RATED_AT), f.col(c.ITEM_ID)]
+    heard = ratings.where(f.col(c.USER_ID) == user_id).join(titles, c.ITEM_ID, "left").orderBy(*best_first)
+    shown = lists.where(f.col(c.USER_ID) == user_id).join(titles, c.ITEM_ID, "left").orderBy(c.POSITION)
     left = [f"{row[c.RATING]:4.1f}  {_title(row)}" for row in heard.limit(10).collect()]
     rows = shown.limit(10).collect()
     right = [f"{row[c.POSITION]:2d}. {row[c.SCORE]:6.3f}  {_title(row)}" for row in rows]
@@ -57,15 +57,15 @@ def user_text(run: Run, user_id: str, lists: DataFrame, ratings: DataFrame, titl
         yield f"  {one[: WIDTH - 2]:<{WIDTH}}{other[:WIDTH]}".rstrip()
 
 
-def _title(row: object) -> str:
-    return str(row[TITLE] or row[c.ITEM_ID])  # type: ignore[index]
+def _title(row: Row) -> str:
+    return str(row[TITLE] or row[c.ITEM_ID])
 
 
 def show(run: Run, users: int, user_ids: Sequence[str]) -> None:
     """Prints the three parts."""
     lists = run.shelf.read("recommendations", str(run.ds))
     ratings, items = run.work.read("ratings"), run.work.read("items")
-    title = F.col(TITLE) if TITLE in items.columns else F.lit(None).cast("string")
+    title = f.col(TITLE) if TITLE in items.columns else f.lit(None).cast("string")
     titles = items.select(c.ITEM_ID, title.alias(TITLE))
     print("\n".join(["", *tables_text(run), ""]))
     for user_id in user_ids or sample_users(lists, ratings, users):

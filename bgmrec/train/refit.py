@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from pyspark.sql import DataFrame
 
 from bgmrec import columns as c
@@ -14,7 +15,7 @@ from bgmrec.encoders.batches import KINDS, TRAINING_COLUMNS
 from bgmrec.encoders.distributed import fit_distributed
 from bgmrec.encoders.encode import encode_priors
 from bgmrec.encoders.fit import EpochLoss, FitNumbers
-from bgmrec.encoders.state import EncoderState
+from bgmrec.encoders.state import EncoderState, with_item_factors
 from bgmrec.factorize.factors import pack_factors, unpack_factors
 from bgmrec.feed.parquet import FeedSpec
 from bgmrec.feed.tables import WRITER_OPTIONS, lay_out, with_targets
@@ -59,19 +60,32 @@ class SideEncoder:
             return None
         return EncoderState.from_bytes(files.read_bytes(place.spark, path))
 
+    @property
+    def reads_item_factors(self) -> bool:
+        """Whether the encoder is fitted to predict ratings with the running item factors."""
+        return bool(self.initial.numbers.get("use_item_factors"))
+
     def refit(
-        self, factors: DataFrame, before: Tables, place: Tables, number: int, on_epoch: Callable[[EpochLoss], None]
+        self,
+        factors: DataFrame,
+        item_table: np.ndarray | None,
+        before: Tables,
+        place: Tables,
+        number: int,
+        on_epoch: Callable[[EpochLoss], None],
     ) -> list[EpochLoss]:
         """Fits to the factors and writes weights and prior means into the round's folder.
 
         Args:
             factors: `schemas.FACTOR_BLOCKS` of the side.
+            item_table: all item factors (items, width), where the encoder reads them.
             before: folder of the round before, whose weights are the start.
             place: folder of this round.
             number: of this round.
             on_epoch: told each epoch's loss.
         """
         start = self.load(before)
+        begin = start or self.initial
         targets = unpack_factors(factors, self.num_blocks).withColumnRenamed(c.FEATURES, c.TARGET)
         feed = lay_out(
             with_targets(self.inputs, targets),
@@ -80,15 +94,20 @@ class SideEncoder:
             row_group_rows=self.feed.row_group_rows,
         )
         name = f"{self.side}_feed"
-        place.write(feed, name, **WRITER_OPTIONS)
+        place.write(feed, name, options=WRITER_OPTIONS)
         seed = self.seed * 10_007 + number
         kind = self.initial.kind
         columns = (*KINDS[kind].columns, *TRAINING_COLUMNS)
-        queue = self.feed.results_queue_size
-        spec = FeedSpec(files.absolute(place.spark, place.path(name)), columns, seed, results_queue_size=queue)
+        spec = FeedSpec(
+            files.absolute(place.spark, place.path(name)),
+            columns,
+            seed,
+            memory_bytes=self.feed.memory_bytes,
+            results_queue_size=self.feed.results_queue_size,
+        )
         state, losses = fit_distributed(
             place.spark,
-            start or self.initial,
+            begin if item_table is None else with_item_factors(begin, item_table),
             spec.open,
             self.later if start else self.first,
             rows_written=self.n,

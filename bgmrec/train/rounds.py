@@ -7,21 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pyspark.sql import DataFrame
 
+from bgmrec.encoders.encode import MAX_BROADCAST_BYTES
 from bgmrec.encoders.fit import EpochLoss
 from bgmrec.errors import TrainingError
+from bgmrec.factorize.factors import collect_factors
 from bgmrec.factorize.half_step import half_step
 from bgmrec.factorize.objective import Objective, objective
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.solve import Regularisation
 from bgmrec.logs import Progress
+from bgmrec.session import arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
 from bgmrec.train.refit import SideEncoder
 
 Validate = Callable[[DataFrame, DataFrame], float]
 STAGE = "train"
+BLOCKS_PER_BATCH = 4  # blocks are megabytes each, and one Arrow batch's cells share 32-bit offsets
 
 
 @dataclass(frozen=True)
@@ -71,18 +76,19 @@ def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Ob
     for dst, src in ((problem.user, problem.item), (problem.item, problem.user)):
         fixed = before if dst is problem.user else place
         prior = f"{dst.name}_prior"
-        solved = half_step(
-            dst.ratings,
-            factors(fixed, src.name),
-            priors.read(prior) if priors.exists(prior) else None,
-            problem.shape,
-            dst.regularisation,
-            src_num_blocks=src.num_blocks,
-            dst_num_blocks=dst.num_blocks,
-            unobserved_weight=problem.unobserved_weight,
-            broadcast_bytes=problem.broadcast_bytes,
-        )
-        place.write(solved, f"{dst.name}_half_step")
+        with arrow_batch(place.spark, BLOCKS_PER_BATCH):
+            solved = half_step(
+                dst.ratings,
+                factors(fixed, src.name),
+                priors.read(prior) if priors.exists(prior) else None,
+                problem.shape,
+                dst.regularisation,
+                src_num_blocks=src.num_blocks,
+                dst_num_blocks=dst.num_blocks,
+                unobserved_weight=problem.unobserved_weight,
+                broadcast_bytes=problem.broadcast_bytes,
+            )
+            place.write(solved, f"{dst.name}_half_step")
     return objective(factors(place, "user"), factors(place, "item"))
 
 
@@ -118,7 +124,9 @@ def run_rounds(
         state = state.after(value, {**entry, "seconds": round(seconds[-1], 2)})
         checkpoints.save(state)
         left = (rounds - number) * sum(seconds) / len(seconds)
-        progress.done(f"{STAGE}: round {number}", **_facts(entry), best_round=state.best_round, seconds_left=round(left))
+        progress.done(
+            f"{STAGE}: round {number}", **_facts(entry), best_round=state.best_round, seconds_left=round(left)
+        )
     return state
 
 
@@ -131,7 +139,9 @@ def _one_round(
     entry: dict[str, Any] = {"objective": terms.as_dict()}
     for side in (problem.user, problem.item):
         if side.encoder is not None:
-            losses = side.encoder.refit(factors(place, side.name), before, place, number, _reporter(progress, side, number))
+            table = _item_table(problem, place) if side.encoder.reads_item_factors else None
+            report = _reporter(progress, side, number)
+            losses = side.encoder.refit(factors(place, side.name), table, before, place, number, report)
             entry[f"{side.name}_encoder"] = [loss.total for loss in losses]
     progress.update(STAGE, round=number, step="validation")
     value = None if validate is None else validate(factors(place, "user"), factors(place, "item"))
@@ -143,6 +153,12 @@ def _one_round(
             cure="raise the regularisation or lower the encoders' learning rates",
         )
     return value, {**entry, "valid": value}
+
+
+def _item_table(problem: Problem, place: Tables) -> np.ndarray:
+    """All item factors on the driver, within the bound that holds for encoders, whose item tables are as long."""
+    blocks, width = problem.item.num_blocks, problem.shape.width
+    return collect_factors(factors(place, "item"), blocks, width, max_bytes=MAX_BROADCAST_BYTES)
 
 
 def _reporter(progress: Progress, side: Side, number: int) -> Callable[[EpochLoss], None]:

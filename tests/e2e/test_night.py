@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from tests.e2e.nights import FIRST_DAY, LAST_DAY, kill_when, night_arguments, published, run_job, start_job
 
 TOLERANCE = 1e-5

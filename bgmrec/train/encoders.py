@@ -1,0 +1,129 @@
+"""Both sides' encoders for a night: their inputs written once, their networks sized by what there is to see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.arrays import FLOAT
+from bgmrec.config.settings import Settings
+from bgmrec.encoders.losses import LossWeights
+from bgmrec.encoders.numbers import asdae_loss, asdae_numbers, fit_numbers, text_cnn_numbers
+from bgmrec.encoders.state import initial_state
+from bgmrec.encoders.word_vectors import with_word_vectors
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.feed.tables import centred_ratings, item_inputs, user_inputs
+from bgmrec.tables import Tables
+from bgmrec.train.prepare import Sizes
+from bgmrec.train.refit import SideEncoder
+
+
+def make_user_encoder(
+    scratch: Tables, settings: Settings, sizes: Sizes, features: DataFrame, train: DataFrame
+) -> SideEncoder | None:
+    """The aSDAE, or none where the settings want none.
+
+    Args:
+        scratch: of the training; gets `user_inputs`.
+        settings: all settings.
+        sizes: of the night.
+        features: `schemas.ENTITY_FEATURES` of the users.
+        train: training ratings and nothing else.
+    """
+    own = settings.user_encoder
+    width = _width(features)
+    if own.kind == "none" or not (own.use_ratings or width):
+        return None
+    shape = sizes.shape(settings.factorize)
+    numbers = asdae_numbers(
+        own,
+        n_items=sizes.items,
+        feature_width=width,
+        width=shape.width,
+        bias=shape.bias,
+        explicit=settings.factorize.mode == "explicit",
+    )
+    ratings = _encoder_ratings(train, shape, settings, follows_factors=numbers["use_item_factors"])
+    inputs = _write_once(
+        scratch, "user_inputs", user_inputs(features, ratings, weight_exponent=own.fit.weight_exponent)
+    )
+    return SideEncoder(
+        side="user",
+        n=sizes.users,
+        num_blocks=sizes.user_blocks,
+        inputs=inputs,
+        initial=initial_state("asdae", numbers, settings.seed),
+        first=fit_numbers(own.fit, settings.feed, asdae_loss(own), first=True),
+        later=fit_numbers(own.fit, settings.feed, asdae_loss(own), first=False),
+        feed=settings.feed,
+        seed=settings.seed,
+    )
+
+
+def make_item_encoder(
+    scratch: Tables,
+    settings: Settings,
+    sizes: Sizes,
+    features: DataFrame,
+    tokens: DataFrame,
+    vocabulary: list[str],
+    train: DataFrame,
+) -> SideEncoder | None:
+    """The TextCNN, or none where the settings want none or nothing is known of the items.
+
+    Args:
+        scratch: of the training; gets `item_inputs`.
+        settings: all settings.
+        sizes: of the night.
+        features: `schemas.ENTITY_FEATURES` of the items.
+        tokens: `schemas.ITEM_TOKENS`.
+        vocabulary: word of token id 1, 2, …
+        train: training ratings, for the weights alone.
+    """
+    own = settings.item_encoder
+    width = _width(features)
+    if own.kind == "none" or not (vocabulary or width):
+        return None
+    numbers = text_cnn_numbers(
+        own,
+        vocabulary_size=len(vocabulary),
+        feature_width=width,
+        width=sizes.shape(settings.factorize).width,
+    )
+    initial = initial_state("text_cnn", numbers, settings.seed)
+    if own.word_vectors and vocabulary:
+        with Path(own.word_vectors).open(encoding="utf-8") as lines:
+            initial = with_word_vectors(initial, vocabulary, lines)
+    rows = item_inputs(features, tokens, train, weight_exponent=own.fit.weight_exponent)
+    return SideEncoder(
+        side="item",
+        n=sizes.items,
+        num_blocks=sizes.item_blocks,
+        inputs=_write_once(scratch, "item_inputs", rows),
+        initial=initial,
+        first=fit_numbers(own.fit, settings.feed, LossWeights(), first=True),
+        later=fit_numbers(own.fit, settings.feed, LossWeights(), first=False),
+        feed=settings.feed,
+        seed=settings.seed,
+    )
+
+
+def _encoder_ratings(train: DataFrame, shape: ModelShape, settings: Settings, *, follows_factors: bool) -> DataFrame:
+    """Ratings as the aSDAE takes them: what is left to explain of explicit ones, preferences as they are."""
+    if settings.factorize.mode == "implicit":
+        return train
+    if follows_factors:  # the running item biases leave inside the network, round by round
+        return train.withColumn(c.RATING, (f.col(c.RATING) - f.lit(shape.mean)).cast("float"))
+    return centred_ratings(train, mean=shape.mean)
+
+
+def _width(features: DataFrame) -> int:
+    first = features.first()
+    return 0 if first is None else len(first[c.FEATURES]) // FLOAT.itemsize
+
+
+def _write_once(scratch: Tables, name: str, df: DataFrame) -> DataFrame:
+    return scratch.read(name) if scratch.exists(name) else scratch.write(df, name)

@@ -1,0 +1,83 @@
+"""After the rounds: the served model learns from all ratings, and everything goes into the model store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from bgmrec import files
+from bgmrec.models import ModelStore, StoredModel
+from bgmrec.tables import Tables
+from bgmrec.train.prepare import Sizes
+from bgmrec.train.rounds import Problem, factors, solve
+
+
+def final_rounds(problem: Problem, best: Tables, scratch: Tables, rounds: int) -> Tables:
+    """Solves both sides again on all ratings, from the best round's factors and with its prior means.
+
+    The newest ratings are the ones that were held out for validation; a served model that never saw them would
+    always be late.
+
+    Args:
+        problem: over the blocks of all ratings.
+        best: folder of the best round.
+        scratch: of the training.
+        rounds: how many; 0 serves the best round itself.
+
+    Returns:
+        the folder with the factors to serve
+    """
+    before = best
+    for number in range(1, rounds + 1):
+        place = scratch.below(f"final-{number}")
+        solve(problem, before, place, priors=best)
+        before = place
+    return before
+
+
+def judged_facts(problem: Problem, sizes: Sizes) -> dict[str, Any]:
+    """What the evaluation needs to know of the best round's factors."""
+    return {**asdict(sizes), "shape": asdict(problem.shape)}
+
+
+def store_model(
+    store: ModelStore,
+    run_id: str,
+    *,
+    served: Tables,
+    best: Tables,
+    work: Tables,
+    problem: Problem,
+    sizes: Sizes,
+    facts: dict[str, Any],
+) -> StoredModel:
+    """Stores factors, index, encoders and fitted features of a run.
+
+    Args:
+        store: the model store.
+        run_id: of the run.
+        served: folder with the factors to serve.
+        best: folder with the encoders.
+        work: working tables with the index and the fitted features.
+        problem: its shape and its encoders.
+        sizes: of the night.
+        facts: to be kept with the model.
+    """
+    encoders = [side.encoder for side in (problem.user, problem.item) if side.encoder is not None]
+    weights = {
+        encoder.file.removesuffix(".safetensors"): files.read_bytes(best.spark, best.path(encoder.file))
+        for encoder in encoders
+    }
+    fitted = work.read_json("fitted_features")
+    return store.save(
+        run_id,
+        tables={
+            "user_factors": factors(served, "user"),
+            "item_factors": factors(served, "item"),
+            "user_index": work.read("user_index"),
+            "item_index": work.read("item_index"),
+        },
+        weights=weights,
+        documents={} if fitted is None else {"fitted_features": fitted},
+        facts={**facts, **judged_facts(problem, sizes)},
+    )

@@ -1,0 +1,30 @@
+"""From settings, sizes and written blocks to what the rounds solve."""
+
+from __future__ import annotations
+
+from bgmrec.config.model import FactorizeSettings
+from bgmrec.factorize.solve import Regularisation
+from bgmrec.tables import Tables
+from bgmrec.train.prepare import Sizes
+from bgmrec.train.refit import SideEncoder
+from bgmrec.train.rounds import Problem, Side
+
+
+def make_problem(
+    place: Tables,
+    sizes: Sizes,
+    settings: FactorizeSettings,
+    user_encoder: SideEncoder | None,
+    item_encoder: SideEncoder | None,
+) -> Problem:
+    """The problem over the rating blocks that `prepare.write_blocks` left in `place`."""
+    exponent = settings.reg_exponent
+    user = Regularisation(settings.user_reg, settings.user_bias_reg, exponent)
+    item = Regularisation(settings.item_reg, settings.item_bias_reg, exponent)
+    return Problem(
+        shape=sizes.shape(settings),
+        user=Side("user", sizes.user_blocks, place.read("user_rating_blocks"), user, user_encoder),
+        item=Side("item", sizes.item_blocks, place.read("item_rating_blocks"), item, item_encoder),
+        unobserved_weight=settings.unobserved_weight if settings.mode == "implicit" else 0.0,
+        broadcast_bytes=settings.broadcast_bytes,
+    )

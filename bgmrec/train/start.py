@@ -1,0 +1,62 @@
+"""What training starts from: random item factors, or those of an earlier night."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.factorize.factors import initial_factors, pack_factors, unpack_factors
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.models import StoredModel
+from bgmrec.session import arrow_batch
+from bgmrec.tables import Tables
+
+ITEM_SIDE = 1  # of the noise: a user and an item of the same idx draw different numbers
+BLOCKS_PER_BATCH = 4
+
+
+def write_start(
+    place: Tables,
+    n_items: int,
+    num_blocks: int,
+    shape: ModelShape,
+    *,
+    seed: int,
+    scale: float,
+    previous: StoredModel | None,
+) -> bool:
+    """Writes the item factors of round 0; returns whether they come from an earlier night.
+
+    Args:
+        place: folder of round 0.
+        n_items: entities of the item side.
+        num_blocks: blocks of the item side.
+        shape: of the model.
+        seed: of the random factors.
+        scale: their standard deviation.
+        previous: the model to start from; one of another rank, or with a bias where this has none, does not fit.
+    """
+    fits = previous is not None and _fits(previous, shape)
+    if place.exists("item_half_step"):
+        return fits
+    drawn = initial_factors(place.spark, n_items, num_blocks, shape, seed=seed, side=ITEM_SIDE, scale=scale)
+    with arrow_batch(place.spark, BLOCKS_PER_BATCH):
+        rows = _warm_rows(drawn, num_blocks, previous) if fits and previous else None
+        blocks = drawn if rows is None else pack_factors(rows, n_items, num_blocks)
+        unsummed = blocks.withColumn("squared_error", f.lit(0.0)).withColumn("penalty", f.lit(0.0))
+        place.write(unsummed, "item_half_step")
+    return fits
+
+
+def _fits(previous: StoredModel, shape: ModelShape) -> bool:
+    known = previous.facts["shape"]
+    return bool((known["rank"], known["bias"]) == (shape.rank, shape.bias))
+
+
+def _warm_rows(drawn: DataFrame, num_blocks: int, previous: StoredModel) -> DataFrame:
+    """Last night's rows where there are any; an id keeps its idx, so that rows meet by idx."""
+    known = unpack_factors(previous.table("item_factors"), previous.facts["item_blocks"])
+    before = known.select(c.IDX, f.col(c.FEATURES).alias("before"))
+    rows = unpack_factors(drawn, num_blocks).join(before, c.IDX, "left")
+    return rows.select(c.IDX, f.coalesce("before", c.FEATURES).alias(c.FEATURES))

@@ -1,0 +1,122 @@
+"""Lists of a factor model, for the served tables, for evaluation and for validation by ranking.
+
+No job of its own: what recommend, evaluate, train and study share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.evaluate.ranking import ranking_metrics
+from bgmrec.evaluate.slices import ALL
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.recommend.kernel import Shard
+from bgmrec.recommend.popularity import PopularItems, collect_popular, popular_items, popularity
+from bgmrec.recommend.shards import gather_shards, item_shards, regroup_shards, shard_bytes
+from bgmrec.recommend.top_n import ListRules, top_n, user_blocks
+from bgmrec.run import Run
+from bgmrec.session import arrow_batch
+
+
+@dataclass(frozen=True)
+class FactorModel:
+    """A model as factor blocks per side, and what makes a score of them."""
+
+    user_factors: DataFrame
+    item_factors: DataFrame
+    shape: ModelShape
+    user_blocks: int
+    item_blocks: int
+
+
+def load_items(run: Run, model: FactorModel, shown: DataFrame) -> Shard | DataFrame:
+    """The items that may be shown: one broadcast shard, or a table of shards where they exceed the bound."""
+    limit = run.settings.recommend.item_block_bytes
+    shards = item_shards(model.item_factors, shown, num_blocks=model.item_blocks)
+    total = shard_bytes(shards)
+    return gather_shards(shards, limit) if total <= limit else regroup_shards(shards, limit, total)
+
+
+def popularity_scores(run: Run, ratings: DataFrame) -> DataFrame:
+    """Popularity of the items in these ratings, by [recommend]'s window."""
+    days = run.settings.recommend.popularity_days
+    since = run.end - timedelta(days=days) if days else None
+    return popularity(ratings, implicit=run.settings.factorize.mode == "implicit", since=since)
+
+
+def popular_list(run: Run, ratings: DataFrame, shown: DataFrame, rules: ListRules) -> PopularItems:
+    """The list of users of whom nothing is known."""
+    return collect_popular(popular_items(popularity_scores(run, ratings), shown, rules.n, rules.per_group))
+
+
+def make_lists(
+    run: Run,
+    model: FactorModel,
+    items: Shard | DataFrame,
+    rating_blocks: DataFrame,
+    described: DataFrame | None,
+    rules: ListRules,
+    popular: PopularItems,
+) -> DataFrame:
+    """`schemas.TOP_N` of all users; build and run it inside `arrow_batch(spark, 1)`.
+
+    Args:
+        run: the night.
+        model: whose scores rank.
+        items: from `load_items`.
+        rating_blocks: of the user side: what users have heard.
+        described: `user_idx` of users with side information that an encoder read; none: no user encoder.
+        rules: of a list.
+        popular: for users of whom nothing is known.
+    """
+    blocks = user_blocks(
+        model.user_factors,
+        rating_blocks,
+        described,
+        num_blocks=model.user_blocks,
+        partitions=run.settings.spark.shuffle_partitions,
+    )
+    return top_n(blocks, items, shape=model.shape, num_blocks=model.user_blocks, rules=rules, popular=popular)
+
+
+def described_users(run: Run, user_index: DataFrame) -> DataFrame | None:
+    """Users with side information, where an encoder reads it."""
+    if run.settings.user_encoder.kind == "none":
+        return None
+    return run.work.read("users").join(user_index, c.USER_ID, "inner").select(c.USER_IDX)
+
+
+def ndcg_validator(
+    run: Run, train: DataFrame, targets: DataFrame, shown: DataFrame, template: Callable[..., FactorModel], k: int
+) -> Callable[[DataFrame, DataFrame], float]:
+    """(user factors, item factors) → 1 − NDCG@k on the targets; lower is better.
+
+    Args:
+        run: the night.
+        train: training ratings.
+        targets: user_idx, item_idx of what was held out and counts as a hit.
+        shown: candidates of the lists.
+        template: (user factors, item factors) → model.
+        k: cut-off.
+    """
+    rules = ListRules(k, run.settings.recommend.filter_seen)
+    popular = popular_list(run, train, shown, rules)
+    described = described_users(run, run.work.read("user_index"))
+    heard = run.scratch("train").read("user_rating_blocks")
+
+    def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:
+        model = template(user_factors, item_factors)
+        with arrow_batch(run.spark, 1):
+            items = load_items(run, model, shown)
+            lists = make_lists(run, model, items, heard, described, rules, popular)
+            metrics = ranking_metrics(lists, targets, shown, train, model="model", ks=[k], popularity_slices=1)
+            wanted = (f.col("slice") == ALL) & (f.col("metric") == "ndcg")
+            return 1.0 - float(metrics.where(wanted).collect()[0]["result"])
+
+    return validate
