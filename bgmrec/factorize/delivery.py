@@ -106,7 +106,8 @@ def _by_source_block(ids: np.ndarray, num_blocks: int) -> Iterator[tuple[int, np
     of_id = ids % num_blocks
     order = np.argsort(of_id, kind="stable")
     used, firsts = np.unique(of_id[order], return_index=True)
-    yield from zip(used.tolist(), np.split(order, firsts[1:]), strict=True)
+    if used.size:  # split would make one empty part of nothing
+        yield from zip(used.tolist(), np.split(order, firsts[1:]), strict=True)
 
 
 def attach(rating_blocks: DataFrame, source: Source, links: DataFrame | None) -> tuple[DataFrame, Resolve]:
@@ -130,8 +131,11 @@ def _messages(source: Source, links: DataFrame) -> DataFrame:
             rows = from_cell(row[c.FACTORS], width)
             of_block, local = row["links"].field("dst_block"), row["links"].field("local_rows")
             for dst_block, cell in zip(of_block, local, strict=True):
-                used = rows[np.frombuffer(cell.as_buffer(), INT)]
-                yield one_row(dst_block=dst_block.as_py(), src_block=row[c.BLOCK], rows=used)
+                used = np.frombuffer(cell.as_buffer(), INT)
+                if used[-1] >= len(rows):
+                    found = f"local row {used[-1]} of source block {row[c.BLOCK]}"
+                    raise _unknown_source(dst_block.as_py(), found, f"local rows below {len(rows)}")
+                yield one_row(dst_block=dst_block.as_py(), src_block=row[c.BLOCK], rows=rows[used])
 
     joined = source.factors.select(c.BLOCK, c.FACTORS).join(links.hint("shuffle_hash"), c.BLOCK, "inner")
     sent = joined.mapInArrow(send, _MESSAGE).withColumnRenamed("dst_block", c.BLOCK)
@@ -141,7 +145,7 @@ def _messages(source: Source, links: DataFrame) -> DataFrame:
 def _from_table(table: Broadcast[np.ndarray]) -> Resolve:
     def resolve(row: dict[str, Any], block: RatingBlock) -> tuple[np.ndarray, np.ndarray]:
         if block.src_ids.size and block.src_ids[-1] >= len(table.value):
-            raise _unknown_source(block, f"idx {block.src_ids[-1]}", f"idx below {len(table.value)}")
+            raise _unknown_source(block.block, f"idx {block.src_ids[-1]}", f"idx below {len(table.value)}")
         return table.value, block.src_ids[block.src_pos]
 
     return resolve
@@ -157,16 +161,18 @@ def _from_messages(source: Source) -> Resolve:
             for src_block, cell in zip(messages.field("src_block"), messages.field("rows"), strict=True):
                 rows[missing.pop(src_block.as_py())] = from_cell(cell.as_buffer(), width)
         if missing:
-            raise _unknown_source(block, f"nothing from source blocks {sorted(missing)[:5]}", "one message from each")
+            raise _unknown_source(
+                block.block, f"nothing from source blocks {sorted(missing)[:5]}", "one message from each"
+            )
         return rows, block.src_pos
 
     return resolve
 
 
-def _unknown_source(block: RatingBlock, found: str, expected: str) -> TrainingError:
+def _unknown_source(block: int, found: str, expected: str) -> TrainingError:
     return TrainingError(
         "a rating block uses source entities that have no factors",
-        where=f"block {block.block}",
+        where=f"block {block}",
         expected=expected,
         found=found,
         cure="build rating blocks and factors from the same index",

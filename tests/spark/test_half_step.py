@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from pyspark.errors import PythonException
@@ -9,7 +11,7 @@ from pyspark.errors import PythonException
 from bgmrec import schemas
 from bgmrec.factorize.blocks import rating_blocks
 from bgmrec.factorize.delivery import deliver, out_links, partition_by_block
-from bgmrec.factorize.factors import collect_factors, pack_factors
+from bgmrec.factorize.factors import collect_factors
 from bgmrec.factorize.half_step import half_step
 from bgmrec.factorize.objective import objective
 from bgmrec.factorize.shape import ModelShape
@@ -21,6 +23,13 @@ BROADCAST, ROUTED = 10**6, 100
 SHAPE = ModelShape(3, bias=True, mean=2.5)
 NUMBERS = Regularisation(2.0, 0.7, 0.5)
 ANY = 10**9
+
+
+def factor_blocks(spark, table, count):
+    """A (n, width) array as schemas.FACTOR_BLOCKS, without any of the package's code."""
+    parts = [table[block::count] for block in range(count)]
+    data = [(block, len(part), bytearray(part.tobytes())) for block, part in enumerate(parts)]
+    return spark.createDataFrame(data, "block int, n_rows int, factors binary")
 
 
 class Data:
@@ -50,8 +59,7 @@ class Data:
         return rating_blocks(self.rows(), "user_idx", "item_idx", count, self.n_users, partitions=partitions)
 
     def factors(self, table, count):
-        data = [(row, bytearray(table[row].tobytes())) for row in range(len(table))]
-        return pack_factors(self.spark.createDataFrame(data, "idx int, features binary"), len(table), count)
+        return factor_blocks(self.spark, table, count)
 
     def half_step(self, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, alpha0=0.0, prior=True, links=None):
         with arrow_batch(self.spark, 2):
@@ -158,15 +166,15 @@ def test_routing_leaves_partitioned_ratings_where_they_are(spark, data):
 
 @pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
 def test_a_missing_source_or_prior_is_an_error(spark, data, bytes_):
-    few = data.factors(data.items[:9], 3)
+    few, users = data.factors(data.items[:9], 3), data.factors(data.user_prior, 2)
     with pytest.raises(PythonException, match="no factors"):
         half_step(
             data.user_blocks(2), few, None, SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_
         ).collect()
     with pytest.raises(PythonException, match="prior does not fit"):
         half_step(
-            data.user_blocks(2), data.factors(data.items, 3), data.factors(data.user_prior, 2).where("block = 0"), SHAPE,
-            NUMBERS, src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_,
+            data.user_blocks(2), data.factors(data.items, 3), users.where("block = 0"), SHAPE, NUMBERS,
+            src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_,
         ).collect()  # fmt: skip
 
 
@@ -200,7 +208,7 @@ def test_the_objective_falls_over_rounds(spark, data):
         ).cache()
         totals.append(objective(users, items))
     values = [terms.total for terms in totals]
-    assert all(later < earlier for earlier, later in zip(values, values[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(values))
     known = data.ratings, data.weights, data.observed
     tables = (
         collect_factors(side, n, SHAPE.width, max_bytes=ANY).astype(float) for side, n in ((users, 2), (items, 3))

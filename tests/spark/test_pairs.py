@@ -8,7 +8,6 @@ from pyspark.errors import PythonException
 
 from bgmrec.factorize.blocks import rating_blocks
 from bgmrec.factorize.delivery import deliver
-from bgmrec.factorize.factors import pack_factors
 from bgmrec.factorize.pairs import pair_errors, score_pairs
 from bgmrec.factorize.shape import ModelShape
 from tests.reference.normal_equations import dense_scores
@@ -29,14 +28,16 @@ def blocks(spark, count=3):
     return rating_blocks(rows, "user_idx", "item_idx", count, N_USERS)
 
 
-def factors(spark, table, count):
-    data = [(row, bytearray(table[row].tobytes())) for row in range(len(table))]
-    return pack_factors(spark.createDataFrame(data, "idx int, features binary"), len(table), count)
+def factor_blocks(spark, table, count):
+    """A (n, width) array as schemas.FACTOR_BLOCKS, without any of the package's code."""
+    parts = [table[block::count] for block in range(count)]
+    data = [(block, len(part), bytearray(part.tobytes())) for block, part in enumerate(parts)]
+    return spark.createDataFrame(data, "block int, n_rows int, factors binary")
 
 
 def scored(spark, function, bytes_, items=ITEMS, **options):
-    source = deliver(factors(spark, items, 2), 2, SHAPE, broadcast_bytes=bytes_)
-    users = factors(spark, USERS, 3)
+    source = deliver(factor_blocks(spark, items, 2), 2, SHAPE, broadcast_bytes=bytes_)
+    users = factor_blocks(spark, USERS, 3)
     return function(blocks(spark), source, users, SHAPE, broadcast_bytes=bytes_, **options).collect()
 
 
@@ -55,8 +56,7 @@ def test_scores_are_clipped_on_demand(spark):
     np.testing.assert_allclose([row["score"] for row in rows], np.clip(EXPECTED, 1, 5), atol=1e-5)
 
 
-@pytest.mark.parametrize("bytes_", [10**6, 10])
-@pytest.mark.parametrize("clip", [None, (1.0, 5.0)])
+@pytest.mark.parametrize(("bytes_", "clip"), [(10**6, None), (10, (1.0, 5.0))])
 def test_errors_sum_over_all_pairs(spark, bytes_, clip):
     rows = scored(spark, pair_errors, bytes_, clip=clip)
     error = RATINGS - (EXPECTED if clip is None else np.clip(EXPECTED, *clip))
