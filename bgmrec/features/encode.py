@@ -66,7 +66,8 @@ def _vector(array: pa.Array, feature: FittedFeature) -> np.ndarray:
 
 def _standardized(numbers: np.ndarray, missing: np.ndarray, feature: FittedFeature) -> np.ndarray:
     """(n, columns) → (n, columns + 1): zero at the mean, one spread at one; the last column marks missing rows."""
-    scaled = np.clip((numbers - np.asarray(feature.mean)) / np.asarray(feature.std), -LIMIT, LIMIT)
+    with np.errstate(over="ignore"):  # an infinite quotient is clipped like any other
+        scaled = np.clip((numbers - np.asarray(feature.mean)) / np.asarray(feature.std), -LIMIT, LIMIT)
     scaled[missing] = 0.0
     return np.concatenate([scaled, missing[:, None]], axis=1)
 

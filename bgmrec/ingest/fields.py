@@ -58,9 +58,14 @@ def _boolean(raw: Column, kind: t.DataType, field: EntityField) -> Column:
     return f.trim(raw).cast("boolean") if isinstance(kind, t.StringType) else raw.cast("boolean")
 
 
-def _timestamp(raw: Column, kind: t.DataType, field: EntityField) -> Column:
+def plausible_time(raw: Column) -> Column:
+    """A timestamp of the years 1900 to 9999, else null."""
     moment = raw.cast("timestamp")
     return f.when(moment.between(f.lit(_EARLIEST).cast("timestamp"), f.lit(_LATEST).cast("timestamp")), moment)
+
+
+def _timestamp(raw: Column, kind: t.DataType, field: EntityField) -> Column:
+    return plausible_time(raw)
 
 
 def _parts(raw: Column, kind: t.DataType, field: EntityField) -> Column:

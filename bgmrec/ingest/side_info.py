@@ -14,7 +14,7 @@ from bgmrec.config.sources import EntityField, EntitySettings, EntitySource
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION, with_digests
 from bgmrec.ingest.expressions import JOIN_MISSED, join_tables, record_json, resolves, select_expressions
-from bgmrec.ingest.fields import is_malformed, typed_value
+from bgmrec.ingest.fields import is_malformed, plausible_time, typed_value
 from bgmrec.ingest.sources import CORRUPT, raw_columns, read_files
 
 FETCHED_AT = "_fetched_at"
@@ -23,6 +23,7 @@ UNKNOWN = "_unknown"  # names of the raw fields that no expression reads
 
 FIELDS = "_fields"
 
+_NULL = "cast(null as string)"
 _PRESENT = "_present"  # a struct or an aggregate needs a column where the settings name no field
 
 
@@ -55,14 +56,20 @@ def map_entities(spark: SparkSession, settings: EntitySettings, id_column: str, 
 def _map_source(
     joined: DataFrame, records: list[str], source: EntitySource, settings: EntitySettings, id_column: str, where: str
 ) -> DataFrame:
-    expressions = _expressions(joined, source, settings)
-    rows = select_expressions(joined, expressions, ["*"], where=where, optional=source.format == "jsonl")
+    optional = source.format == "jsonl"
+    marks = {"_id": source.id, FETCHED_AT: source.fetched_at or _NULL, "_where": source.where or "true"}
+    expressions = _field_expressions(joined, source, settings)
+    rows = select_expressions(joined, marks, ["*"], where=where, optional=optional)
+    rows = select_expressions(rows, expressions, ["*"], where=f"{where}.fields", optional=optional)
     id_text = f.trim(f.col("_id").cast("string"))
-    rows = rows.withColumns({"_id": f.when(id_text != "", id_text), "_time": f.col(FETCHED_AT).cast("timestamp")})
+    rows = rows.withColumns({"_id": f.when(id_text != "", id_text), "_time": plausible_time(f.col(FETCHED_AT))})
     values = {field.name: _typed(rows, field) for field in settings.fields}
-    malformed = {name: is_malformed(_raw(name), rows.schema[f"_raw_{name}"].dataType, v) for name, v in values.items()}
+    malformed = {name: is_malformed(_raw(name), rows.schema[f"__{name}"].dataType, v) for name, v in values.items()}
     malformed["fetched_at"] = f.col(FETCHED_AT).isNotNull() & f.col("_time").isNull()
-    unknown = {name: f.col(f"`{name}`").isNotNull() for name in _unread(joined, source, expressions)}
+    unknown = {
+        name: f.col(f"`{name}`").isNotNull()
+        for name in _unread(joined, source, [*marks.values(), *expressions.values()])
+    }
     refused, kept = f.col("_state") == acc.REJECTED, f.col("_state") == acc.KEPT
     checks = {
         acc.UNREADABLE: f.col(CORRUPT).isNotNull(),
@@ -84,28 +91,27 @@ def _map_source(
     )
 
 
-def _expressions(joined: DataFrame, source: EntitySource, settings: EntitySettings) -> dict[str, str]:
+def _field_expressions(joined: DataFrame, source: EntitySource, settings: EntitySettings) -> dict[str, str]:
     """The source's own expressions as they stand; a field's common one only where the source has its columns."""
-    null = "cast(null as string)"
-    expressions = {"_id": source.id, FETCHED_AT: source.fetched_at or null, "_where": source.where or "true"}
+    expressions = {}
     for field in settings.fields:
         common = field.expression or f"`{field.name}`"
         usable = source.format == "jsonl" or resolves(joined, common)
-        expressions[f"_raw_{field.name}"] = source.fields.get(field.name, common if usable else null)
+        expressions[f"__{field.name}"] = source.fields.get(field.name, common if usable else _NULL)
     return expressions
 
 
 def _raw(name: str) -> Column:
-    return f.col(f"_raw_{name}")
+    return f.col(f"__{name}")
 
 
 def _typed(rows: DataFrame, field: EntityField) -> Column:
-    return typed_value(_raw(field.name), rows.schema[f"_raw_{field.name}"].dataType, field)
+    return typed_value(_raw(field.name), rows.schema[f"__{field.name}"].dataType, field)
 
 
-def _unread(joined: DataFrame, source: EntitySource, expressions: dict[str, str]) -> list[str]:
+def _unread(joined: DataFrame, source: EntitySource, expressions: list[str]) -> list[str]:
     """Raw fields whose name stands in no expression and no key of a join."""
-    texts = [*expressions.values(), *(key for table in source.joins for key in table.on)]
+    texts = [*expressions, *(key for table in source.joins for key in table.on)]
     words = {word.lower() for text in texts for word in re.findall(r"\w+", text)}
     return [name for name in raw_columns(joined) if name.lower() not in words and name not in (JOIN_MISSED, *DIGESTS)]
 

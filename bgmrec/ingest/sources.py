@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import reduce
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
@@ -24,6 +25,8 @@ from bgmrec.errors import InputError
 CORRUPT = "_corrupt_record"
 
 _DAY = "{ds}"
+# how Spark begins its messages about files that it cannot read
+_DAMAGED = ("CSV header does not conform", "FAILED_READ_FILE", "Encountered error while reading file")
 
 
 def read_files(spark: SparkSession, files: Files, *, data: str, ds: date) -> DataFrame:
@@ -39,9 +42,11 @@ def read_files(spark: SparkSession, files: Files, *, data: str, ds: date) -> Dat
     """
     paths = _existing_paths(spark, files, data, ds)
     read = {"parquet": _read_parquet, "jsonl": _read_json, "csv": _read_csv}[files.format]
-    with reading(", ".join(paths[:3])):
+    try:
         parts = [part.withColumn(c.SOURCE_FILE, f.col("_metadata.file_path")) for part in read(spark, files, paths)]
         return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts)
+    except AnalysisException as error:
+        raise _unreadable(", ".join(paths[:3]), str(error)) from error
 
 
 def raw_columns(raw: DataFrame) -> list[str]:
@@ -51,32 +56,27 @@ def raw_columns(raw: DataFrame) -> list[str]:
 
 @contextmanager
 def reading(where: str) -> Iterator[None]:
-    """Turns Spark's failures to read raw files into input errors.
+    """Turns Spark's failures to read raw files, which come only once a job runs, into input errors.
 
     Raises:
-        InputError: a header differs from the others, a file is damaged, or none can be opened.
+        InputError: a header differs from the others of its folder, or a file is damaged.
     """
     try:
         yield
-    except AnalysisException as error:
-        raise _unreadable(where, error) from error
-    except PySparkException as error:
-        if _is_about_input(error):
-            raise _unreadable(where, error) from error
-        raise
+    except (PySparkException, Py4JJavaError) as error:
+        text = str(error)
+        cause = next((text[text.index(sign) :] for sign in _DAMAGED if sign in text), None)
+        if cause is None:
+            raise
+        raise _unreadable(where, cause.partition("\n\tat ")[0]) from error
 
 
-def _is_about_input(error: PySparkException) -> bool:
-    text = str(error)
-    return any(sign in text for sign in ("CSV header", "FileReadException", "FAILED_READ_FILE", "while reading file"))
-
-
-def _unreadable(where: str, error: PySparkException) -> InputError:
+def _unreadable(where: str, found: str) -> InputError:
     return InputError(
         "raw files cannot be read",
         where=where,
-        expected="files of the format and options in the settings, all with the same header in one path",
-        found=str(error).strip()[:1000],
+        expected="files of the format and options in the settings, with one header in a folder",
+        found=found.strip()[:1000],
         cure="compare the file with format, options and columns of its source, or move the damaged file away",
     )
 
