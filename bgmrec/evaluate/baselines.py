@@ -29,7 +29,11 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline: `schemas.FACTOR_BLOCKS` per side, and the shape that makes a score of them."""
+    """A baseline: `schemas.FACTOR_BLOCKS` per side, and the shape that makes a score of them.
+
+    Write the tables before lists are made of them: their rows are packed one entity each, and a plan that runs inside
+    `session.arrow_batch(spark, 1)` for the sake of blocks would send those to Python one by one.
+    """
 
     name: str
     user_factors: DataFrame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-RANKING = ("ndcg", "recall", "user_recall", "precision", "map", "mrr", "hit_rate")
+RANKING = ("ndcg", "recall", "pooled_recall", "precision", "map", "mrr", "hit_rate")
 
 
 def discounts(n: int) -> np.ndarray:
@@ -20,9 +20,9 @@ def list_metrics(
     With H the hits among the first k, h(p) the hits up to position p, T targets and t = min(T, k):
 
         ndcg = Σ_H 1/log2(p + 1) / Σ_{i ≤ t} 1/log2(i + 1)      precision = |H| / k        hit_rate = [H not empty]
-        map = Σ_H h(p)/p / t       mrr = 1 / first p of H       user_recall = |H| / T
+        map = Σ_H h(p)/p / t       mrr = 1 / first p of H       recall = |H| / T
 
-    All are means over users but recall, which is pooled: all hits / all targets.
+    All are means over users but pooled_recall, all hits / all targets. Published recall is mostly the mean.
 
     Args:
         offsets: int (users + 1,), where each user's hits begin in `positions`.
@@ -43,8 +43,8 @@ def list_metrics(
     one = np.ones(users)
     return {
         "ndcg": (gained / ideal, one),
-        "recall": (hits, targets.astype(np.float64)),
-        "user_recall": (hits / targets, one),
+        "recall": (hits / targets, one),
+        "pooled_recall": (hits, targets.astype(np.float64)),
         "precision": (hits / k, one),
         "map": (np.bincount(user, number / place, users) / reachable, one),
         "mrr": (first, one),

@@ -41,7 +41,7 @@ def ranking_metrics(
     """Every metric of `metrics.RANKING`, coverage and Gini at every cut-off, of several models at once: `METRICS`.
 
     In an item slice a user's targets are those in the slice, and users without any do not count; `count` holds the
-    users, or the targets behind the pooled recall. A user with targets but without a list is missing.
+    users, or the targets behind pooled_recall. A user with targets but without a list is missing.
 
     Args:
         lists: model, user_idx, position, item_idx; users without targets are left out.

@@ -7,7 +7,7 @@ from math import log2
 
 
 def list_metrics(items: Sequence[int], targets: Collection[int], k: int) -> dict[str, float]:
-    """Metrics of one list against its targets; recall is this user's own."""
+    """Metrics of one list against its targets."""
     gained, precision_sum, first, hits = 0.0, 0.0, 0, 0
     for position, item in enumerate(items[:k], start=1):
         if item in targets:
@@ -19,7 +19,7 @@ def list_metrics(items: Sequence[int], targets: Collection[int], k: int) -> dict
     ideal = sum(1 / log2(position + 1) for position in range(1, reachable + 1))
     return {
         "ndcg": gained / ideal,
-        "user_recall": hits / len(targets),
+        "recall": hits / len(targets),
         "precision": hits / k,
         "map": precision_sum / reachable,
         "mrr": 1 / first if first else 0.0,

@@ -77,7 +77,7 @@ def test_ranking_metrics_by_slice_equal_the_reference(ranked: DataFrame) -> None
                 assert row["count"] == len(users)
             hits = sum(len(set(LISTS[user][:k]) & within[user]) for user in users)
             total = sum(len(within[user]) for user in users)
-            row = found.pop((name, value, "recall", k))
+            row = found.pop((name, value, "pooled_recall", k))
             assert (row["result"], row["count"]) == (pytest.approx(hits / total), total)
     # at 1, users 0..3 show items 3 2 1 0: 4 of 6; at 3 everything but item 5
     assert {key: row["result"] for key, row in found.items()} == pytest.approx(

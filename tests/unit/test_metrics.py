@@ -30,7 +30,7 @@ def test_one_worked_list() -> None:
     expected = {
         "ndcg": (1 / log2(3)) / (1 + 1 / log2(3) + 1 / 2),
         "recall": 1 / 3,
-        "user_recall": 1 / 3,
+        "pooled_recall": 1 / 3,
         "precision": 1 / 3,
         "map": 1 / 6,
         "mrr": 1 / 2,
@@ -42,15 +42,15 @@ def test_one_worked_list() -> None:
 def test_ideal_and_map_reach_no_further_than_the_targets() -> None:
     # one target at position 1 of a cut of 10: ndcg = map = 1, not 1/10
     assert metrics_of([([4], {4})], 10) == pytest.approx(
-        {"ndcg": 1, "recall": 1, "user_recall": 1, "precision": 0.1, "map": 1, "mrr": 1, "hit_rate": 1}
+        {"ndcg": 1, "recall": 1, "pooled_recall": 1, "precision": 0.1, "map": 1, "mrr": 1, "hit_rate": 1}
     )
 
 
-def test_recall_is_pooled_and_user_recall_is_not() -> None:
+def test_recall_is_the_mean_of_users_beside_the_pooled_one() -> None:
     # 1 of 1 target and 1 of 4: pooled 2/5, mean of users (1 + 1/4)/2
     found = metrics_of([([1], {1}), ([1, 9], {1, 2, 3, 4})], 2)
-    assert found["recall"] == pytest.approx(2 / 5)
-    assert found["user_recall"] == pytest.approx(5 / 8)
+    assert found["pooled_recall"] == pytest.approx(2 / 5)
+    assert found["recall"] == pytest.approx(5 / 8)
 
 
 lists = st.lists(
@@ -67,7 +67,7 @@ def test_equal_to_the_reference(pairs: list[tuple[list[int], set[int]]], k: int)
     for name in singles[0]:
         assert found[name] == pytest.approx(sum(single[name] for single in singles) / len(singles)), name
     hits = sum(len(set(items[:k]) & targets) for items, targets in pairs)
-    assert found["recall"] == pytest.approx(hits / sum(len(targets) for _, targets in pairs))
+    assert found["pooled_recall"] == pytest.approx(hits / sum(len(targets) for _, targets in pairs))
 
 
 def test_gini_of_worked_exposures() -> None:
