@@ -76,3 +76,18 @@ class Tables:
         """The document, or none where it was never written."""
         path = f"{self.path(name)}.json"
         return json.loads(files.read_bytes(self.spark, path)) if files.exists(self.spark, path) else None
+
+    def document(self, name: str) -> Any:
+        """The document that an earlier stage must have written.
+
+        Raises:
+            InputError: it was never written.
+        """
+        found = self.read_json(name)
+        if found is None:
+            raise InputError(
+                f"document {name}.json is not there",
+                where=self.path(name),
+                cure="run the stage that writes it for the same --ds first",
+            )
+        return found

@@ -115,7 +115,8 @@ def ndcg_validator(
         with arrow_batch(run.spark, 1):
             items = load_items(run, model, shown)
             lists = make_lists(run, model, items, heard, described, rules, popular)
-            metrics = ranking_metrics(lists, targets, shown, train, model="model", ks=[k], popularity_slices=1)
+            named = lists.withColumn("model", f.lit("model"))
+            metrics = ranking_metrics(named, targets, shown, train, models=["model"], ks=[k], popularity_slices=1)
             wanted = (f.col("slice") == ALL) & (f.col("metric") == "ndcg")
             return 1.0 - float(metrics.where(wanted).collect()[0]["result"])
 

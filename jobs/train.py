@@ -61,7 +61,7 @@ def stage(run: Run) -> None:
 
 
 def _problem(run: Run, train: DataFrame, sizes: Sizes) -> Problem:
-    scratch, fitted = run.scratch("train"), run.work.read_json("fitted_features") or {}
+    scratch, fitted = run.scratch("train"), run.work.document("fitted_features")
     write_blocks(scratch, train, sizes)
     item_features, tokens = run.work.read("item_features"), run.work.read("item_tokens")
     return make_problem(

@@ -1,0 +1,150 @@
+"""Scores and lists any factor model on what was held out, always in the same way.
+
+No job of its own: what evaluate and study share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+from ranking import FactorModel, described_users, load_items, make_lists, popular_list, popularity_scores
+
+from bgmrec import columns as c
+from bgmrec.evaluate.baselines import Baseline, Sizes, als_baseline, bias_baseline, popularity_baseline
+from bgmrec.evaluate.ranking import ranking_metrics
+from bgmrec.evaluate.rating import rating_metrics
+from bgmrec.evaluate.table import collect_metrics
+from bgmrec.factorize.delivery import deliver
+from bgmrec.factorize.pairs import score_pairs
+from bgmrec.recommend.top_n import ListRules
+from bgmrec.run import Run
+from bgmrec.session import arrow_batch
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What models are judged on.
+
+    Args:
+        train: training ratings.
+        pairs: held-out ratings, whose scores are judged; none: no rating errors.
+        pair_blocks: the same as `schemas.RATING_BLOCKS` of the user side.
+        targets: user_idx, item_idx of the hits; none: no lists.
+        catalogue: candidates of the lists (item_idx, group_idx).
+        heard: `schemas.RATING_BLOCKS` of the user side: what no list may hold.
+    """
+
+    train: DataFrame
+    pairs: DataFrame | None
+    pair_blocks: DataFrame | None
+    targets: DataFrame | None
+    catalogue: DataFrame
+    heard: DataFrame
+
+
+def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: frozenset[str]) -> list[dict[str, Any]]:
+    """The metric rows of all models, measured in one pass over the held-out ratings.
+
+    Args:
+        run: the night, or a study's.
+        held_out: what to judge on.
+        models: by name.
+        unrated: models whose scores are no ratings.
+    """
+    settings = run.settings.evaluate
+    rows: list[dict[str, Any]] = []
+    slices = settings.popularity_slices
+    with arrow_batch(run.spark, 1):
+        if held_out.targets is not None:
+            lists = [_lists(run, held_out, name, model) for name, model in models.items()]
+            ranked = ranking_metrics(
+                reduce(DataFrame.unionByName, lists),
+                held_out.targets,
+                held_out.catalogue,
+                held_out.train,
+                models=list(models),
+                ks=settings.ks,
+                popularity_slices=slices,
+            )
+            rows += collect_metrics(ranked)
+        rated = {name: model for name, model in models.items() if name not in unrated}
+        if held_out.pairs is not None and held_out.pair_blocks is not None and rated:
+            scores = [_scores(run, held_out.pair_blocks, name, model) for name, model in rated.items()]
+            errors = rating_metrics(
+                held_out.pairs,
+                reduce(DataFrame.unionByName, scores),
+                held_out.train,
+                models=list(rated),
+                popularity_slices=slices,
+                clip=settings.clip,
+            )
+            rows += collect_metrics(errors)
+    return rows
+
+
+def _lists(run: Run, held_out: HeldOut, name: str, model: FactorModel) -> DataFrame:
+    """A model's lists, written: the metrics read them several times."""
+    run.progress.update("evaluate", model=name, step="lists")
+    rules = ListRules(max(run.settings.evaluate.ks), run.settings.recommend.filter_seen)
+    lists = make_lists(
+        run,
+        model,
+        load_items(run, model, held_out.catalogue),
+        held_out.heard,
+        described_users(run, run.work.read("user_index")),
+        rules,
+        popular_list(run, held_out.train, held_out.catalogue, rules),
+    )
+    return run.scratch("evaluate").below(name).write(lists, "top_n").withColumn("model", f.lit(name))
+
+
+def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> DataFrame:
+    run.progress.update("evaluate", model=name, step="scores")
+    bound = run.settings.factorize.broadcast_bytes
+    scored = score_pairs(
+        pair_blocks,
+        deliver(model.item_factors, model.item_blocks, model.shape, broadcast_bytes=bound),
+        model.user_factors,
+        model.shape,
+        dst_num_blocks=model.user_blocks,
+        broadcast_bytes=bound,
+    )
+    named = scored.withColumnsRenamed({"dst_idx": c.USER_IDX, "src_idx": c.ITEM_IDX})
+    return named.select(f.lit(name).alias("model"), c.USER_IDX, c.ITEM_IDX, c.SCORE)
+
+
+def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, FactorModel]]:
+    """The baselines of [evaluate], written as factor tables."""
+    settings, implicit = run.settings.evaluate, run.settings.factorize.mode == "implicit"
+    makers = {
+        "popularity": lambda: popularity_baseline(popularity_scores(run, train), sizes),
+        "bias": lambda: bias_baseline(train, sizes),
+        "als": lambda: als_baseline(
+            train,
+            sizes,
+            rank=settings.als_rank,
+            reg=settings.als_reg,
+            iterations=settings.als_iterations,
+            seed=run.settings.seed,
+            implicit=implicit,
+        ),
+    }
+    for name in settings.baselines:
+        run.progress.update("evaluate", model=name, step="fit")
+        yield name, _written(run, makers[name](), sizes)
+
+
+def _written(run: Run, baseline: Baseline, sizes: Sizes) -> FactorModel:
+    place = run.scratch("evaluate").below(baseline.name)
+    return FactorModel(
+        place.write(baseline.user_factors, "user_factors"),
+        place.write(baseline.item_factors, "item_factors"),
+        baseline.shape,
+        sizes.user_blocks,
+        sizes.item_blocks,
+    )
