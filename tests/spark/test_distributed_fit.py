@@ -28,7 +28,9 @@ NUMBERS = {
     "use_item_factors": True,
 }
 LOSS = LossWeights(latent=1.0, predicted=0.1, ratings=0.2, features=0.05)
-WHOLE = FitNumbers(epochs=4, batch_size=10_000, learning_rate=1e-2, loss=LOSS)
+# an L2 term shows a gradient of the wrong size, which Adam alone would hide
+L2 = {"decoupled_decay": False, "weight_decay": 0.1, "table_weight_decay": 0.1, "feature_weight_decay": 0.1}
+WHOLE = FitNumbers(epochs=4, batch_size=10_000, learning_rate=1e-2, loss=LOSS, **L2)
 MINI = FitNumbers(epochs=12, batch_size=32, learning_rate=3e-3, loss=LOSS)
 
 
