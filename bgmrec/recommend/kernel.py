@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-QUERY_ROWS = 256  # scores of 256 x 512 float32 are 512 KiB: they stay in the second-level cache
+QUERY_ROWS = 512  # scores of 512 x 512 float32 are 1 MiB, about what the second-level cache holds
 ITEM_ROWS = 512
 _TILE = 64
 
@@ -72,10 +72,11 @@ def top_lists(
         n: length of a list; a list is shorter where fewer candidates are left.
         seen: items to leave out, per query.
         per_group: at most this many items of one group in a list; 0 for no cap.
-        query_rows: queries per sgemm.
+        query_rows: queries per sgemm at most.
         item_rows: items per sgemm.
     """
     rows, n_items = len(queries), len(shard.idx)
+    query_rows = _even(rows, query_rows)
     lists = empty_lists(rows, n)
     hidden = _seen_positions(seen, shard.idx, rows)
     panels, padded = pad_rows(shard.factors, item_rows), pad_rows(queries, query_rows)
@@ -109,6 +110,12 @@ def shift_scores(lists: TopLists, offsets: np.ndarray) -> TopLists:
     idx, groups = lists.idx.copy(), lists.groups.copy()
     _settle_ties(shifted, idx, groups, lists.counts)
     return TopLists(shifted, idx, groups, lists.counts)
+
+
+def _even(rows: int, most: int) -> int:
+    """Rows of equal panels, so that little is padded; a multiple of 16, which no vector register cuts."""
+    panels = max(1, -(-rows // most))
+    return min(most, max(16, -(-rows // panels // 16) * 16))
 
 
 def pad_rows(rows: np.ndarray, multiple: int = ITEM_ROWS) -> np.ndarray:

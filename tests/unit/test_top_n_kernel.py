@@ -149,6 +149,7 @@ def test_no_items_and_no_queries() -> None:
     assert as_pairs(top_lists(np.empty((0, 2), np.float32), shard_of(np.ones((4, 2))), 3)) == []
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")
 def test_a_score_that_is_no_number_is_never_shown() -> None:
     items = shard_of(np.array([[np.nan], [1.0], [-np.inf]]))
     assert as_pairs(top_lists(np.ones((1, 1), np.float32), items, 3)) == [[(1, 1.0)]]
