@@ -54,12 +54,13 @@ class ParquetFeed:
     def __init__(self, spec: FeedSpec, shard: int, shard_count: int):
         self._spec, self._shard, self._shard_count = spec, shard, shard_count
         self._kept: Rows | None = None
-        parts = []
+        parts, nbytes = [], 0
         with self._reader(epoch=0) as reader:
             self.n_rows = _rows_of(reader, shard, shard_count)
             for part in _parts(reader):
                 parts.append(part)
-                if sum(part.nbytes for part in parts) > spec.memory_bytes:
+                nbytes += part.nbytes
+                if nbytes > spec.memory_bytes:
                     return  # too large to keep: every epoch reads it from its files
         if not parts:
             raise TrainingError("a shard of the feed table holds no rows", where=spec.path, found=f"shard {shard}")
