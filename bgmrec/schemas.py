@@ -102,6 +102,7 @@ TABLES = {
     "user_rating_blocks": RATING_BLOCKS,
     "item_rating_blocks": RATING_BLOCKS,
     "valid_rating_blocks": RATING_BLOCKS,
+    "test_rating_blocks": RATING_BLOCKS,
     "user_half_step": HALF_STEP,
     "item_half_step": HALF_STEP,
     "user_factors": FACTOR_BLOCKS,

@@ -30,33 +30,50 @@ from bgmrec.tables import Tables
 def stage(run: Run) -> None:
     """Goes on with the indices of the previous model, where there is one."""
     model = run.previous_model()
-    build_features(run, previous=None if model is None else model.tables)
-
-
-def build_features(run: Run, previous: Tables | None) -> None:
-    """Writes indices, split and features.
-
-    Args:
-        run: the night.
-        previous: the earlier model's place, with its `user_index` and `item_index`; none on the first night.
-    """
+    indexed = index_ratings(run, run.work.read("ratings"), None if model is None else model.tables)
     settings = run.settings
-    users = run.work.read("users", entity_schema(c.USER_ID, settings.users.fields))
-    items = run.work.read("items", entity_schema(c.ITEM_ID, settings.items.fields))
-    ratings = run.work.read("ratings")
-    user_index = _index(run, "user_index", [ratings, users], c.USER_ID, c.USER_IDX, previous)
-    item_index = _index(run, "item_index", [ratings, items], c.ITEM_ID, c.ITEM_IDX, previous)
-    indexed = ratings.join(user_index, on=c.USER_ID, how="inner").join(item_index, on=c.ITEM_ID, how="inner")
     split = run.work.write(split_ratings(indexed, settings.split, settings.seed, run.end), "ratings_split")
     _report_split(run, split)
-    users_by_idx = entities_by_idx(user_index, users, c.USER_ID, c.USER_IDX)
-    items_by_idx = entities_by_idx(item_index, items, c.ITEM_ID, c.ITEM_IDX)
+    write_features(run, split)
+
+
+def index_ratings(run: Run, ratings: DataFrame, previous: Tables | None) -> DataFrame:
+    """Writes both indices; returns the ratings with `user_idx` and `item_idx`.
+
+    Args:
+        run: the night, or a study's.
+        ratings: by external ids.
+        previous: the earlier model's place, with its `user_index` and `item_index`; none on the first night.
+    """
+    user_index = _index(run, "user_index", [ratings, _users(run)], c.USER_ID, c.USER_IDX, previous)
+    item_index = _index(run, "item_index", [ratings, _items(run)], c.ITEM_ID, c.ITEM_IDX, previous)
+    return ratings.join(user_index, on=c.USER_ID, how="inner").join(item_index, on=c.ITEM_ID, how="inner")
+
+
+def write_features(run: Run, split: DataFrame) -> None:
+    """Writes features, tokens and what was fitted for them.
+
+    Args:
+        run: the night, or a study's.
+        split: `schemas.RATINGS_SPLIT`; only entities with training ratings are fitted on.
+    """
+    settings = run.settings
+    users = entities_by_idx(run.work.read("user_index"), _users(run), c.USER_ID, c.USER_IDX)
+    items = entities_by_idx(run.work.read("item_index"), _items(run), c.ITEM_ID, c.ITEM_IDX)
     fitted = {
-        "user_features": _features(run, "user_features", users_by_idx, split, c.USER_IDX, settings.user_features),
-        "item_features": _features(run, "item_features", items_by_idx, split, c.ITEM_IDX, settings.item_features),
-        "vocabulary": _tokens(run, items_by_idx, split),
+        "user_features": _features(run, "user_features", users, split, c.USER_IDX, settings.user_features),
+        "item_features": _features(run, "item_features", items, split, c.ITEM_IDX, settings.item_features),
+        "vocabulary": _tokens(run, items, split),
     }
     run.work.write_json("fitted_features", fitted)
+
+
+def _users(run: Run) -> DataFrame:
+    return run.work.read("users", entity_schema(c.USER_ID, run.settings.users.fields))
+
+
+def _items(run: Run) -> DataFrame:
+    return run.work.read("items", entity_schema(c.ITEM_ID, run.settings.items.fields))
 
 
 def _index(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
@@ -19,18 +20,47 @@ from recommend import shown_items
 from bgmrec import columns as c
 from bgmrec.job import run_job
 from bgmrec.run import Run, fingerprint
+from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
 from bgmrec.train.encoders import make_item_encoder, make_user_encoder
 from bgmrec.train.finish import final_rounds, judged_facts, store_model
-from bgmrec.train.prepare import Sizes, measure, write_blocks, write_valid_blocks
+from bgmrec.train.prepare import Sizes, measure, write_blocks, write_pair_blocks
 from bgmrec.train.problem import make_problem
 from bgmrec.train.rounds import BLOCKS_PER_BATCH, Problem, Validate, factors, run_rounds
 from bgmrec.train.start import write_start
 from bgmrec.train.validation import rmse_validator
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What the rounds leave behind.
+
+    Args:
+        problem: that was solved.
+        state: of the training.
+        best: folder of the best round.
+        sizes: of the night.
+        heard: `schemas.RATING_BLOCKS` of the training ratings, user side.
+    """
+
+    problem: Problem
+    state: TrainState
+    best: Tables
+    sizes: Sizes
+    heard: DataFrame
+
+
 def stage(run: Run) -> None:
     """Writes the model and, for the evaluation, the best round's factors."""
+    learned = learn(run)
+    best = learned.state.history[learned.state.best_round - 1]
+    facts = {"rounds": learned.state.round, "best_round": learned.state.best_round, "valid": best["valid"]}
+    run.summary.add("train", **facts)
+    _finish(run, learned)
+
+
+def learn(run: Run) -> Learned:
+    """All rounds, from where an interrupted training stopped."""
     settings, scratch = run.settings, run.scratch("train")
     ratings = run.work.read("ratings_split")
     index = (run.work.read("user_index"), run.work.read("item_index"))
@@ -47,6 +77,7 @@ def stage(run: Run) -> None:
         scale=settings.factorize.init_scale,
         previous=run.previous_model() if settings.train.warm_start else None,
     )
+    run.summary.add("train", warm_start=warm)
     state = run_rounds(
         problem,
         checkpoints,
@@ -55,9 +86,8 @@ def stage(run: Run) -> None:
         validate=_validator(run, ratings, sizes, problem) if sizes.valid else None,
         progress=run.progress,
     )
-    best = state.history[state.best_round - 1]
-    run.summary.add("train", warm_start=warm, rounds=state.round, best_round=state.best_round, valid=best["valid"])
-    _finish(run, problem, checkpoints, state, ratings, sizes)
+    heard = scratch.read("user_rating_blocks")
+    return Learned(problem, state, checkpoints.place(state.best_round), sizes, heard)
 
 
 def _problem(run: Run, train: DataFrame, sizes: Sizes) -> Problem:
@@ -76,7 +106,7 @@ def _problem(run: Run, train: DataFrame, sizes: Sizes) -> Problem:
 def _validator(run: Run, ratings: DataFrame, sizes: Sizes, problem: Problem) -> Validate:
     settings, scratch = run.settings, run.scratch("train")
     valid = ratings.where(f.col(c.PART) == c.VALID)
-    write_valid_blocks(scratch, valid, sizes)
+    write_pair_blocks(scratch, "valid_rating_blocks", valid, sizes)
     if settings.train.metric == "rmse":
         return rmse_validator(
             scratch.read("valid_rating_blocks"),
@@ -96,19 +126,16 @@ def _validator(run: Run, ratings: DataFrame, sizes: Sizes, problem: Problem) -> 
     )
 
 
-def _finish(
-    run: Run, problem: Problem, checkpoints: Checkpoints, state: TrainState, ratings: DataFrame, sizes: Sizes
-) -> None:
+def _finish(run: Run, learned: Learned) -> None:
     """The judged factors, the served ones, and the model store."""
-    settings, scratch = run.settings, run.scratch("train")
-    best = checkpoints.place(state.best_round)
+    settings, problem, sizes, best = run.settings, learned.problem, learned.sizes, learned.best
     for side in ("user", "item"):
         run.work.write(factors(best, side), f"judged_{side}_factors")
     run.work.write_json("judged", judged_facts(problem, sizes))
     run.progress.update("train", step="final rounds", ratings=sizes.train + sizes.valid)
-    write_blocks(run.work, ratings, sizes)
+    write_blocks(run.work, run.work.read("ratings_split"), sizes)
     everything = make_problem(run.work, sizes, settings.factorize, problem.user.encoder, problem.item.encoder)
-    served = final_rounds(everything, best, scratch, settings.train.final_rounds if sizes.valid else 0)
+    served = final_rounds(everything, best, run.scratch("train"), settings.train.final_rounds if sizes.valid else 0)
     store_model(
         run.models,
         run.run_id,
@@ -121,8 +148,8 @@ def _finish(
             "ds": str(run.ds),
             "mode": settings.factorize.mode,
             "fingerprint": fingerprint(settings),
-            "best_round": state.best_round,
-            "history": list(state.history),
+            "best_round": learned.state.best_round,
+            "history": list(learned.state.history),
             "settings": settings.model_dump(mode="json"),
         },
     )

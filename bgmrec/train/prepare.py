@@ -113,10 +113,10 @@ def write_blocks(place: Tables, ratings: DataFrame, sizes: Sizes) -> None:
         _write_once(place, f"{name}_rating_blocks", ratings, (dst, src, blocks, n))
 
 
-def write_valid_blocks(place: Tables, valid: DataFrame, sizes: Sizes) -> None:
-    """Writes the held-out ratings as blocks of the user side: `valid_rating_blocks`."""
+def write_pair_blocks(place: Tables, name: str, pairs: DataFrame, sizes: Sizes) -> None:
+    """Writes held-out ratings as blocks of the user side, to be scored."""
     side = (c.USER_IDX, c.ITEM_IDX, sizes.user_blocks, sizes.users)
-    _write_once(place, "valid_rating_blocks", valid, side)
+    _write_once(place, name, pairs, side)
 
 
 def _write_once(place: Tables, name: str, ratings: DataFrame, side: tuple[str, str, int, int]) -> None:
