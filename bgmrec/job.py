@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -23,6 +24,10 @@ EXIT_STATUS_HELP = """exit status:
   5  training
   6  publishing: what was published before stays
 """
+
+
+# how Spark shows an error of ours that a Python worker raised
+_RAISED = re.compile(r"bgmrec\.errors\.(SettingsError|InputError|QualityGateError|TrainingError|PublishingError): ")
 
 
 def arg_parser(name: str, description: str | None) -> argparse.ArgumentParser:
@@ -80,12 +85,20 @@ def guarded(body: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         logger.error("interrupted; the same command goes on where this one stopped")
         return errors.EXIT_UNEXPECTED
-    except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
+    except Exception as error:
+        return _from_worker(error)
+    return errors.EXIT_PUBLISHED
+
+
+def _from_worker(error: Exception) -> int:
+    """The exit status of an error that is not one of ours, or that Spark brought back from a worker as text."""
+    family = _RAISED.search(str(error))
+    if family is None:
         logger.error("unexpected %s: %s", type(error).__name__, error, exc_info=error)
         return errors.EXIT_UNEXPECTED
-    return errors.EXIT_PUBLISHED
+    told = str(error)[family.end() :].split("\n\n")[0].strip()
+    logger.error("%s", told, extra={"facts": {"error": family.group(1)}})
+    return int(getattr(errors, family.group(1)).exit_status)
 
 
 def start_run(settings: Settings, ds: date, progress: Progress) -> Run:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from judging import HeldOut, baselines, judge
 from pyspark.sql import functions as f
-from ranking import FactorModel
+from ranking import FactorModel, heard_blocks, night_sizes
 from recommend import shown_items
 
 from bgmrec import columns as c
@@ -33,7 +34,7 @@ def stage(run: Run) -> None:
         run.work.write_json("metrics", [])
         return
     sizes = Sizes(facts["users"], facts["items"], facts["user_blocks"], facts["item_blocks"])
-    held_out = _held_out(run)
+    held_out = _held_out(run, facts)
     models = {MODEL: judged_model(run), **dict(baselines(run, held_out.train, sizes))}
     implicit = run.settings.factorize.mode == "implicit"
     rows = judge(run, held_out, models, frozenset(models) if implicit else frozenset({"popularity"}))
@@ -55,17 +56,18 @@ def judged_model(run: Run) -> FactorModel:
     )
 
 
-def _held_out(run: Run) -> HeldOut:
+def _held_out(run: Run, facts: dict[str, Any]) -> HeldOut:
     ratings = run.work.read("ratings_split")
     pairs = ratings.where(f.col(c.PART) == c.VALID)
+    train = ratings.where(f.col(c.PART) == c.TRAIN)
     relevant = f.col(c.RATING) >= run.settings.evaluate.relevant_rating
     return HeldOut(
-        train=ratings.where(f.col(c.PART) == c.TRAIN),
+        train=train,
         pairs=pairs,
         pair_blocks=run.scratch("train").read("valid_rating_blocks"),
         targets=pairs.where(relevant).select(c.USER_IDX, c.ITEM_IDX),
         catalogue=shown_items(run, run.work.read("item_index")),
-        heard=run.scratch("train").read("user_rating_blocks"),
+        heard=heard_blocks(run, run.scratch("train"), train, night_sizes(facts)),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
@@ -22,6 +23,8 @@ from bgmrec.recommend.shards import gather_shards, item_shards, regroup_shards, 
 from bgmrec.recommend.top_n import ListRules, top_n, user_blocks
 from bgmrec.run import Run
 from bgmrec.session import arrow_batch
+from bgmrec.tables import Tables
+from bgmrec.train.prepare import Sizes, write_pair_blocks
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,27 @@ class FactorModel:
     shape: ModelShape
     user_blocks: int
     item_blocks: int
+
+
+def night_sizes(facts: dict[str, Any]) -> Sizes:
+    """The sizes among a model's facts."""
+    return Sizes(**{name: facts[name] for name in Sizes.__annotations__})
+
+
+def heard_blocks(run: Run, place: Tables, ratings: DataFrame, sizes: Sizes) -> DataFrame:
+    """What no list may hold, as `schemas.RATING_BLOCKS` of the user side, by recommend.seen_rating.
+
+    Args:
+        run: the night, or a study's.
+        place: holds `user_rating_blocks` of these ratings; gets `heard_rating_blocks` where they differ.
+        ratings: known ratings.
+        sizes: of the night.
+    """
+    least = run.settings.recommend.seen_rating
+    if least is None:
+        return place.read("user_rating_blocks")
+    write_pair_blocks(place, "heard_rating_blocks", ratings.where(f.col(c.RATING) >= least), sizes)
+    return place.read("heard_rating_blocks")
 
 
 def load_items(run: Run, model: FactorModel, shown: DataFrame) -> Shard | DataFrame:
@@ -93,13 +117,20 @@ def described_users(run: Run, user_index: DataFrame) -> DataFrame | None:
 
 
 def ndcg_validator(
-    run: Run, train: DataFrame, targets: DataFrame, shown: DataFrame, template: Callable[..., FactorModel], k: int
+    run: Run,
+    train: DataFrame,
+    heard: DataFrame,
+    targets: DataFrame,
+    shown: DataFrame,
+    template: Callable[[DataFrame, DataFrame], FactorModel],
+    k: int,
 ) -> Callable[[DataFrame, DataFrame], float]:
     """(user factors, item factors) → 1 − NDCG@k on the targets; lower is better.
 
     Args:
         run: the night.
         train: training ratings.
+        heard: from `heard_blocks`.
         targets: user_idx, item_idx of what was held out and counts as a hit.
         shown: candidates of the lists.
         template: (user factors, item factors) → model.
@@ -108,7 +139,6 @@ def ndcg_validator(
     rules = ListRules(k, run.settings.recommend.filter_seen)
     popular = popular_list(run, train, shown, rules)
     described = described_users(run, run.work.read("user_index"))
-    heard = run.scratch("train").read("user_rating_blocks")
 
     def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:
         model = template(user_factors, item_factors)

@@ -12,7 +12,15 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
-from ranking import FactorModel, described_users, load_items, make_lists, popular_list
+from ranking import (
+    FactorModel,
+    described_users,
+    heard_blocks,
+    load_items,
+    make_lists,
+    night_sizes,
+    popular_list,
+)
 
 from bgmrec.config.serving import ItemList
 from bgmrec.errors import QualityGateError
@@ -35,6 +43,7 @@ def stage(run: Run) -> None:
     model = stored_model(stored)
     shown = shown_items(run, stored.table("item_index"))
     settings = run.settings.recommend
+    heard = heard_blocks(run, run.work, run.work.read("ratings_split"), night_sizes(stored.facts))
     rules = ListRules(settings.n, settings.filter_seen, settings.max_per_value if settings.max_per_field else 0)
     with arrow_batch(run.spark, 1):
         items = load_items(run, model, shown)
@@ -43,7 +52,7 @@ def stage(run: Run) -> None:
             run,
             model,
             items,
-            run.work.read("user_rating_blocks"),
+            heard,
             described_users(run, stored.table("user_index")),
             rules,
             popular_list(run, run.work.read("ratings_split"), shown, rules),
@@ -54,7 +63,7 @@ def stage(run: Run) -> None:
             model.item_factors, items, shape=model.shape, num_blocks=model.item_blocks, n=settings.similar_n
         )
         run.work.write(similar, "similar")
-        rows = _check(run, stored, lists)
+        rows = _check(run, stored, lists, heard)
     run.progress.update("recommend", table="publishing", rows=rows)
     _publish(run, stored)
 
@@ -87,11 +96,11 @@ def _item_list(run: Run, files: ItemList | None) -> DataFrame | None:
     return None if files is None else read_files(run.spark, files, data=run.settings.paths.data, ds=run.ds)
 
 
-def _check(run: Run, model: StoredModel, lists: DataFrame) -> int:
+def _check(run: Run, model: StoredModel, lists: DataFrame, heard: DataFrame) -> int:
     """The checks before the switch; returns the rows to publish."""
     settings = run.settings
-    heard = run.work.read("user_rating_blocks") if settings.recommend.filter_seen else None
-    violations = list_violations(lists, heard, num_blocks=model.facts["user_blocks"], n=settings.recommend.n)
+    hidden = heard if settings.recommend.filter_seen else None
+    violations = list_violations(lists, hidden, num_blocks=model.facts["user_blocks"], n=settings.recommend.n)
     found = check_top_n(violations)
     coverage = found["users"] / model.facts["users"]
     run.summary.add("recommend", **found, user_coverage=round(coverage, 6))

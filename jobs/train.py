@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
-from ranking import FactorModel, ndcg_validator
+from ranking import FactorModel, heard_blocks, ndcg_validator
 from recommend import shown_items
 
 from bgmrec import columns as c
@@ -86,7 +86,7 @@ def learn(run: Run) -> Learned:
         validate=_validator(run, ratings, sizes, problem) if sizes.valid else None,
         progress=run.progress,
     )
-    heard = scratch.read("user_rating_blocks")
+    heard = heard_blocks(run, scratch, ratings.where(f.col(c.PART) == c.TRAIN), sizes)
     return Learned(problem, state, checkpoints.place(state.best_round), sizes, heard)
 
 
@@ -116,9 +116,11 @@ def _validator(run: Run, ratings: DataFrame, sizes: Sizes, problem: Problem) -> 
             clip=settings.evaluate.clip,
             blocks_per_batch=BLOCKS_PER_BATCH,
         )
+    train = ratings.where(f.col(c.PART) == c.TRAIN)
     return ndcg_validator(
         run,
-        ratings.where(f.col(c.PART) == c.TRAIN),
+        train,
+        heard_blocks(run, scratch, train, sizes),
         valid.where(f.col(c.RATING) >= settings.evaluate.relevant_rating).select(c.USER_IDX, c.ITEM_IDX),
         shown_items(run, run.work.read("item_index")),
         lambda users, items: FactorModel(users, items, problem.shape, sizes.user_blocks, sizes.item_blocks),

@@ -19,6 +19,7 @@ class RecommendSettings(Section):
 
     n: AtLeastOne = 20
     filter_seen: bool = True
+    seen_rating: float | None = None  # only ratings at least this high hide an item; none: every rating does
     allow: ItemList | None = None  # only these items
     deny: ItemList | None = None  # never these items
     max_per_field: Name | None = None  # an item field, the artist for example …
