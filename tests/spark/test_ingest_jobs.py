@@ -1,0 +1,115 @@
+"""The ingest and feature stages over a small raw folder: what they write, and what stops them."""
+
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from bgmrec.config import Settings
+from bgmrec.errors import InputError
+from bgmrec.logs import Progress
+from bgmrec.run import Run, Summary
+
+JOBS = str(Path(__file__).resolve().parents[2] / "jobs")
+GOOD = [f"u{n},m{n % 3},{n % 5 + 1},2024-03-0{n % 2 + 1} 10:00:00" for n in range(18)]
+
+
+@pytest.fixture
+def jobs():
+    """The job modules; jobs/ is a folder of scripts, not a package."""
+    sys.path.insert(0, JOBS)
+    try:
+        import build_features
+        import ingest_ratings
+        import ingest_side_info
+
+        yield ingest_ratings, ingest_side_info, build_features
+    finally:
+        sys.path.remove(JOBS)
+
+
+def make_run(spark, folder, rows, **sections):
+    (folder / "log.csv").write_text("\n".join(["user_id,item_id,stars,at", *rows]))
+    (folder / "crawl.jsonl").write_text('{"id": "m0", "title": "Rain rain"}\n{"id": "new", "title": "Rain song"}\n')
+    log = {"name": "log", "format": "csv", "paths": ["{data}/log.csv"], "rating": "stars", "rated_at": "at"}
+    crawl = {"name": "crawl", "format": "jsonl", "paths": ["{data}/crawl.jsonl"], "id": "id"}
+    document = {
+        "paths": {"data": str(folder), "root": str(folder / "root")},
+        "ratings": {"sources": [log], "minimum": 1, "maximum": 5, "max_reject_share": 0.1},
+        "items": {"sources": [crawl], "fields": [{"name": "title", "type": "text"}]},
+        "item_features": {"document": {"fields": ["title"], "min_documents": 1, "max_document_share": 1.0}},
+        **sections,
+    }
+    return Run(Settings.model_validate(document), date(2024, 3, 2), spark, Progress(), Summary())
+
+
+def test_the_night_up_to_features(spark, tmp_path, jobs):
+    run = make_run(spark, tmp_path, [*GOOD, GOOD[0], "u1,m1,9,2024-03-01 10:00:00", ",m1,3,2024-03-01 10:00:00"])
+    for job in jobs:
+        job.stage(run)
+    facts = run.summary.facts
+    assert {
+        name: facts["ingest_ratings"][name] for name in ("rows_in", "kept", "rejected", "duplicate", "ratings")
+    } == {
+        "rows_in": 21,
+        "kept": 18,
+        "rejected": 2,
+        "duplicate": 1,
+        "ratings": 18,
+    }
+    assert sorted(row.reason for row in run.work.read("rating_rejects").collect()) == [
+        "missing user id",
+        "rating out of range",
+    ]
+    index = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
+    assert sorted(index) == ["m0", "m1", "m2", "new"]  # music that only the crawl knows is there too
+    assert {(row.part, row["count"]) for row in run.work.read("ratings_split").groupBy("part").count().collect()} == {
+        ("train", 9),
+        ("valid", 9),
+    }
+    # m0 is the one described item with training ratings: "song" is only in the cold one's title
+    assert run.work.read_json("fitted_features")["vocabulary"] == ["rain"]
+    tokens = {row.idx: len(row.tokens) // 4 for row in run.work.read("item_tokens").collect()}
+    assert tokens == {index["m0"]: 2, index["new"]: 1, index["m1"]: 0, index["m2"]: 0}
+    assert not run.work.exists("ratings_mapped")
+
+
+def test_a_later_night_keeps_the_previous_indices(spark, tmp_path, jobs):
+    run = make_run(spark, tmp_path, GOOD)
+    for job in jobs:
+        job.stage(run)
+    before = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
+    previous = run.work.below("earlier")
+    for name in ("user_index", "item_index"):
+        previous.write(run.work.read(name), name)
+    (tmp_path / "log.csv").write_text("user_id,item_id,stars,at\nu1,another,3,2024-03-01\nu2,m1,4,2024-03-01\n")
+    jobs[0].stage(run)
+    jobs[2].build_features(run, previous=previous)
+    after = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
+    assert after == {**before, "another": 4}
+    assert run.summary.facts["build_features"]["item_index_new"] == 1
+
+
+def test_too_many_rejects_stop_the_run_and_are_there_to_look_at(spark, tmp_path, jobs):
+    run = make_run(spark, tmp_path, [*GOOD, *(f"u{n},m1,9,2024-03-01" for n in range(3))])
+    with pytest.raises(InputError, match=r"3 of 21 rows were refused \(14.3%\)") as caught:
+        jobs[0].stage(run)
+    assert "3 × rating out of range in log" in caught.value.found
+    assert not run.work.exists("ratings")
+    assert run.work.read("rating_rejects").count() == 3
+
+
+def test_a_night_without_ratings_says_where_they_went(spark, tmp_path, jobs):
+    run = make_run(spark, tmp_path, ["u1,m1,3,2024-03-09"])
+    with pytest.raises(InputError, match="no rating was left") as caught:
+        jobs[0].stage(run)
+    assert "after_window 1" in caught.value.found
+
+
+def test_ratings_that_are_all_held_out_leave_nothing_to_train_on(spark, tmp_path, jobs):
+    run = make_run(spark, tmp_path, ["u1,m1,3,2024-03-02 10:00:00"])
+    jobs[0].stage(run)
+    jobs[1].stage(run)
+    with pytest.raises(InputError, match="no rating is left to train on"):
+        jobs[2].stage(run)
