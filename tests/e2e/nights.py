@@ -28,7 +28,7 @@ SMALL = [
     "item_encoder.hidden=16",
     "item_encoder.fit.first_epochs=2",
     "item_encoder.fit.epochs=1",
-    "evaluate.als_iterations=3",
+    "evaluate.baselines=['popularity']",
 ]
 
 

@@ -47,10 +47,12 @@ def test_the_summary_accounts_for_every_row(undisturbed: Path) -> None:
     summary = json.loads(next((undisturbed / "summaries").glob("*.json")).read_text())
     assert summary["result"]["published"] is True
     assert set(summary["seconds"]) >= {"ingest_ratings", "train", "recommend"}
-    counts = summary["ratings"]
-    accounted = sum(counts[name] for name in ("mapped", "rejected", "duplicates", "filtered", "after_window"))
+    counts = summary["ingest_ratings"]
+    accounted = sum(counts[name] for name in ("kept", "rejected", "duplicate", "filtered", "after_window"))
     assert counts["rows_in"] == accounted
     assert counts["rejected"] > 0
+    assert counts["kept"] == counts["ratings"] + counts["merged"]
+    assert summary["metrics"]["bgmrec"]["rmse"] < 1.5
 
 
 def test_a_rerun_replaces_the_date_with_the_same_lists(undisturbed: Path, world: Path) -> None:
@@ -61,7 +63,7 @@ def test_a_rerun_replaces_the_date_with_the_same_lists(undisturbed: Path, world:
     assert_same_lists(before, after)
 
 
-@pytest.mark.parametrize("moment", ["train: round 2", "evaluate: "])
+@pytest.mark.parametrize("moment", ["train: round 2", "evaluate: model"])
 def test_a_killed_night_ends_in_the_same_tables(moment: str, undisturbed: Path, world: Path, tmp_path: Path) -> None:
     arguments, log = night_arguments(world, tmp_path, LAST_DAY), tmp_path / "night.log"
     kill_when(start_job("nightly", *arguments, log=log), log, moment)

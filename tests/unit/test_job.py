@@ -32,7 +32,8 @@ def test_each_error_has_its_status(error: BaseException, status: int) -> None:
 def test_an_error_from_a_worker_keeps_its_family_and_its_message(caplog: pytest.LogCaptureFixture) -> None:
     told = (
         "An exception was thrown from the Python worker:\nTraceback (most recent call last):\n"
-        '  File "solve.py", line 9\nbgmrec.errors.TrainingError: a row could not be solved\n  where: block 3\n\n\tat java'
+        '  File "solve.py", line 9\nbgmrec.errors.TrainingError: a row could not be solved\n  where: block 3\n'
+        "\n\tat java"
     )
     with caplog.at_level("ERROR", logger="bgmrec"):
         assert raising(RuntimeError(told)) == errors.EXIT_TRAINING
