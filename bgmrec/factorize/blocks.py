@@ -19,7 +19,7 @@ from bgmrec import schemas
 from bgmrec.arrays import FLOAT, INT, MAX_CELL_BYTES
 from bgmrec.config.model import FactorizeSettings
 from bgmrec.errors import InputError
-from bgmrec.factorize.cells import OnBatches, one_row, read_rows, split_binary
+from bgmrec.factorize.cells import OnBatches, lighten_worker, one_row, read_rows, split_binary
 from bgmrec.factorize.layout import LONG, build_block, stable_order
 
 _TRIPLE = np.dtype([("dst", INT), ("src", INT), ("rating", FLOAT), ("weight", FLOAT)])
@@ -65,6 +65,7 @@ def rating_blocks(
 
 def _packer(num_blocks: int, n_dst: int) -> OnBatches:
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        lighten_worker()
         waiting: list[np.ndarray] = []
         for batch in batches:
             waiting.append(_triples(batch, n_dst))

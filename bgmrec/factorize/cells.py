@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import zipimport
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -12,8 +15,33 @@ import pyarrow as pa
 OnBatches = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
+_main = getattr(sys.modules["__main__"], "__spec__", None)
+_IN_WORKER = _main is not None and _main.name.startswith("pyspark.")
+_frozen_modules = 0
+
+
+def lighten_worker() -> None:
+    """Spares a reused Spark worker what it would do again around every task; nothing in any other process.
+
+    After a task PySpark collects garbage over everything that is imported, and before the next one it reads the
+    directory of pyspark.zip again for every package in it: 0.16 s of processor time per task, whatever the task
+    does, and 0.002 s with this. Frozen objects are not looked at; a dropped importer is made again on demand.
+    """
+    global _frozen_modules
+    if not _IN_WORKER:
+        return
+    if len(sys.modules) != _frozen_modules:  # once per new import: what a task leaves in cycles is still collected
+        _frozen_modules = len(sys.modules)
+        gc.collect()
+        gc.freeze()
+    zipped = [path for path, finder in sys.path_importer_cache.items() if isinstance(finder, zipimport.zipimporter)]
+    for path in zipped:
+        del sys.path_importer_cache[path]
+
+
 def read_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
     """Every row as a dict; binary cells are buffers into the batch, lists are the Arrow arrays of their items."""
+    lighten_worker()
     for batch in batches:
         for row in range(batch.num_rows):
             yield {name: _value(batch.column(at)[row]) for at, name in enumerate(batch.schema.names)}

@@ -26,7 +26,7 @@ from bgmrec import columns as c
 from bgmrec.arrays import FLOAT, INT, from_cell
 from bgmrec.errors import TrainingError
 from bgmrec.factorize.cells import one_row, read_rows
-from bgmrec.factorize.factors import collect_factors, count_rows
+from bgmrec.factorize.factors import collect_table, count_rows
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.solve import source_gram
@@ -65,7 +65,7 @@ def deliver(
     if count_rows(factors) * shape.width * FLOAT.itemsize > broadcast_bytes:
         gram = _routed_gram(factors, shape) if with_gram else None
         return Source(factors, num_blocks, shape.width, None, gram)
-    table = collect_factors(factors, num_blocks, shape.width, max_bytes=broadcast_bytes)
+    table = collect_table(factors, num_blocks, shape.width)
     gram = source_gram(table, shape) if with_gram else None
     return Source(factors, num_blocks, shape.width, factors.sparkSession.sparkContext.broadcast(table), gram)
 

@@ -14,7 +14,7 @@ from bgmrec import columns as c
 from bgmrec import schemas
 from bgmrec.arrays import FLOAT, from_cell
 from bgmrec.errors import InputError, TrainingError
-from bgmrec.factorize.cells import one_row, read_rows, split_binary
+from bgmrec.factorize.cells import lighten_worker, one_row, read_rows, split_binary
 from bgmrec.factorize.init import initial_rows
 from bgmrec.factorize.layout import block_idx, rows_in_block
 from bgmrec.factorize.shape import ModelShape
@@ -56,7 +56,9 @@ def pack_factors(rows: DataFrame, n: int, num_blocks: int) -> DataFrame:
     grouped = placed.unionByName(every).repartition(partitions, c.BLOCK).sortWithinPartitions(c.BLOCK)
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        current, parts = None, []
+        lighten_worker()
+        current: int | None = None
+        parts: list[pa.RecordBatch] = []
         for batch in batches:
             for block, part in _runs(batch):
                 if block != current and current is not None:
@@ -130,6 +132,11 @@ def collect_factors(blocks: DataFrame, num_blocks: int, width: int, *, max_bytes
             found=f"{n} rows of {width} floats",
             cure="raise factorize.broadcast_bytes, if driver and executors have the memory",
         )
+    return collect_table(blocks, num_blocks, width)
+
+
+def collect_table(blocks: DataFrame, num_blocks: int, width: int) -> np.ndarray:
+    """collect_factors for a caller who has checked the size."""
     rows = blocks.select(c.BLOCK, c.N_ROWS, c.FACTORS).collect()
     whole = sorted(row[c.BLOCK] for row in rows) == list(range(num_blocks))
     if not whole or any(len(row[c.FACTORS]) != row[c.N_ROWS] * width * FLOAT.itemsize for row in rows):
@@ -137,10 +144,10 @@ def collect_factors(blocks: DataFrame, num_blocks: int, width: int, *, max_bytes
             "factor blocks do not make a table",
             where="collect_factors",
             expected=f"blocks 0..{num_blocks - 1}, once each, {width} floats per row",
-            found=f"{len(rows)} blocks, {len({row[c.BLOCK] for row in rows})} distinct, of {n} rows",
+            found=f"{len(rows)} blocks, {len({row[c.BLOCK] for row in rows})} distinct",
             cure="write the factor table again with this number of blocks and this rank",
         )
-    table = np.zeros((n, width), FLOAT)
+    table = np.zeros((sum(row[c.N_ROWS] for row in rows), width), FLOAT)
     for row in rows:
         table[row[c.BLOCK] :: num_blocks] = from_cell(row[c.FACTORS], width)
     return table
