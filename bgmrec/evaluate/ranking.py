@@ -25,6 +25,7 @@ _SUMS = t.StructType(
     ]
 )
 _KEYS = ["model", "slice", "value"]
+_BATCH_ROWS = 50_000
 _CATALOGUE = "model string, metric string, k int, result double, count long"
 
 
@@ -78,7 +79,7 @@ def _summer(ks: list[int]) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.R
     schema = to_arrow_schema(_SUMS)
 
     def summed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+        for batch in _gathered(batches):
             lists = batch.column("positions")
             targets = batch.column("targets").to_numpy()
             offsets = lists.offsets.to_numpy()
@@ -92,6 +93,20 @@ def _summer(ks: list[int]) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.R
                     yield pa.RecordBatch.from_pandas(sums, schema, preserve_index=False)
 
     return summed
+
+
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of `_BATCH_ROWS`: a plan beside block tables may get them one by one."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= _BATCH_ROWS:
+            yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
+            waiting, rows = [], 0
+    if rows:
+        yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
 
 
 def _catalogue_metrics(lists: DataFrame, catalogue: DataFrame, ks: list[int]) -> DataFrame:
