@@ -23,6 +23,8 @@ _DEFAULTS = {
     "spark.sql.session.timeZone": "UTC",
     # bad casts become null, and the row a reject with a reason, instead of ending the night
     "spark.sql.ansi.enabled": "false",
+    # a time that does not match its pattern is null, and the row a reject, instead of an error about old parsers
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.ui.showConsoleProgress": "false",
     # a worker keeps its compiled kernels and its imports between stages
     "spark.python.worker.reuse": "true",
@@ -59,6 +61,8 @@ def build_session(
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # set by spark-submit: its master and memory stand
     master = settings.master or (None if submitted else "local[2]")
     local = (master or "").startswith("local")
+    if local:
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     conf = {
         **_DEFAULTS,
         **(_LOCAL if local else {}),

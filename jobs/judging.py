@@ -24,6 +24,7 @@ from bgmrec.factorize.pairs import score_pairs
 from bgmrec.recommend.top_n import ListRules
 from bgmrec.run import Run
 from bgmrec.session import arrow_batch
+from bgmrec.train.rounds import BLOCKS_PER_BATCH
 
 
 @dataclass(frozen=True)
@@ -59,31 +60,30 @@ def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: 
     settings = run.settings.evaluate
     rows: list[dict[str, Any]] = []
     slices = settings.popularity_slices
-    with arrow_batch(run.spark, 1):
-        if held_out.targets is not None:
-            lists = [_lists(run, held_out, name, model) for name, model in models.items()]
-            ranked = ranking_metrics(
-                reduce(DataFrame.unionByName, lists),
-                held_out.targets,
-                held_out.catalogue,
-                held_out.train,
-                models=list(models),
-                ks=settings.ks,
-                popularity_slices=slices,
-            )
-            rows += collect_metrics(ranked)
-        rated = {name: model for name, model in models.items() if name not in unrated}
-        if held_out.pairs is not None and held_out.pair_blocks is not None and rated:
-            scores = [_scores(run, held_out.pair_blocks, name, model) for name, model in rated.items()]
-            errors = rating_metrics(
-                held_out.pairs,
-                reduce(DataFrame.unionByName, scores),
-                held_out.train,
-                models=list(rated),
-                popularity_slices=slices,
-                clip=settings.clip,
-            )
-            rows += collect_metrics(errors)
+    if held_out.targets is not None:
+        lists = [_lists(run, held_out, name, model) for name, model in models.items()]
+        ranked = ranking_metrics(
+            reduce(DataFrame.unionByName, lists),
+            held_out.targets,
+            held_out.catalogue,
+            held_out.train,
+            models=list(models),
+            ks=settings.ks,
+            popularity_slices=slices,
+        )
+        rows += collect_metrics(ranked)
+    rated = {name: model for name, model in models.items() if name not in unrated}
+    if held_out.pairs is not None and held_out.pair_blocks is not None and rated:
+        scores = [_scores(run, held_out.pair_blocks, name, model) for name, model in rated.items()]
+        errors = rating_metrics(
+            held_out.pairs,
+            reduce(DataFrame.unionByName, scores),
+            held_out.train,
+            models=list(rated),
+            popularity_slices=slices,
+            clip=settings.clip,
+        )
+        rows += collect_metrics(errors)
     return rows
 
 
@@ -91,31 +91,36 @@ def _lists(run: Run, held_out: HeldOut, name: str, model: FactorModel) -> DataFr
     """A model's lists, written: the metrics read them several times."""
     run.progress.update("evaluate", model=name, step="lists")
     rules = ListRules(max(run.settings.evaluate.ks), run.settings.recommend.filter_seen)
-    lists = make_lists(
-        run,
-        model,
-        load_items(run, model, held_out.catalogue),
-        held_out.heard,
-        described_users(run, run.work.read("user_index")),
-        rules,
-        popular_list(run, held_out.train, held_out.catalogue, rules),
-    )
-    return run.scratch("evaluate").below(name).write(lists, "top_n").withColumn("model", f.lit(name))
+    with arrow_batch(run.spark, 1):
+        lists = make_lists(
+            run,
+            model,
+            load_items(run, model, held_out.catalogue),
+            held_out.heard,
+            described_users(run, run.work.read("user_index")),
+            rules,
+            popular_list(run, held_out.train, held_out.catalogue, rules),
+        )
+        written = run.scratch("evaluate").below(name).write(lists, "top_n")
+    return written.withColumn("model", f.lit(name))
 
 
 def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> DataFrame:
     run.progress.update("evaluate", model=name, step="scores")
     bound = run.settings.factorize.broadcast_bytes
-    scored = score_pairs(
-        pair_blocks,
-        deliver(model.item_factors, model.item_blocks, model.shape, broadcast_bytes=bound),
-        model.user_factors,
-        model.shape,
-        dst_num_blocks=model.user_blocks,
-        broadcast_bytes=bound,
-    )
-    named = scored.withColumnsRenamed({"dst_idx": c.USER_IDX, "src_idx": c.ITEM_IDX})
-    return named.select(f.lit(name).alias("model"), c.USER_IDX, c.ITEM_IDX, c.SCORE)
+    with arrow_batch(run.spark, BLOCKS_PER_BATCH):
+        scored = score_pairs(
+            pair_blocks,
+            deliver(model.item_factors, model.item_blocks, model.shape, broadcast_bytes=bound),
+            model.user_factors,
+            model.shape,
+            dst_num_blocks=model.user_blocks,
+            broadcast_bytes=bound,
+        )
+        named = scored.withColumnsRenamed({"dst_idx": c.USER_IDX, "src_idx": c.ITEM_IDX})
+        scores = named.select(c.USER_IDX, c.ITEM_IDX, c.SCORE)
+        written = run.scratch("evaluate").below(name).write(scores, "scores")
+    return written.withColumn("model", f.lit(name))
 
 
 def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, FactorModel]]:
@@ -132,6 +137,7 @@ def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, F
             iterations=settings.als_iterations,
             seed=run.settings.seed,
             implicit=implicit,
+            alpha=settings.als_alpha,
         ),
     }
     for name in settings.baselines:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import build_features
 import ingest_ratings
@@ -70,6 +70,14 @@ class Trial:
         return paths
 
 
+class Parts(NamedTuple):
+    """What a trial is judged on: ratings to predict or targets to hit, and the candidates of the lists."""
+
+    held_out: DataFrame | None
+    targets: DataFrame | None
+    catalogue: DataFrame
+
+
 def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     """Every combination that the command line asks for."""
     rated = arguments.protocol == "ml-1m-random"
@@ -87,7 +95,7 @@ def run_trial(trial: Trial, arguments: argparse.Namespace, run: Run) -> dict[str
     files.delete(run.spark, run.scratch("evaluate").root)
     place = Path(arguments.data)
     prepare = _rating_parts if trial.protocol == "ml-1m-random" else _music_parts
-    held_out, targets = prepare(trial, place, run)
+    held_out, targets, catalogue = prepare(trial, place, run)
     learned = learn(run)
     best = learned.best
     model = FactorModel(
@@ -100,7 +108,6 @@ def run_trial(trial: Trial, arguments: argparse.Namespace, run: Run) -> dict[str
         write_pair_blocks(scratch, "test_rating_blocks", held_out, learned.sizes)
         blocks = scratch.read("test_rating_blocks")
     train = run.work.read("ratings_split").where(f.col(c.PART) == c.TRAIN)
-    catalogue = train.select(c.ITEM_IDX).distinct().withColumn("group_idx", f.col(c.ITEM_IDX))
     judged_on = HeldOut(train, held_out, blocks, targets, catalogue, learned.heard)
     rows = judge(run, judged_on, {MODEL: model}, frozenset())
     found = headline(rows, MODEL)
@@ -118,7 +125,7 @@ def run_trial(trial: Trial, arguments: argparse.Namespace, run: Run) -> dict[str
     }
 
 
-def _rating_parts(trial: Trial, place: Path, run: Run) -> tuple[DataFrame | None, DataFrame | None]:
+def _rating_parts(trial: Trial, place: Path, run: Run) -> Parts:
     """Protocol A: the split of the paper; ratings of test (or valid) are judged."""
     fraction = trial.fraction or 0.0
     rows = rating_study(place / "ratings.csv", seed=trial.seed, fraction=fraction, with_valid=fraction < 0.9)
@@ -126,10 +133,11 @@ def _rating_parts(trial: Trial, place: Path, run: Run) -> tuple[DataFrame | None
     ratings = run.work.write(run.spark.createDataFrame(rated), "study_ratings")
     split = run.work.write(build_features.index_ratings(run, ratings, previous=None), "ratings_split")
     build_features.write_features(run, split)
-    return split.where(f.col(c.PART) == trial.part), None
+    items = run.work.read("item_index").select(c.ITEM_IDX, f.col(c.ITEM_IDX).alias("group_idx"))
+    return Parts(split.where(f.col(c.PART) == trial.part), None, items)
 
 
-def _music_parts(trial: Trial, place: Path, run: Run) -> tuple[DataFrame | None, DataFrame | None]:
+def _music_parts(trial: Trial, place: Path, run: Run) -> Parts:
     """Protocol B: everything before the judged days trains; their new positives are the targets."""
     study = music_study(place, trial.part)
     ingest_ratings.stage(run)
@@ -140,7 +148,12 @@ def _music_parts(trial: Trial, place: Path, run: Run) -> tuple[DataFrame | None,
     targets = named.join(run.work.read("user_index"), c.USER_ID, "inner").join(
         run.work.read("item_index"), c.ITEM_ID, "inner"
     )
-    return None, run.work.write(targets.select(c.USER_IDX, c.ITEM_IDX), "study_targets")
+    catalogue = run.spark.createDataFrame(study.catalogue).join(run.work.read("item_index"), c.ITEM_ID, "inner")
+    return Parts(
+        None,
+        run.work.write(targets.select(c.USER_IDX, c.ITEM_IDX), "study_targets"),
+        run.work.write(catalogue.select(c.ITEM_IDX, f.col(c.ITEM_IDX).alias("group_idx")), "study_catalogue"),
+    )
 
 
 def last_day(trial: Trial) -> date:

@@ -85,7 +85,7 @@ def _merge(target: dict[str, Any], extra: dict[str, Any], file: str, origin: dic
             _merge(target[key], value, file, origin, path)
         else:
             target[key] = value
-            origin.update({leaf: file for leaf in _leaves(value, path)})
+            origin.update(dict.fromkeys(_leaves(value, path), file))
 
 
 def _leaves(value: Any, path: Path_) -> Iterator[Path_]:
@@ -101,15 +101,22 @@ def _leaves(value: Any, path: Path_) -> Iterator[Path_]:
 def _explain(error: ValidationError, origin: dict[Path_, str]) -> SettingsError:
     first = error.errors(include_url=False)[0]
     path = tuple(str(part) for part in first["loc"])
-    file = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), "built-in defaults")
+    file = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), None)
+    together = ", ".join(dict.fromkeys(origin.values())) or "built-in defaults"  # for a check over several sections
     more = error.error_count() - 1
     return SettingsError(
-        f"impossible setting {'.'.join(path)}" + (f" (and {more} more)" if more else ""),
-        where=file,
+        f"impossible setting {'.'.join(path) or 'in several sections'}" + (f" (and {more} more)" if more else ""),
+        where=file or together,
         expected=_expected(first, path),
-        found=repr(first.get("input")) if first["type"] != "extra_forbidden" else f"unknown key {path[-1]!r}",
+        found=_found(first, path),
         cure="every key is documented in conf/base.toml",
     )
+
+
+def _found(first: ErrorDetails, path: Path_) -> str:
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {path[-1]!r}"
+    return repr(first.get("input")) if path else ""
 
 
 def _expected(first: ErrorDetails, path: Path_) -> str:

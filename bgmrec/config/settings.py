@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import model_validator
+
 from bgmrec.config.base import Section
 from bgmrec.config.features import EntityFeatures
 from bgmrec.config.model import (
@@ -37,3 +39,16 @@ class Settings(Section):
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()
     world: WorldSettings = WorldSettings()
+
+    @model_validator(mode="after")
+    def _features_have_fields(self) -> Settings:
+        """Every feature and document field is a field of its entity."""
+        sides = {"users": (self.users, self.user_features), "items": (self.items, self.item_features)}
+        for side, (entity, features) in sides.items():
+            known = {field.name for field in entity.fields}
+            wanted = [feature.field for feature in features.features] + list(features.document.fields)
+            missing = sorted(set(wanted) - known)
+            if missing:
+                fields = ", ".join(sorted(known)) or "none"
+                raise ValueError(f"{side[:-1]}_features name {missing}, but the fields of [{side}] are {fields}")
+        return self

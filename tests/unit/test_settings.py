@@ -72,3 +72,12 @@ def test_a_missing_and_a_broken_file_are_named(tmp_path: Path) -> None:
     broken = write(tmp_path, "broken.toml", "rank =\n")
     with pytest.raises(SettingsError, match="not valid TOML"):
         load_settings([broken])
+
+
+def test_a_feature_of_no_field_is_refused_before_spark_starts(tmp_path: Path) -> None:
+    text = "[items]\nfields = [{ name = 'genre', type = 'string' }]\n[item_features.document]\nfields = ['plot']\n"
+    path = write(tmp_path, "features.toml", text)
+    with pytest.raises(SettingsError, match="several sections") as caught:
+        load_settings([path])
+    assert caught.value.where == str(path)
+    assert "['plot'], but the fields of [items] are genre" in caught.value.expected
