@@ -116,18 +116,21 @@ class Run:
     def begin(self, stage: str) -> None:
         """Marks a stage as under way: its former result and those of later stages no longer count.
 
-        The first stage begins a new run, unless the last one was left unfinished. What an interrupted
-        stage left in its scratch stays; what a finished or a later one left goes.
+        The first stage begins a new run, unless the last one was left unfinished. What this stage left in its
+        scratch when it was interrupted with the same settings stays; what a finished or a later one left goes.
         """
         state = self.work.read_json("run")
         if state is None or (stage == STAGES[0] and STAGES[-1] in state["done"]):
             number = self._next_number(state)
             files.delete(self.spark, self.work.root)
-            state = {"run_id": f"{self.ds}-{number:03d}", "number": number, "done": {}}
+            state = {"run_id": f"{self.ds}-{number:03d}", "number": number, "begun": {}, "done": {}}
+        interrupted = stage not in state["done"] and state["begun"].get(stage) == fingerprint(self.settings)
         for name in STAGES[STAGES.index(stage) :]:
-            if name != stage or name in state["done"]:
+            if name != stage or not interrupted:
                 files.delete(self.spark, self.scratch(name).root)
             state["done"].pop(name, None)
+            state["begun"].pop(name, None)
+        state["begun"][stage] = fingerprint(self.settings)
         self.work.write_json("run", state)
 
     def _next_number(self, state: dict[str, Any] | None) -> int:

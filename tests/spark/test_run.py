@@ -67,6 +67,16 @@ def test_other_settings_do_not_resume(spark: SparkSession, tmp_path: Path) -> No
     assert not make_run(spark, tmp_path, "factorize.rank=7").is_resumable(STAGES[0])
 
 
+def test_a_stage_interrupted_with_other_settings_begins_anew(spark: SparkSession, tmp_path: Path) -> None:
+    run = make_run(spark, tmp_path)
+    do(run, *STAGES[:3])
+    run.begin("train")
+    run.scratch("train").write_json("state", {"round": 2})
+    other = make_run(spark, tmp_path, "factorize.rank=7")
+    other.begin("train")
+    assert other.scratch("train").read_json("state") is None
+
+
 def test_places_and_spark_settings_do_not_change_the_fingerprint() -> None:
     elsewhere = load_settings([], ["paths.root=/elsewhere", "spark.shuffle_partitions=9"])
     assert fingerprint(elsewhere) == fingerprint(load_settings([]))
