@@ -18,7 +18,7 @@ from recommend import shown_items
 
 from bgmrec import columns as c
 from bgmrec.evaluate.baselines import Sizes
-from bgmrec.evaluate.table import headline, metrics_table
+from bgmrec.evaluate.table import headline, main_rows, metrics_table
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.job import run_job
 from bgmrec.run import Run
@@ -41,7 +41,7 @@ def stage(run: Run) -> None:
     run.work.write_json("metrics", rows)
     for name in models:
         run.summary.add("metrics", **{name: headline(rows, name)})
-    print(metrics_table(rows), file=sys.stderr)
+    print(metrics_table(main_rows(rows)), file=sys.stderr)
 
 
 def judged_model(run: Run) -> FactorModel:

@@ -16,7 +16,7 @@ from pyspark.sql import functions as f
 
 from bgmrec import columns as c
 from bgmrec.config import load_settings
-from bgmrec.evaluate.table import metrics_table
+from bgmrec.evaluate.table import main_rows, metrics_table
 from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
 from bgmrec.run import Run
 
@@ -72,7 +72,7 @@ def show(run: Run, users: int, user_ids: Sequence[str]) -> None:
         print("\n".join([*user_text(run, user_id, lists, ratings, titles), ""]))
     metrics = run.work.read_json("metrics")
     if metrics:
-        print(metrics_table(metrics))
+        print(metrics_table(main_rows(metrics)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

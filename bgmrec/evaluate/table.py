@@ -11,6 +11,7 @@ from bgmrec.errors import QualityGateError
 from bgmrec.evaluate.rating import METRICS
 from bgmrec.evaluate.slices import ALL
 
+_MAIN = ("rmse", "mae", "ndcg", "recall", "hit_rate", "coverage", "gini")
 _SLICES = (ALL, "user", "item", "item_popularity")
 
 
@@ -34,6 +35,17 @@ def collect_metrics(metrics: DataFrame) -> list[dict[str, Any]]:
     return sorted(
         rows, key=lambda row: (_SLICES.index(row["slice"]), row["value"], row["k"] or 0, row["metric"], row["model"])
     )
+
+
+def main_rows(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What fits a terminal: the main metrics at the smallest cut-off, overall and for warm and cold."""
+    rows = list(rows)
+    smallest = min((row["k"] for row in rows if row["k"]), default=None)
+    return [
+        row
+        for row in rows
+        if row["metric"] in _MAIN and row["k"] in (None, smallest) and row["slice"] != "item_popularity"
+    ]
 
 
 def metrics_table(rows: Iterable[dict[str, Any]]) -> str:
