@@ -80,12 +80,12 @@ def test_a_later_night_keeps_the_previous_indices(spark, tmp_path, jobs):
     for job in jobs:
         job.stage(run)
     before = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
-    previous = run.work.below("earlier")
-    for name in ("user_index", "item_index"):
-        previous.write(run.work.read(name), name)
+    indices = {name: run.work.read(name) for name in ("user_index", "item_index")}
+    run.models.save("2023-01-01-001", indices, weights={}, documents={}, facts={})
+    run.shelf.tables.below("_manifests").write_json("2023-01-01", {"run_id": "2023-01-01-001", "tables": {}})
     (tmp_path / "log.csv").write_text("user_id,item_id,stars,at\nu1,another,3,2024-03-01\nu2,m1,4,2024-03-01\n")
     jobs[0].stage(run)
-    jobs[2].build_features(run, previous=previous)
+    jobs[2].stage(run)
     after = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
     assert after == {**before, "another": 4}
     assert run.summary.facts["build_features"]["item_index_new"] == 1
