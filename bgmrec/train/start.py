@@ -7,12 +7,12 @@ from pyspark.sql import functions as f
 
 from bgmrec import columns as c
 from bgmrec.factorize.factors import initial_factors, pack_factors, unpack_factors
+from bgmrec.factorize.noise import ITEM_SIDE
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.models import StoredModel
 from bgmrec.session import arrow_batch
 from bgmrec.tables import Tables
 
-ITEM_SIDE = 1  # of the noise: a user and an item of the same idx draw different numbers
 BLOCKS_PER_BATCH = 4
 
 
