@@ -228,7 +228,13 @@ def study(arguments: argparse.Namespace) -> None:
 
 
 def _table(results: list[dict[str, Any]]) -> str:
-    heads = ["model", "fraction", "seed", "side_information", *dict.fromkeys(name for r in results for name in r if _is_metric(name))]
+    heads = [
+        "model",
+        "fraction",
+        "seed",
+        "side_information",
+        *dict.fromkeys(name for r in results for name in r if _is_metric(name)),
+    ]
     lines = [[str(r.get(name, "")) for name in heads] for r in results]
     return aligned([heads, *lines])
 
