@@ -111,19 +111,21 @@ def solve_rows(
     scales: np.ndarray,
     draw: Draw,
     out: np.ndarray,
-) -> tuple[int, float]:
+    errors: np.ndarray,
+) -> int:
     """Solves or draws every row of a block; a row without ratings is its prior mean, or drawn from its prior.
 
     Args:
         offsets: int64 (n_rows + 1,), where each row's ratings begin in `rated`.
         prior, pull, out: float32 (n_rows, width): m_i, P m_i, the result.
         scales: float64 (n_rows,), s_i.
+        errors: float64 (n_rows,), gets each row's squared error as in solve.py.
 
     Returns:
-        (first row that could not be solved, or SOLVED; squared error), as in solve.py.
+        first row that could not be solved, or SOLVED.
     """
     room = make_room(source.rank, rated.weights.size > 0)
-    squared_error, width = 0.0, source.stride
+    width = out.shape[1]
     for row in range(offsets.size - 1):
         first, end = offsets[row], offsets[row + 1]
         noise = draw.noise[row * width : (row + 1) * width]
@@ -136,11 +138,11 @@ def solve_rows(
                 source, of_row, pairs, precision, pull[row], scales[row], noise, draw.std, room, out[row]
             )
             if not solved:
-                return row, squared_error
-            squared_error += error
+                return row
+            errors[row] = error
         if pairs.weight > 0:
-            squared_error += pairs.weight * _all_pairs_error(pairs, source.rank, out[row])
-    return SOLVED, squared_error
+            errors[row] += pairs.weight * _all_pairs_error(pairs, source.rank, out[row])
+    return SOLVED
 
 
 @compiled

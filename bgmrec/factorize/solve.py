@@ -118,10 +118,10 @@ def solve_block(
     pairs = _all_pairs(unobserved)
     scales = _row_scales(block, pairs, regularisation.exponent)
     draw = Draw(_plain(_NO_NOISE, np.float32), 0.0)
-    factors, squared_error = _run(block, source, positions, prior, precision, scales, pairs, draw, shape, num_blocks)
+    factors, errors = _run(block, source, positions, prior, precision, scales, pairs, draw, shape, num_blocks)
     distance = (factors - prior).astype(np.float64)
     penalty = float(np.einsum("ij,ij,i", distance @ precision, distance, scales))
-    return SolvedBlock(factors, squared_error, penalty)
+    return SolvedBlock(factors, float(errors.sum()), penalty)
 
 
 def draw_block(
@@ -134,18 +134,19 @@ def draw_block(
     noise: Noise,
     *,
     num_blocks: int = 1,
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws every row of a block from its posterior, those without ratings from their prior (explicit mode).
 
     Args:
-        source, positions: as solve_block's.
+        source: float32 (n, width or more); columns after the bias are not read.
+        positions: as solve_block's.
         mean: float32 (n_rows, width), m_i.
         precision: (width, width), P: the prior's precision divided by alpha.
         noise: of this half step.
         num_blocks: of the drawn side.
 
     Returns:
-        (float32 (n_rows, width); Σ w (r − r̂)² of the draw)
+        (float32 (n_rows, width); float64 (n_rows,), each row's Σ w (r − r̂)² of the draw)
 
     Raises:
         TrainingError: as solve_block's.
@@ -160,9 +161,9 @@ def draw_block(
 def _run(
     block: RatingBlock, source: np.ndarray, positions: np.ndarray, prior: np.ndarray, precision: np.ndarray,
     scales: np.ndarray, pairs: AllPairs, draw: Draw, shape: ModelShape, num_blocks: int,
-) -> tuple[np.ndarray, float]:  # fmt: skip
-    out = np.zeros((block.n_rows, shape.width), dtype=np.float32)
-    failed, squared_error = kernels.solve_rows(
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    out, errors = np.zeros((block.n_rows, shape.width), dtype=np.float32), np.zeros(block.n_rows)
+    failed = kernels.solve_rows(
         _source(source, shape),
         _plain(block.row_offsets, np.int64),
         _rated(block, positions),
@@ -173,6 +174,7 @@ def _run(
         _plain(scales, np.float64),
         draw,
         out,
+        errors,
     )
     if failed != kernels.SOLVED:
         n = block.row_offsets[failed + 1] - block.row_offsets[failed]
@@ -183,7 +185,7 @@ def _run(
             found="a matrix that is not positive definite, or a result that is not finite",
             cure="check the ratings of this row for NaN, or raise reg_param",
         )
-    return out, squared_error
+    return out, errors
 
 
 def score_block(
@@ -198,7 +200,7 @@ def score_block(
 
 
 def _source(source: np.ndarray, shape: ModelShape) -> Source:
-    return Source(_plain(source, np.float32).reshape(-1), shape.width, shape.rank, float(shape.mean))
+    return Source(_plain(source, np.float32).reshape(-1), source.shape[1], shape.rank, float(shape.mean))
 
 
 def _rated(block: RatingBlock, positions: np.ndarray) -> Rated:
