@@ -18,7 +18,6 @@ from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
 from bgmrec.config.serving import EvaluateSettings, PublishSettings, RecommendSettings
 from bgmrec.config.sources import EntitySettings, RatingsSettings, SplitSettings
 
-
 # what bayes.user_groups and item_groups may name besides the fields of the features
 LINKED = {"svd:ratings", "log:counts", "prior:encoder"}
 
@@ -64,7 +63,10 @@ class Settings(Section):
         """Draws need explicit ratings, biases and known features."""
         if self.bayes.draws and (self.factorize.mode != "explicit" or not self.factorize.bias):
             raise ValueError("bayes.draws needs factorize.mode = explicit and factorize.bias = true")
-        sides = {"user": (self.user_features, self.bayes.user_groups), "item": (self.item_features, self.bayes.item_groups)}
+        sides = {
+            "user": (self.user_features, self.bayes.user_groups),
+            "item": (self.item_features, self.bayes.item_groups),
+        }
         for side, (features, groups) in sides.items():
             made = LINKED | ({"svd:text"} if side == "item" else set())
             known = {feature.field for feature in features.features} | made

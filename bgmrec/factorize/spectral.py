@@ -60,7 +60,9 @@ def orthonormal(gram: np.ndarray) -> np.ndarray:
     return vectors / values
 
 
-def final_transforms(dst_gram: np.ndarray, src_transform: np.ndarray, rank: int, n: tuple[int, int]) -> list[np.ndarray]:
+def final_transforms(
+    dst_gram: np.ndarray, src_transform: np.ndarray, rank: int, n: tuple[int, int]
+) -> list[np.ndarray]:
     """What makes features of both sides' rows: the leading singular vectors times their values, mean length 1.
 
     Args:

@@ -51,7 +51,8 @@ class SideSums:
         """The sums of rows of this width."""
         numbers = np.frombuffer(cell)
         total, outer, cross = np.split(numbers[4:], [width, width + width * width])
-        return cls(*map(float, numbers[:4]), total, outer.reshape(width, width), cross.reshape(-1, width))
+        rows, ratings, error, logs = map(float, numbers[:4])
+        return cls(rows, ratings, error, logs, total, outer.reshape(width, width), cross.reshape(-1, width))
 
 
 def block_sums(
