@@ -78,12 +78,13 @@ def draw_step(
     return blocks.mapInArrow(_drawer(resolve, own is not None, shape, numbers, num_blocks), schemas.DRAWN_BLOCKS)
 
 
-def sum_rows(rating_blocks: DataFrame, factors: DataFrame, shape: ModelShape) -> DataFrame:
+def sum_rows(rating_blocks: DataFrame, factors: DataFrame, shape: ModelShape, columns: int) -> DataFrame:
     """Solved factors as a first draw, `schemas.DRAWN_BLOCKS`: noise weights of 1, and the sums without errors.
 
     Args:
         rating_blocks: of the side, with the `features` of its rows.
         factors: `schemas.FACTOR_BLOCKS` of the side.
+        columns: of the features.
     """
 
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -92,7 +93,11 @@ def sum_rows(rating_blocks: DataFrame, factors: DataFrame, shape: ModelShape) ->
                 block = RatingBlock.from_cells(row)
                 table = read_cell(row, OWN, block, shape.width)
                 n, ones = np.diff(block.row_offsets), np.ones(block.n_rows)
-                yield block, _with_weights(table, ones), block_sums(table, read_features(row, block), n, 0 * ones, ones)
+                yield (
+                    block,
+                    _with_weights(table, ones),
+                    block_sums(table, read_features(row, block, columns), n, 0 * ones, ones),
+                )
 
         yield from _with_sums(rows())
 
@@ -100,9 +105,9 @@ def sum_rows(rating_blocks: DataFrame, factors: DataFrame, shape: ModelShape) ->
     return rating_blocks.join(cells.hint("shuffle_hash"), c.BLOCK, "left").mapInArrow(add, schemas.DRAWN_BLOCKS)
 
 
-def read_features(row: dict[str, Any], block: RatingBlock) -> np.ndarray:
+def read_features(row: dict[str, Any], block: RatingBlock, columns: int) -> np.ndarray:
     """float32 (n_rows, columns) of a rating block with features."""
-    return from_cell(row[c.FEATURES]).reshape(block.n_rows, -1) if block.n_rows else np.zeros((0, 0), FLOAT)
+    return from_cell(row[c.FEATURES]).reshape(block.n_rows, columns)
 
 
 def _drawer(resolve: Resolve, weighted: bool, shape: ModelShape, numbers: DrawNumbers, num_blocks: int) -> OnBatches:
@@ -111,7 +116,16 @@ def _drawer(resolve: Resolve, weighted: bool, shape: ModelShape, numbers: DrawNu
             block = RatingBlock.from_cells(row)
             table, positions = resolve(row, block)
             last = read_cell(row, OWN, block, shape.width + 1) if weighted else None
-            yield _draw(block, table, positions, last, read_features(row, block), shape, numbers, num_blocks)
+            yield _draw(
+                block,
+                table,
+                positions,
+                last,
+                read_features(row, block, len(numbers.prior.weights)),
+                shape,
+                numbers,
+                num_blocks,
+            )
 
     def draw(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from _with_sums(rows(batches))

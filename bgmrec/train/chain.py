@@ -133,7 +133,7 @@ def start_chain(chain: Chain, user_factors: DataFrame, item_factors: DataFrame, 
     place = chain.place(0)
     with arrow_batch(place.spark, BLOCKS_PER_BATCH):
         for side, factors in zip(chain.sides, (user_factors, item_factors), strict=True):
-            write_drawn(place, f"{side.name}_draw", sum_rows(side.blocks, factors, chain.shape))
+            write_drawn(place, f"{side.name}_draw", sum_rows(side.blocks, factors, chain.shape, len(side.link.groups)))
         ratings = _delivered(chain, chain.sides[0], place).sums.ratings
     ridges = {side.name: [START_RIDGE] * side.link.n_groups for side in chain.sides}
     state = ChainState(0, ratings / squared_error, ridges, {side.name: 1.0 for side in chain.sides})

@@ -17,6 +17,7 @@ from bgmrec import schemas
 from bgmrec.arrays import FLOAT, from_cell
 from bgmrec.errors import SettingsError
 from bgmrec.factorize.cells import one_row, read_rows
+from bgmrec.factorize.half_step import read_cell
 from bgmrec.factorize.hyper import Link, no_link
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.session import arrow_batch
@@ -114,10 +115,11 @@ def _linked(rating_blocks: DataFrame, pieces: list[Piece]) -> DataFrame:
             cells = piece.cells.select(c.BLOCK, f.col(c.FACTORS).alias(f"piece_{at}"))
             joined = joined.join(cells.hint("shuffle_hash"), c.BLOCK, "left")
     kept = [field.name for field in schemas.RATING_BLOCKS.fields]
+    makers = [(piece.cells is not None, piece.width, piece.make) for piece in pieces]
 
     def link(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
-            yield one_row(**{name: _plain(row[name]) for name in kept}, features=_features(row, pieces))
+            yield one_row(**{name: _plain(row[name]) for name in kept}, features=_features(row, makers))
 
     return joined.mapInArrow(link, schemas.LINKED_BLOCKS)
 
@@ -126,13 +128,13 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int) else np.frombuffer(value, np.uint8)
 
 
-def _features(row: dict[str, Any], pieces: list[Piece]) -> np.ndarray:
+def _features(row: dict[str, Any], makers: list[tuple[bool, int, Make]]) -> np.ndarray:
     block = RatingBlock.from_cells(row)
     n = np.diff(block.row_offsets)
     parts = [np.zeros((block.n_rows, 0), FLOAT)]
-    for at, piece in enumerate(pieces):
-        cells = np.zeros((block.n_rows, 0), FLOAT) if piece.cells is None else from_cell(row[f"piece_{at}"])
-        parts.append(piece.make(cells.reshape(block.n_rows, piece.width), n))
+    for at, (from_cells, width, make) in enumerate(makers):
+        cell = read_cell(row, f"piece_{at}", block, width) if from_cells else np.zeros((block.n_rows, 0), FLOAT)
+        parts.append(make(cell, n))
     return np.ascontiguousarray(np.hstack(parts), FLOAT)
 
 
