@@ -51,4 +51,5 @@ def _decay(half_life_days: float, now: datetime) -> Column:
     """2^(−age / half life); null for a rating without a time."""
     moment = f.lit(now.isoformat(sep=" ")).cast("timestamp")
     age = (moment.cast("double") - f.col(c.RATED_AT).cast("double")) / _DAY
-    return f.pow(f.lit(2.0), -f.greatest(age, f.lit(0.0)) / half_life_days)
+    # greatest passes over nulls: a rating without a time would count as one of now
+    return f.when(age.isNotNull(), f.pow(f.lit(2.0), -f.greatest(age, f.lit(0.0)) / half_life_days))
