@@ -1,4 +1,4 @@
-"""The present demand for music, as part of what the model learns: a preference weighs more while its music is in demand.
+"""The present demand for music, as part of what the model learns: what is in demand is preferred more.
 
 Drift can matter more than taste: on KuaiRand-Pure a day's exposures say more of the next days than all months before.
 A factor on the finished scores would do the same to everybody; as the target of both half steps it reaches each user
@@ -25,7 +25,7 @@ def with_trend(ratings: DataFrame, settings: TrendSettings, now: datetime) -> Da
         τ_j = (q_j + damping) / (e_j + damping)
 
     τ is the posterior mean of a Poisson rate relative to what the item's share of all n pairs lets expect, under a
-    Gamma(damping, damping) prior: 1 for an item that is as much in demand as ever, and for one of which little is known.
+    Gamma(damping, damping) prior: 1 for an item as much in demand as ever, and for one of which little is known.
 
     Args:
         ratings: training ratings in `schemas.RATINGS_SPLIT`'s columns.
