@@ -25,7 +25,7 @@ from bgmrec.tables import Tables
 
 STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend")
 
-# where things lie, how Spark runs them and what is crawled by day change no result, so that a resumed night may change them
+# where things lie, how Spark runs them and what is crawled by day change no result: a resumed night may change them
 _OUTSIDE_FINGERPRINT = {"paths", "spark", "world", "crawl", "frontier"}
 
 
