@@ -111,8 +111,8 @@ def _crawl(settings: Settings, plan: Plan, frontier: Frontier, where: Places, pr
 
 def _run(plan: Plan, frontier: Frontier, where: Places, board: Board) -> tuple[bool, dict[str, str]]:
     """Runs Scrapy until it ends or is stopped; whether it came to its end, and the hosts that were left."""
+    process = AsyncCrawlerProcess(scrapy_settings(plan, where.cache))
     _hand_over_logs(plan)
-    process = AsyncCrawlerProcess(scrapy_settings(plan, where.cache), install_root_handler=False)
     crawler = process.create_crawler(SideInfoSpider)
     board.attach(crawler)
     task = process.crawl(crawler, plan=plan, frontier=frontier)
@@ -188,7 +188,7 @@ def scrapy_settings(plan: Plan, cache: Path) -> dict[str, Any]:
         "DOWNLOAD_HANDLERS": dict.fromkeys(("data", "file", "ftp", "s3")),
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "COOKIES_ENABLED": False,
-        "REFERER_ENABLED": False,  # an address may name a user
+        "REFERRER_POLICY": "no-referrer",  # an address may name a user
         # a page that refreshes itself is read as it is
         "METAREFRESH_ENABLED": False,
         "REDIRECT_MAX_TIMES": MOST_HOPS,
@@ -217,6 +217,7 @@ def scrapy_settings(plan: Plan, cache: Path) -> dict[str, Any]:
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,
         "STATS_DUMP": False,
+        "LOG_INSTALL_ROOT_HANDLER": False,
         "LOG_VERSIONS": [],
     }
 
