@@ -27,9 +27,11 @@ __all__ = [
 def start_run(settings: Settings, ds: date, progress: Progress) -> Run:
     """Builds the session with the catalogue that the settings ask for."""
     from bgmrec.session import build_session  # starting Java is slow: settings are refused before it
+    from bgmrec.sql_functions import register_functions
 
     hive = settings.publish.catalog == "hive"
     spark = build_session(settings.spark, _catalog_conf(settings) if hive else None, hive=hive)
+    register_functions(spark)
     logging.getLogger("py4j").setLevel(logging.ERROR)
     return Run(settings, ds, spark, progress, Summary())
 

@@ -13,6 +13,7 @@ from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Request, Response
 from scrapy.utils.httpobj import urlparse_cached
 
+from bgmrec.crawl.addresses import REFUSED
 from bgmrec.crawl.scheduler import NOT_BEFORE
 from bgmrec.crawl.spider import LeaveForLater, SideInfoSpider
 
@@ -48,6 +49,8 @@ class PatientRetry(RetryMiddleware):
         return base * 2.0 ** request.meta.get("retry_times", 0)
 
     def _retry(self, request: Request, reason: str | Exception | type[Exception]) -> Request | None:
+        if urlparse_cached(request).hostname in REFUSED:
+            return None  # the guard will not change its mind
         again = super()._retry(request, reason)
         if again is not None:
             again.meta[NOT_BEFORE] = monotonic() + self._wait(request)

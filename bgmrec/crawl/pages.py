@@ -31,9 +31,8 @@ class Reader:
     def __init__(self, plan: Plan):
         self.plan = plan
         follow = plan.settings.follow
-        self._links = LinkExtractor(
-            allow=follow.allow, deny=follow.deny, restrict_css=follow.restrict_css, allow_domains=plan.settings.hosts
-        )
+        # hosts are the scope's business: the extractor would compare them with the port
+        self._links = LinkExtractor(allow=follow.allow, deny=follow.deny, restrict_css=follow.restrict_css)
 
     def read(self, page: Page, response: Response, fetched_at: datetime) -> Finding:
         """Reads an answer of status 2xx.
@@ -45,12 +44,15 @@ class Reader:
         """
         if page.kind == SITEMAP:
             return self._sitemap(page, response)
+        response = _readable(response)
         if isinstance(response, HtmlResponse):
             data = SchemaData(response.selector.root, response.url)
             objects = {rule: html_objects(rule, response.selector, data) for rule in self._rules(response.url)}
             return self._finding(page, response, objects, [*self._followed(page, response)], fetched_at)
         if not isinstance(response, TextResponse):
-            return self._nothing(response, "not text", str(response.headers.get("Content-Type")))
+            return self._nothing(
+                response, "not text", (response.headers.get("Content-Type") or b"no type").decode("latin-1")
+            )
         try:
             answer = parse_json(response.text)
         except ValueError as error:
@@ -184,6 +186,17 @@ class Reader:
     def _wanted(self, url: str) -> bool:
         allow = self.plan.sitemap_allow
         return not allow or any(pattern.search(url) for pattern in allow)
+
+
+def _readable(response: Response) -> Response:
+    """With the Web's most common encoding where the one that the site names cannot be right."""
+    if not isinstance(response, TextResponse) or response.encoding != "utf-8" or "\ufffd" not in response.text:
+        return response
+    try:
+        response.body.decode()
+    except UnicodeDecodeError:
+        return response.replace(encoding="cp1252")
+    return response  # the site itself has the sign in its text
 
 
 def _with_parameter(url: str, name: str, value: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.http import Request, Response
 from scrapy.robotstxt import RobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
-from bgmrec.crawl.spider import LeaveForLater, RobotsForbid, SideInfoSpider
+from bgmrec.crawl.addresses import REFUSED
+from bgmrec.crawl.spider import LeaveForLater, PrivateAddress, RobotsForbid, SideInfoSpider
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -26,6 +28,10 @@ class _Unavailable(RobotParser):
         return False
 
 
+class _Unreachable(_Unavailable):
+    """Stands for that of a host with a private address, which nobody asked."""
+
+
 class ObedientRobots(RobotsTxtMiddleware):
     """Scrapy's middleware with three differences.
 
@@ -34,6 +40,8 @@ class ObedientRobots(RobotsTxtMiddleware):
     """
 
     def process_request_2(self, rp: RobotParser | None, request: Request) -> None:
+        if isinstance(rp, _Unreachable):
+            raise PrivateAddress("no public address")
         if isinstance(rp, _Unavailable):
             spider = self.crawler.spider
             assert isinstance(spider, SideInfoSpider)
@@ -52,7 +60,8 @@ class ObedientRobots(RobotsTxtMiddleware):
             self._keep_delay(netloc, request)
 
     def _robots_error(self, exc: Exception, netloc: str) -> None:
-        self._settle(netloc, _Unavailable())
+        host = urlsplit(f"//{netloc}").hostname
+        self._settle(netloc, _Unreachable() if host in REFUSED else _Unavailable())
 
     def _settle(self, netloc: str, parser: RobotParser | None) -> None:
         waiting: Any = self._parsers[netloc]

@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from bgmrec.crawl.addresses import REFUSED
 from bgmrec.crawl.frontier import Finding, Frontier, Page
 from bgmrec.crawl.pages import Reader
+from bgmrec.crawl.patience import patience
 from bgmrec.crawl.plan import Plan
 from bgmrec.crawl.urls import host_of
 
@@ -54,6 +55,10 @@ class LeaveForLater(IgnoreRequest):
 
 class RobotsForbid(IgnoreRequest):
     """robots.txt forbids the page."""
+
+
+class PrivateAddress(IgnoreRequest):
+    """The host's addresses are private, and the settings do not name it."""
 
 
 class SideInfoSpider(scrapy.Spider):
@@ -99,7 +104,8 @@ class SideInfoSpider(scrapy.Spider):
     def parse(self, response: Response, **kwargs: Any) -> None:
         page: Page = response.meta["page"]
         if 200 <= response.status < 300:
-            finding = self._reader.read(page, response, _fetched_at(response))
+            with patience():
+                finding = self._reader.read(page, response, _fetched_at(response))
         else:
             finding = Finding(f"http {response.status}", response.status)
         self.finish(page, finding)
@@ -159,6 +165,8 @@ def _outcome(error: BaseException | None, host: str) -> str:
     """One word or two for the manifest."""
     if isinstance(error, RobotsForbid):
         return "robots"
+    if isinstance(error, PrivateAddress):
+        return "private address"
     if isinstance(error, DownloadCancelledError):
         return "too large"  # the size limit is the only one that cancels
     if isinstance(error, IgnoreRequest):
