@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def crawled(folder: Path, pages: Pages, *sets: str, source: str = SMALL + START)
 
 def gaps(site: Site) -> list[float]:
     times = [asked.at for asked in site.log]
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 def paths(site: Site) -> list[str]:
