@@ -117,8 +117,8 @@ class MannersSettings(Section):
     timeout: Positive = 30.0  # seconds for a whole answer, so that one without an end ends
     retries: Count = 3  # of 408, 429, 5xx and broken connections
     retry_wait: Positive = 2.0  # seconds before the first retry; doubles with every further one
-    max_retry_after: Positive = 600.0  # a host that asks for a longer rest is left for the next run
-    failures_in_a_row: AtLeastOne = 20  # of a host, after which it is left for the next run
+    max_retry_after: Positive = 600.0  # a host that asks for a longer rest is left for another day
+    failures_in_a_row: AtLeastOne = 20  # of a host, after which it is left for another day
     cache_days: NonNegative = 30.0  # whole pages are kept this long for conditional requests; 0: nothing is kept
 
 

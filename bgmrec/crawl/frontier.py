@@ -35,6 +35,9 @@ create table if not exists rates (rule text primary key, expected integer not nu
 create table if not exists hosts (
     host text primary key, requests integer not null, bytes integer not null, seconds real not null);
 """
+# what failed for a while, and not for good, is no finished page: a further run asks once more
+_TRY_AGAIN = """update pages set outcome = null, status = null, detail = null
+    where outcome in ('timeout', 'unreachable') or status = 429 or status >= 500"""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class Frontier:
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = normal")
         self._db.executescript(_TABLES)
+        self._db.execute(_TRY_AGAIN)
         self.waiting: Counter[str] = Counter()  # pages that nobody has taken, by host
         self.under_way: dict[int, str] = {}  # page → host
         self._taken: dict[str, deque[Page]] = {}

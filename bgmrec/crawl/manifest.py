@@ -79,7 +79,7 @@ def check(plan: Plan, facts: dict[str, Any], where: str) -> None:
             expected=f"records from at least {minimum:.0%} of the pages that should hold one (min_extraction_rate)",
             found="; ".join(told) or f"no record in {read:,} pages",
             cure="compare a page of errors in the manifest with the rules in [[crawl.records]]; "
-            "with changed settings the crawl begins anew",
+            "with changed settings the crawl begins anew, and so it does where this folder is deleted",
         )
 
 

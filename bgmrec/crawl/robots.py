@@ -35,7 +35,7 @@ class _Unreachable(_Unavailable):
 class ObedientRobots(RobotsTxtMiddleware):
     """Scrapy's middleware with three differences.
 
-    A host whose robots.txt answers with 5xx or not at all is left for the next run; Scrapy would fetch everything.
+    A host whose robots.txt answers with 5xx or not at all is left for another day; Scrapy would fetch everything.
     The body of another error is no robots.txt: everything is allowed. Crawl-delay becomes the delay of the host's slot.
     """
 

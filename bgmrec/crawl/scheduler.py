@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import sqlite3
-from collections import Counter
+from collections import Counter, deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from scrapy.core.scheduler import BaseScheduler
 from scrapy.http import Request
+from scrapy.utils.asyncio import CallLaterResult, call_later
 
 from bgmrec.crawl.frontier import Finding, NewPage, Page
 from bgmrec.crawl.urls import host_of, key_of
@@ -31,18 +30,24 @@ class FrontierScheduler(BaseScheduler):
     def open(self, spider: SideInfoSpider) -> None:  # type: ignore[override]
         self._spider, self._frontier = spider, spider.frontier
         self._per_host = spider.plan.settings.manners.concurrency_per_host
-        self._again: list[tuple[float, int, Request]] = []  # retries under way, by the moment they may start
-        self._number = itertools.count()
+        self._again: deque[Request] = deque()  # retries that may start
+        self._later: set[CallLaterResult] = set()  # and those that wait
+
+    def close(self, reason: str) -> None:
+        for call in self._later:
+            call.cancel()
 
     def has_pending_requests(self) -> bool:
-        return bool(self._again) or any(n > 0 for host, n in self._frontier.waiting.items() if self._is_open(host))
+        return bool(self._again or self._later) or any(
+            n > 0 for host, n in self._frontier.waiting.items() if self._is_open(host)
+        )
 
     def _is_open(self, host: str) -> bool:
         return host not in self._spider.resting
 
     def next_request(self) -> Request | None:
-        if self._again and self._again[0][0] <= monotonic():
-            return heapq.heappop(self._again)[2]
+        if self._again:
+            return self._again.popleft()
         try:
             page = self._next_page()
         except sqlite3.Error as error:
@@ -63,9 +68,19 @@ class FrontierScheduler(BaseScheduler):
         page: Page = request.meta["page"]
         if request.meta.get("redirect_times", 0) > page.hops and key_of(request.url) != key_of(page.url):
             self._redirect(page, request)
+        elif (wait := request.meta.pop(NOT_BEFORE, 0.0) - monotonic()) > 0:
+            self._wait(request, wait)
         else:
-            heapq.heappush(self._again, (request.meta.get(NOT_BEFORE, 0.0), next(self._number), request))
+            self._again.append(request)
         return True
+
+    def _wait(self, request: Request, seconds: float) -> None:
+        def due() -> None:
+            self._later.discard(call)
+            self._spider.crawler.engine.crawl(request)  # comes back to enqueue_request, and wakes the engine
+
+        call = call_later(seconds, due)
+        self._later.add(call)
 
     def _redirect(self, page: Page, request: Request) -> None:
         """The page ends here, and its target is a page of its own: a target that is known is not fetched twice."""

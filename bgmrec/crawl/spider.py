@@ -50,7 +50,7 @@ _HOST_FAILURES = {"timeout", "unreachable", "http 503", "http 429"}
 
 
 class LeaveForLater(IgnoreRequest):
-    """The page is not finished: its host rests until the next run."""
+    """The page is not finished: its host rests for the remainder of the crawl."""
 
 
 class RobotsForbid(IgnoreRequest):
@@ -143,7 +143,7 @@ class SideInfoSpider(scrapy.Spider):
             self.rest(host, f"{self._in_a_row[host]} failures in a row, the last one: {finding.outcome}")
 
     def rest(self, host: str, why: str) -> None:
-        """Leaves a host's remaining pages for the next run."""
+        """Leaves a host's remaining pages for another day: the frontier of the next date lists them again."""
         self.resting.setdefault(host, why)
 
     def give_up(self, error: Exception) -> None:

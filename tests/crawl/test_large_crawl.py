@@ -235,8 +235,10 @@ def _until(met, seconds: float = 60.0) -> None:
 
 
 def _finished(state: Path) -> set[str]:
+    """Pages that are finished for good; a further run asks again where a page failed for a while."""
+    for_good = "outcome not in ('timeout', 'unreachable', 'http 500')"
     with sqlite3.connect(state) as db:
-        return {url for (url,) in db.execute("select url from pages where outcome is not null")}
+        return {url for (url,) in db.execute(f"select url from pages where outcome is not null and {for_good}")}
 
 
 def _comparable(records, address: str) -> list[str]:

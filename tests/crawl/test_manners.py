@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -56,22 +57,29 @@ def gaps(site: Site) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
 
 
+def assert_delay(found: list[float], delay: float) -> None:
+    """Sending is timed, arrival is measured: a busy machine may log one request late, and the next one no later."""
+    assert sum(found) > len(found) * delay - 0.1
+    assert median(found) > 0.95 * delay
+    assert min(found) > 0.4 * delay, "two requests went out together"
+
+
 def paths(site: Site) -> list[str]:
     return [asked.path for asked in site.log]
 
 
 def test_the_delay_is_kept_between_all_requests(tmp_path):
-    with crawled(tmp_path, plain, "crawl.manners.delay=0.2", "crawl.manners.concurrency_per_host=4") as (crawl, site):
+    with crawled(tmp_path, plain, "crawl.manners.delay=0.25", "crawl.manners.concurrency_per_host=4") as (crawl, site):
         crawl.run()
     assert len(site.log) == 2 + N_PAGES
-    assert min(gaps(site)) > 0.19  # sending is timed, arrival is measured
+    assert_delay(gaps(site), 0.25)
 
 
 def test_crawl_delay_of_robots_txt_is_kept(tmp_path):
     with crawled(tmp_path, robots("User-agent: bgmrec\nCrawl-delay: 0.3\n")) as (crawl, site):
         crawl.run()
     assert len(site.log) == 2 + N_PAGES
-    assert min(gaps(site)[1:]) > 0.29
+    assert_delay(gaps(site)[1:], 0.3)
 
 
 def test_rules_for_this_crawler_win_over_those_for_all(tmp_path):
