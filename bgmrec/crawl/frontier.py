@@ -11,13 +11,11 @@ import sqlite3
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bgmrec.crawl.findings import Counts, Finding, NewPage, Page, Usage
 from bgmrec.crawl.urls import host_of, key_of
-
-PAGE, SITEMAP = "page", "sitemap"
 
 _BATCH = 64  # pages taken from the file at once, per host
 
@@ -38,76 +36,6 @@ create table if not exists hosts (
 # what failed for a while, and not for good, is no finished page: a further run asks once more
 _TRY_AGAIN = """update pages set outcome = null, status = null, detail = null
     where outcome in ('timeout', 'unreachable') or status = 429 or status >= 500"""
-
-
-@dataclass(frozen=True)
-class NewPage:
-    """A page to fetch.
-
-    kind: `page` or `sitemap`.
-    depth: links away from a start page.
-    turn: number of the page within a list that has several.
-    hops: redirects that led here.
-    entity_id: the id that the list of ids knows its entity by.
-    """
-
-    url: str
-    kind: str = PAGE
-    depth: int = 0
-    turn: int = 1
-    hops: int = 0
-    entity_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Page(NewPage):
-    """A page of the frontier."""
-
-    id: int = 0
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record as it will be written."""
-
-    entity_type: str
-    id: str
-    line: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What became of a page.
-
-    outcome: one of a few words, counted in the manifest.
-    expected, extracted: names of the rules whose record the page should hold, and of those that found it.
-    """
-
-    outcome: str
-    status: int | None = None
-    detail: str = ""
-    records: tuple[Record, ...] = ()
-    pages: tuple[NewPage, ...] = ()
-    expected: tuple[str, ...] = ()
-    extracted: tuple[str, ...] = ()
-
-
-@dataclass
-class Usage:
-    """What a host was asked so far, over all runs of the crawl date."""
-
-    requests: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
-class Counts:
-    """Totals over all runs of the crawl date, for the live line."""
-
-    finished: int = 0
-    records: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
 
 
 class Frontier:

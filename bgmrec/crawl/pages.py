@@ -14,7 +14,7 @@ from scrapy.utils.sitemap import Sitemap
 
 from bgmrec.crawl.clean import clean, id_text, record_line
 from bgmrec.crawl.extract import Fields, SchemaData, html_objects, json_objects, parse_json
-from bgmrec.crawl.frontier import PAGE, SITEMAP, Finding, NewPage, Page, Record
+from bgmrec.crawl.findings import PAGE, SITEMAP, Finding, NewPage, Page, Record
 from bgmrec.crawl.plan import Plan, Rule
 from bgmrec.crawl.urls import without_parameters
 

@@ -11,7 +11,7 @@ from scrapy.core.scheduler import BaseScheduler
 from scrapy.http import Request
 from scrapy.utils.asyncio import CallLaterResult, call_later
 
-from bgmrec.crawl.frontier import Finding, NewPage, Page
+from bgmrec.crawl.findings import Finding, NewPage, Page
 from bgmrec.crawl.urls import host_of, key_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from bgmrec.config.crawl import SeedList
 from bgmrec.crawl.clean import id_text
-from bgmrec.crawl.frontier import PAGE, SITEMAP, NewPage
+from bgmrec.crawl.findings import PAGE, SITEMAP, NewPage
 from bgmrec.crawl.plan import Plan
 from bgmrec.errors import InputError
 

@@ -26,7 +26,8 @@ from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.python.failure import Failure
 
 from bgmrec.crawl.addresses import REFUSED
-from bgmrec.crawl.frontier import Finding, Frontier, Page
+from bgmrec.crawl.findings import Finding, Page
+from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.pages import Reader
 from bgmrec.crawl.patience import patience
 from bgmrec.crawl.plan import Plan

@@ -292,3 +292,31 @@ def test_links_marked_nofollow_are_not_followed(tmp_path):
     with crawled(tmp_path, marked) as (crawl, site):
         crawl.run()
     assert paths(site) == ["/robots.txt", "/start", "/music/b"]
+
+
+def test_a_crawl_with_other_settings_begins_anew(tmp_path):
+    with crawled(tmp_path, plain, "crawl.manners.delay=0.3") as (crawl, site):
+        process = crawl.start()
+        while len(site.log) < 5:
+            time.sleep(0.01)
+        process.kill()
+        crawl.wait(process)
+        before = len(site.log)
+        crawl.arguments += ["--set", "crawl.manners.delay=0.0"]
+        ended = crawl.run()
+    assert "begins anew" in ended.log
+    assert "/start" in paths(site)[before:] and crawl.manifest()["runs"] == 1
+
+
+def test_what_failed_for_a_while_is_asked_for_again_by_the_next_run(tmp_path):
+    down = [True]
+
+    def sometimes(asked: Asked) -> Answer | None:
+        return Answer(500) if down[0] and asked.path != "/robots.txt" else plain(asked)
+
+    with crawled(tmp_path, sometimes, "crawl.manners.retries=0") as (crawl, _):
+        failed = crawl.run(check=False)
+        assert failed.status == 3 and "1 × http 500" in failed.log
+        down[0] = False
+        crawl.run()
+    assert len(crawl.records()) == N_PAGES

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bgmrec.crawl.board import Board
-from bgmrec.crawl.frontier import Finding, Frontier, NewPage, Record
+from bgmrec.crawl.findings import Finding, NewPage, Record
+from bgmrec.crawl.frontier import Frontier
 from bgmrec.logs import Progress
 
 

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from bgmrec.crawl.frontier import Finding, Frontier, NewPage, Record
+from bgmrec.crawl.findings import Finding, NewPage, Record
+from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.output import is_published, publish
 from bgmrec.crawl.patience import Exhausted, patience
 
