@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from scrapy.http import HtmlResponse, Response, TextResponse
 from scrapy.linkextractors import LinkExtractor
@@ -111,14 +111,13 @@ class Reader:
         if (named := id_text(fields.get("id"))) is not None:
             return named
         found = rule.id_from_url.search(url) if rule.id_from_url else None
-        return found[1] if found else None
+        return unquote(found[1]) if found else None
 
     def _record(self, rule: Rule, response: Response, entity_id: str, raw: Fields, fetched_at: datetime) -> Record:
         url, shown = response.url, entity_id
         if rule.settings.hash_id and self.plan.pseudonym:
             shown = self.plan.pseudonym(entity_id)
-            # the address of a profile names the user as plainly as the id does
-            url = url.replace(quote(entity_id, safe=""), shown).replace(entity_id, shown)
+            url = _without_id(url, entity_id, shown)
         columns = {
             "url": url,
             "status": response.status,
@@ -197,6 +196,15 @@ def _readable(response: Response) -> Response:
     except UnicodeDecodeError:
         return response.replace(encoding="cp1252")
     return response  # the site itself has the sign in its text
+
+
+def _without_id(url: str, entity_id: str, shown: str) -> str:
+    """The address with the pseudonym for the id: a profile's address names the user as plainly as the id does."""
+    parts = urlsplit(url)
+    rest = parts._replace(scheme="", netloc="").geturl()
+    for written in dict.fromkeys((quote(entity_id, safe=""), entity_id)):
+        rest = rest.replace(written, shown)
+    return f"{parts.scheme}://{parts.netloc}{rest}"
 
 
 def _with_parameter(url: str, name: str, value: str) -> str:

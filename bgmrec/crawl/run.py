@@ -152,11 +152,13 @@ class _WithoutSecrets(logging.Filter):
 
 
 def _hand_over_logs(plan: Plan) -> None:
-    """Scrapy's and Twisted's errors go where ours go; their warnings are about single pages, which are counted."""
+    """Scrapy's and Twisted's errors go where ours go; what they say about single pages is in the manifest."""
     for name in ("scrapy", "twisted"):
         theirs = logging.getLogger(name)
         theirs.handlers[:] = logger.handlers
         theirs.propagate = False
         theirs.setLevel(logging.ERROR)
+    for about_pages in ("scrapy.core.scraper", "scrapy.downloadermiddlewares.robotstxt"):
+        logging.getLogger(about_pages).setLevel(logging.CRITICAL)  # a log full of addresses may name users
     for handler in logger.handlers:
         handler.addFilter(_WithoutSecrets(plan.secrets))

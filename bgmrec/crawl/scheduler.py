@@ -67,7 +67,10 @@ class FrontierScheduler(BaseScheduler):
         """Takes what the downloader's middlewares return: a page once more, or the page it redirects to."""
         page: Page = request.meta["page"]
         if request.meta.get("redirect_times", 0) > page.hops and key_of(request.url) != key_of(page.url):
-            self._redirect(page, request)
+            try:
+                self._redirect(page, request)
+            except sqlite3.Error as error:
+                self._spider.give_up(error)
         elif (wait := request.meta.pop(NOT_BEFORE, 0.0) - monotonic()) > 0:
             self._wait(request, wait)
         else:
