@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,13 @@ class Crawl:
             env={**os.environ, **self.environment},
         )
 
-    def wait(self, process: subprocess.Popen[bytes], seconds: int = 120) -> Ended:
-        signal.alarm(seconds)  # a crawl that hangs must not hang the tests
-        try:
-            _, status, used = os.wait4(process.pid, 0)
-        finally:
-            signal.alarm(0)
+    def wait(self, process: subprocess.Popen[bytes], seconds: int = 240) -> Ended:
+        end = time.monotonic() + seconds  # a crawl that hangs must not hang the tests
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            if time.monotonic() > end:
+                process.kill()
+            time.sleep(0.02)
+        _, status, used = ended
         process.returncode = os.waitstatus_to_exitcode(status)
         log = (self.folder / "log").read_text(errors="replace")
         return Ended(process.returncode, (self.folder / "out").read_text(), log, used.ru_maxrss / 1024)
