@@ -22,6 +22,7 @@ from bgmrec.errors import SettingsError
 from bgmrec.pseudonyms import pseudonymizer_from_environment
 
 _SECRET = re.compile(r"\$\{(\w+)\}")
+_SECRETIVE = re.compile("authorization|cookie|key|token|secret|password", re.IGNORECASE)  # names of headers
 PRODUCT = "bgmrec"  # the name that robots.txt knows
 _CONTACT = re.compile(r"^(https?://[^\s/]+\.[^\s]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")
 
@@ -159,6 +160,8 @@ def _check_starts(settings: CrawlSettings) -> None:
 
 def _headers(settings: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The headers with `${NAME}` replaced, and the values that were filled in."""
+    for name, text in settings.items():
+        _check_header(name, text)
     secrets: dict[str, str] = {}
     for name in (found for text in settings.values() for found in _SECRET.findall(text)):
         if not os.environ.get(name):
@@ -172,6 +175,25 @@ def _headers(settings: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ..
         secrets[name] = os.environ[name]
     filled = {key: _SECRET.sub(lambda match: secrets[match[1]], text) for key, text in settings.items()}
     return filled, tuple(secrets.values())
+
+
+def _check_header(name: str, text: str) -> None:
+    if name.lower() == "user-agent":
+        raise SettingsError(
+            "the user agent is made of the product and the contact",
+            where="crawl.headers",
+            expected="other headers",
+            found=name,
+            cure="say who is asking by crawl.contact",
+        )
+    if _SECRETIVE.search(name) and not _SECRET.search(text):
+        raise SettingsError(
+            "a secret stands in the settings",
+            where=f"crawl.headers.{name}",
+            expected="${NAME} of an environment variable",
+            found="a value as it is",
+            cure=f'{name} = "${{MY_SECRET}}", and export MY_SECRET from your secret store',
+        )
 
 
 def _rule(number: int, settings: RecordRule) -> Rule:

@@ -71,6 +71,8 @@ def test_what_is_crawled_by_day_changes_no_night():
         ),
         ({"follow": {"allow": ["["]}}, "crawl.follow.allow"),
         ({"headers": {"X-Key": "${NOT_THERE_AT_ALL}"}}, "crawl.headers"),
+        ({"headers": {"X-Api-Key": "as it is"}}, "crawl.headers.X-Api-Key"),
+        ({"headers": {"User-Agent": "a browser"}}, "crawl.headers"),
     ],
 )
 def test_impossible_sources_are_refused_by_setting(change, where):
