@@ -64,6 +64,14 @@ HALF_STEP = t.StructType(
         _field("penalty", t.DoubleType(), "the block's share of the pull towards the prior means"),
     ]
 )
+DRAWN_BLOCKS = t.StructType(
+    [
+        _BLOCK,
+        _N_ROWS,
+        _field(c.FACTORS, t.BinaryType(), "float32 (n_rows, width + 1): a draw of the factors, then the noise weight"),
+        _field("sums", t.BinaryType(), "float64: sums over the blocks of a task, in its last row; else empty"),
+    ]
+)
 RATING_BLOCKS = t.StructType(
     [
         _BLOCK,
@@ -74,6 +82,9 @@ RATING_BLOCKS = t.StructType(
         _field("ratings", t.BinaryType(), "float32 (ratings,)"),
         _field("weights", t.BinaryType(), "float32 (ratings,), or empty where all are 1"),
     ]
+)
+LINKED_BLOCKS = t.StructType(
+    [*RATING_BLOCKS.fields, _field(c.FEATURES, t.BinaryType(), "float32 (n_rows, columns): features of the rows")]
 )
 TOP_N = t.StructType([_USER_IDX, _POSITION, _ITEM_IDX, _SCORE, _SOURCE])
 SIMILAR = t.StructType(
@@ -106,6 +117,10 @@ TABLES = {
     "test_rating_blocks": RATING_BLOCKS,
     "user_half_step": HALF_STEP,
     "item_half_step": HALF_STEP,
+    "user_draw": DRAWN_BLOCKS,
+    "item_draw": DRAWN_BLOCKS,
+    "user_linked_blocks": LINKED_BLOCKS,
+    "item_linked_blocks": LINKED_BLOCKS,
     "user_factors": FACTOR_BLOCKS,
     "item_factors": FACTOR_BLOCKS,
     "user_prior": FACTOR_BLOCKS,

@@ -48,7 +48,6 @@ from bgmrec.job import arg_parser, guarded, progress_for, start_run
 from bgmrec.run import Run
 from bgmrec.schemas import entity_schema
 from bgmrec.train.prepare import write_pair_blocks
-from bgmrec.train.rounds import factors
 
 CONF = Path(__file__).parents[1] / "conf"
 PROTOCOLS = {"ml-1m-random": "ml-1m", "kuairand-music-days": "kuairand"}
@@ -105,11 +104,10 @@ def run_trial(trial: Trial, arguments: argparse.Namespace, run: Run) -> dict[str
     prepare = _rating_parts if trial.protocol == "ml-1m-random" else _music_parts
     held_out, targets, catalogue = prepare(trial, place, run)
     learned = learn(run)
-    best = learned.best
+    sizes = learned.sizes
     model = FactorModel(
-        factors(best, "user"), factors(best, "item"), learned.problem.shape, learned.sizes.user_blocks,
-        learned.sizes.item_blocks,
-    )  # fmt: skip
+        **learned.factors, shape=learned.shape, user_blocks=sizes.user_blocks, item_blocks=sizes.item_blocks
+    )
     scratch = run.scratch("train")
     blocks = None
     if held_out is not None:
@@ -119,7 +117,7 @@ def run_trial(trial: Trial, arguments: argparse.Namespace, run: Run) -> dict[str
     judged_on = HeldOut(train, held_out, blocks, targets, catalogue, learned.heard)
     rows = judge(run, judged_on, {MODEL: model}, frozenset())
     found = headline(rows, MODEL)
-    valid = learned.state.history[learned.state.best_round - 1]["valid"]
+    valid = learned.valid
     return {
         "protocol": trial.protocol,
         "model": trial.model,

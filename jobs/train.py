@@ -4,6 +4,9 @@ Rounds of user half step, item half step, refit of both encoders and validation,
 validation value; a checkpoint after every round lets an interrupted training go on. The best round's model is what
 jobs/evaluate.py judges. train.final_rounds more half steps on all ratings, the validation ones too, make the
 model that is served.
+
+With bayes.draws above 0 a Markov chain goes on from the best round, and its kept draws, as one wide factor table,
+are the model; the served one is then sampled once more, on all ratings.
 """
 
 from __future__ import annotations
@@ -18,17 +21,22 @@ from ranking import FactorModel, heard_blocks, ndcg_validator
 from recommend import shown_items
 
 from bgmrec import columns as c
+from bgmrec.factorize.shape import ModelShape
 from bgmrec.job import run_job
 from bgmrec.run import Run, fingerprint
+from bgmrec.split import held_out_from
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
 from bgmrec.train.encoders import make_item_encoder, make_user_encoder
 from bgmrec.train.finish import final_rounds, judged_facts, store_model
+from bgmrec.train.pieces import Known
 from bgmrec.train.prepare import Sizes, measure, write_blocks, write_pair_blocks
 from bgmrec.train.problem import make_problem
 from bgmrec.train.rounds import BLOCKS_PER_BATCH, Problem, Validate, factors, run_rounds
+from bgmrec.train.sample import sample
 from bgmrec.train.start import write_start
 from bgmrec.train.validation import rmse_validator
+from bgmrec.trend import with_trend
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,9 @@ class Learned:
         state: of the training.
         best: folder of the best round.
         sizes: of the night.
+        factors: `user_factors` and `item_factors` to judge: the best round's, or the averaged draws'.
+        shape: of them.
+        valid: their validation value.
         heard: `schemas.RATING_BLOCKS` of the training ratings, user side.
     """
 
@@ -47,20 +58,22 @@ class Learned:
     state: TrainState
     best: Tables
     sizes: Sizes
+    factors: dict[str, DataFrame]
+    shape: ModelShape
+    valid: float | None
     heard: DataFrame
 
 
 def stage(run: Run) -> None:
     """Writes the model and, for the evaluation, the best round's factors."""
     learned = learn(run)
-    best = learned.state.history[learned.state.best_round - 1]
-    facts = {"rounds": learned.state.round, "best_round": learned.state.best_round, "valid": best["valid"]}
+    facts = {"rounds": learned.state.round, "best_round": learned.state.best_round, "valid": learned.valid}
     run.summary.add("train", **facts)
     _finish(run, learned)
 
 
 def learn(run: Run) -> Learned:
-    """All rounds, from where an interrupted training stopped."""
+    """All rounds, then all draws, from where an interrupted training stopped."""
     settings, scratch = run.settings, run.scratch("train")
     ratings = run.work.read("ratings_split")
     index = (run.work.read("user_index"), run.work.read("item_index"))
@@ -83,16 +96,33 @@ def learn(run: Run) -> Learned:
         checkpoints,
         rounds=settings.train.rounds,
         patience=settings.train.patience,
-        validate=_validator(run, ratings, sizes, problem) if sizes.valid else None,
+        validate=_validator(run, ratings, sizes, problem.shape) if sizes.valid else None,
         progress=run.progress,
     )
     heard = heard_blocks(run, scratch, ratings.where(f.col(c.PART) == c.TRAIN), sizes)
-    return Learned(problem, state, checkpoints.place(state.best_round), sizes, heard)
+    best, shape = checkpoints.place(state.best_round), problem.shape
+    made = {f"{side}_factors": factors(best, side) for side in ("user", "item")}
+    valid = state.history[state.best_round - 1]["valid"]
+    if settings.bayes.draws:
+        made, shape = _sampled(run, scratch.below("chain"), scratch, best, sizes)
+        if sizes.valid:
+            valid = _validator(run, ratings, sizes, shape)(made["user_factors"], made["item_factors"])
+        run.progress.done("bayes", map=state.best_value, valid=valid)
+    return Learned(problem, state, best, sizes, made, shape, valid, heard)
+
+
+def _sampled(
+    run: Run, place: Tables, rated: Tables, best: Tables, sizes: Sizes
+) -> tuple[dict[str, DataFrame], ModelShape]:
+    """The averaged draws of a chain over the rating blocks in `rated`."""
+    sampled = sample(place, Known(run.work, rated, best, sizes, run.settings), run.progress)
+    return {"user_factors": sampled.user_factors, "item_factors": sampled.item_factors}, sampled.shape
 
 
 def _problem(run: Run, train: DataFrame, sizes: Sizes) -> Problem:
     scratch, fitted = run.scratch("train"), run.work.document("fitted_features")
-    write_blocks(scratch, train, sizes)
+    end = (held_out_from(run.settings.split, run.end) if sizes.valid else None) or run.end
+    write_blocks(scratch, with_trend(train, run.settings.trend, end), sizes)
     item_features, tokens = run.work.read("item_features"), run.work.read("item_tokens")
     return make_problem(
         scratch,
@@ -103,14 +133,14 @@ def _problem(run: Run, train: DataFrame, sizes: Sizes) -> Problem:
     )
 
 
-def _validator(run: Run, ratings: DataFrame, sizes: Sizes, problem: Problem) -> Validate:
+def _validator(run: Run, ratings: DataFrame, sizes: Sizes, shape: ModelShape) -> Validate:
     settings, scratch = run.settings, run.scratch("train")
     valid = ratings.where(f.col(c.PART) == c.VALID)
     write_pair_blocks(scratch, "valid_rating_blocks", valid, sizes)
     if settings.train.metric == "rmse":
         return rmse_validator(
             scratch.read("valid_rating_blocks"),
-            problem.shape,
+            shape,
             item_blocks=sizes.item_blocks,
             broadcast_bytes=settings.factorize.broadcast_bytes,
             clip=settings.evaluate.clip,
@@ -123,7 +153,7 @@ def _validator(run: Run, ratings: DataFrame, sizes: Sizes, problem: Problem) -> 
         heard_blocks(run, scratch, train, sizes),
         valid.where(f.col(c.RATING) >= settings.evaluate.relevant_rating).select(c.USER_IDX, c.ITEM_IDX),
         shown_items(run, run.work.read("item_index")),
-        lambda users, items: FactorModel(users, items, problem.shape, sizes.user_blocks, sizes.item_blocks),
+        lambda users, items: FactorModel(users, items, shape, sizes.user_blocks, sizes.item_blocks),
         settings.train.metric_k,
     )
 
@@ -131,17 +161,14 @@ def _validator(run: Run, ratings: DataFrame, sizes: Sizes, problem: Problem) -> 
 def _finish(run: Run, learned: Learned) -> None:
     """The judged factors, the served ones, and the model store."""
     settings, problem, sizes, best = run.settings, learned.problem, learned.sizes, learned.best
-    for side in ("user", "item"):
-        run.work.write(factors(best, side), f"judged_{side}_factors")
-    run.work.write_json("judged", judged_facts(problem, sizes))
-    run.progress.update("train", step="final rounds", ratings=sizes.train + sizes.valid)
-    write_blocks(run.work, run.work.read("ratings_split"), sizes)
-    everything = make_problem(run.work, sizes, settings.factorize, problem.user.encoder, problem.item.encoder)
-    served = final_rounds(everything, best, run.scratch("train"), settings.train.final_rounds if sizes.valid else 0)
+    for name, table in learned.factors.items():
+        run.work.write(table, f"judged_{name}")
+    run.work.write_json("judged", judged_facts(learned.shape, sizes))
     store_model(
         run.models,
         run.run_id,
-        served=served,
+        served=_served(run, learned),
+        shape=learned.shape,
         best=best,
         work=run.work,
         problem=problem,
@@ -155,6 +182,20 @@ def _finish(run: Run, learned: Learned) -> None:
             "settings": settings.model_dump(mode="json"),
         },
     )
+
+
+def _served(run: Run, learned: Learned) -> dict[str, DataFrame]:
+    """The factors to serve: learned once more on all ratings, the validation ones too."""
+    settings, problem, sizes = run.settings, learned.problem, learned.sizes
+    if not (sizes.valid and settings.train.final_rounds):
+        return learned.factors
+    run.progress.update("train", step="final rounds", ratings=sizes.train + sizes.valid)
+    write_blocks(run.work, with_trend(run.work.read("ratings_split"), settings.trend, run.end), sizes)
+    if settings.bayes.draws:
+        return _sampled(run, run.scratch("train").below("final-chain"), run.work, learned.best, sizes)[0]
+    everything = make_problem(run.work, sizes, settings.factorize, problem.user.encoder, problem.item.encoder)
+    served = final_rounds(everything, learned.best, run.scratch("train"), settings.train.final_rounds)
+    return {f"{side}_factors": factors(served, side) for side in ("user", "item")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

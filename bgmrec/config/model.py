@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -97,6 +97,38 @@ class FactorizeSettings(Section):
     block_rows: AtLeastOne = 2048  # rows of the solved side per block
     block_ratings: AtLeastOne = 500_000
     broadcast_bytes: Count = 256 * 2**20  # a factor table above this is routed, not broadcast
+
+
+class TrendSettings(Section):
+    """`[trend]`: how the present demand for an item raises the preferences for it (implicit mode; see trend.py)."""
+
+    exponent: NonNegative = 0.0  # 0: no trend
+    half_life_days: Positive = 1.0  # a rating counts half as much for the demand after so many days
+    damping: Positive = 10.0  # ratings; draws the trend of items with few of them to 1
+
+
+Group = Annotated[list[str], Field(min_length=1)]
+
+
+class BayesSettings(Section):
+    """`[bayes]`: the sampler that goes on from the best round; explicit mode with bias.
+
+    A group names fields of the side's features, or `svd:ratings` (of which entities have training ratings in
+    common), `log:counts` (of the training ratings), `svd:text` (of the items' documents) or `prior:encoder`.
+    """
+
+    draws: Count = 0  # kept and averaged; 0: the model is the best round's (MAP)
+    burn_in: Count = 30  # draws before the first one that is kept
+    noise_strength: NonNegative = 0.0  # of the prior of each row's own noise, in ratings × 2; 0: one noise for all
+    prior_scale: Positive = 0.1  # of the rows' covariance before any data
+    user_groups: list[Group] = []  # columns that share a ridge in the linear link; none: no link
+    item_groups: list[Group] = []
+    ridge_every: AtLeastOne = 4  # draws between two of the ridges: each costs columns³ / 3
+    max_columns: AtLeastOne = 4096  # of a side's link: the driver holds their square
+    ratings_rank: AtLeastOne = 50  # singular vectors of svd:ratings
+    text_rank: AtLeastOne = 100  # and of svd:text
+    svd_rounds: AtLeastOne = 5
+    few_ratings: NonNegative = 0.0  # svd:ratings of n ratings is multiplied by n / (n + few_ratings)
 
 
 class TrainSettings(Section):

@@ -8,15 +8,20 @@ from bgmrec.config.base import Section
 from bgmrec.config.crawl import CrawlSettings, FrontierSettings
 from bgmrec.config.features import EntityFeatures
 from bgmrec.config.model import (
+    BayesSettings,
     FactorizeSettings,
     FeedSettings,
     ItemEncoderSettings,
     TrainSettings,
+    TrendSettings,
     UserEncoderSettings,
 )
 from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
 from bgmrec.config.serving import EvaluateSettings, PublishSettings, RecommendSettings
 from bgmrec.config.sources import EntitySettings, RatingsSettings, SplitSettings
+
+# what bayes.user_groups and item_groups may name besides the fields of the features
+LINKED = {"svd:ratings", "log:counts", "prior:encoder"}
 
 
 class Settings(Section):
@@ -35,13 +40,22 @@ class Settings(Section):
     item_encoder: ItemEncoderSettings = ItemEncoderSettings()
     feed: FeedSettings = FeedSettings()
     factorize: FactorizeSettings = FactorizeSettings()
+    trend: TrendSettings = TrendSettings()
     train: TrainSettings = TrainSettings()
+    bayes: BayesSettings = BayesSettings()
     recommend: RecommendSettings = RecommendSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()
     crawl: CrawlSettings = CrawlSettings()
     frontier: FrontierSettings = FrontierSettings()
     world: WorldSettings = WorldSettings()
+
+    @model_validator(mode="after")
+    def _trend_raises_preferences(self) -> Settings:
+        """Explicit ratings are what they are, whatever the demand."""
+        if self.trend.exponent and self.factorize.mode != "implicit":
+            raise ValueError("trend.exponent above 0 needs factorize.mode = implicit")
+        return self
 
     @model_validator(mode="after")
     def _features_have_fields(self) -> Settings:
@@ -54,4 +68,21 @@ class Settings(Section):
             if missing:
                 fields = ", ".join(sorted(known)) or "none"
                 raise ValueError(f"{side[:-1]}_features name {missing}, but the fields of [{side}] are {fields}")
+        return self
+
+    @model_validator(mode="after")
+    def _bayes_can_run(self) -> Settings:
+        """Draws need explicit ratings, biases and known features."""
+        if self.bayes.draws and (self.factorize.mode != "explicit" or not self.factorize.bias):
+            raise ValueError("bayes.draws needs factorize.mode = explicit and factorize.bias = true")
+        sides = {
+            "user": (self.user_features, self.bayes.user_groups),
+            "item": (self.item_features, self.bayes.item_groups),
+        }
+        for side, (features, groups) in sides.items():
+            made = LINKED | ({"svd:text"} if side == "item" else set())
+            known = {feature.field for feature in features.features} | made
+            unknown = sorted({name for group in groups for name in group} - known)
+            if unknown:
+                raise ValueError(f"bayes.{side}_groups name {unknown}, but the features are {', '.join(sorted(known))}")
         return self

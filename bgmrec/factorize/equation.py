@@ -4,10 +4,14 @@ The equation of the latent coordinates is kept in tiles (tiles.py). The bias coo
 of tiles; it is bordered instead: with A = L Lᵀ for the latent part, one more forward substitution gives its
 row of L. Ratings are gathered PANEL at a time, so that the panel stays in the first-level cache.
 Sums are float32; those that several rows share are float64 (kernels.py).
+
+The equation A x = b, divided by the noise precision alpha, is also the posterior N(A⁻¹ b, A⁻¹ / alpha) of the row.
+A draw from it costs one addition: with y = L⁻¹ b and standard normal z, x = L⁻ᵀ (y + z / √alpha).
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numba
@@ -45,6 +49,14 @@ class AllPairs(NamedTuple):
     weight: float
     gram: np.ndarray
     rows: float
+
+
+class Precision(NamedTuple):
+    """P of the rows' prior N(m_i, (s_i P)⁻¹): float32, padded as Room is, 1 on the padded diagonal; bias apart."""
+
+    latent: np.ndarray  # (size, size), flat
+    edge: np.ndarray  # (size,): the bias coordinate's row
+    corner: float  # and its diagonal element
 
 
 class Room(NamedTuple):
@@ -134,29 +146,32 @@ def add_ratings(source: Source, rated: Rated, unobserved: float, room: Room) -> 
 
 
 @compiled
-def start(pairs: AllPairs, rank: int, room: Room) -> tuple[float, float]:
-    """gram := alpha0 Σ v vᵀ, edge := alpha0 [Σ v, −Σ (mean + b) v] over all source rows; the bias's share returned."""
-    room.gram[:] = 0
-    room.edge[:] = 0
-    if pairs.weight == 0:
-        return 0.0, 0.0
-    n, size = rank + 2, room.size
-    for j in range(rank):
-        for i in range(rank):
-            room.gram[j * size + i] = pairs.weight * pairs.gram[j * n + i]
-        room.edge[j] = pairs.weight * pairs.gram[j * n + rank + 1]
-        room.edge[size + j] = -pairs.weight * pairs.gram[j * n + rank]
-    return pairs.weight * pairs.rows, -pairs.weight * pairs.gram[n * n - 2]
+def start(precision: Precision, pull: np.ndarray, scale: float, rank: int, room: Room) -> tuple[float, float]:
+    """gram := s P, edge := s [P's bias row, P m]; returns the bias coordinate's share of both.
+
+    Args:
+        pull: float32 (width,), P m.
+        scale: s.
+    """
+    size, factor = room.size, np.float32(scale)
+    row_scale(room.gram, 0, precision.latent, 0, factor, size * size // LANES)
+    row_scale(room.edge, 0, precision.edge, 0, factor, size // LANES)
+    for c in range(rank):
+        room.edge[size + c] = factor * pull[c]
+    room.edge[size + rank :] = 0
+    return scale * precision.corner, scale * pull[rank] if pull.size > rank else 0.0
 
 
 @compiled
-def regularise(prior: np.ndarray, rank: int, ridge: float, room: Room) -> None:
-    """gram += ridge·I and right side += ridge·prior; padded coordinates get the equation x = 0."""
-    for c in range(rank):
-        room.gram[c * room.size + c] += ridge
-        room.edge[room.size + c] += ridge * prior[c]
-    for c in range(rank, room.size):
-        room.gram[c * room.size + c] = 1
+def add_all_pairs(pairs: AllPairs, rank: int, room: Room) -> tuple[float, float]:
+    """gram += alpha0 Σ v vᵀ, edge += alpha0 [Σ v, −Σ (mean + b) v] over all source rows; the bias's share returned."""
+    n, size = rank + 2, room.size
+    for j in range(rank):
+        for i in range(rank):
+            room.gram[j * size + i] += pairs.weight * pairs.gram[j * n + i]
+        room.edge[j] += pairs.weight * pairs.gram[j * n + rank + 1]
+        room.edge[size + j] -= pairs.weight * pairs.gram[j * n + rank]
+    return pairs.weight * pairs.rows, -pairs.weight * pairs.gram[n * n - 2]
 
 
 @compiled
@@ -194,11 +209,13 @@ def _backward(room: Room) -> None:
 
 
 @compiled
-def solve(corner: float, right: float, biased: bool, room: Room) -> tuple[bool, float]:
-    """Solves the bordered equation into `solution`.
+def solve(corner: float, right: float, biased: bool, noise: np.ndarray, std: float, room: Room) -> tuple[bool, float]:
+    """Solves the bordered equation into `solution`, or draws around it.
 
     Args:
         corner, right: the bias coordinate's diagonal and right side.
+        noise: float32 (width,), z; empty: no draw.
+        std: 1 / √alpha.
 
     Returns:
         (whether the matrix was positive definite, the bias).
@@ -206,12 +223,17 @@ def solve(corner: float, right: float, biased: bool, room: Room) -> tuple[bool, 
     size = room.size
     positive = _factor(room.gram, room.inverse, size)
     _forward(room, size)
-    bias = 0.0
+    bias, latent = 0.0, noise.size
     if biased:
         _forward(room, 0)
         pivot = corner - row_dot(room.edge, 0, room.edge, 0, size // LANES)
         positive &= pivot > 0
         bias = (right - row_dot(room.edge, 0, room.edge, size, size // LANES)) / pivot
+        if noise.size:
+            latent -= 1
+            bias += std * noise[latent] / math.sqrt(pivot)
         row_add(room.edge, size, room.edge, 0, -bias, size // LANES)
+    for c in range(latent):
+        room.edge[size + c] += std * noise[c]
     _backward(room)
     return positive, bias

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
@@ -137,7 +137,15 @@ def collect_factors(blocks: DataFrame, num_blocks: int, width: int, *, max_bytes
 
 def collect_table(blocks: DataFrame, num_blocks: int, width: int) -> np.ndarray:
     """collect_factors for a caller who has checked the size."""
-    rows = blocks.select(c.BLOCK, c.N_ROWS, c.FACTORS).collect()
+    return table_of(blocks.select(c.BLOCK, c.N_ROWS, c.FACTORS).collect(), num_blocks, width)
+
+
+def table_of(rows: list[Row], num_blocks: int, width: int) -> np.ndarray:
+    """Collected factor blocks as one array (n, width).
+
+    Raises:
+        TrainingError: blocks are missing or of another width.
+    """
     whole = sorted(row[c.BLOCK] for row in rows) == list(range(num_blocks))
     if not whole or any(len(row[c.FACTORS]) != row[c.N_ROWS] * width * FLOAT.itemsize for row in rows):
         raise TrainingError(

@@ -1,8 +1,9 @@
-"""Compiled loops over the rows of a block: solve each, score each; sums over rows are float64."""
+"""Compiled loops over the rows of a block: solve or draw each, score each; sums over rows are float64."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,17 +11,18 @@ from bgmrec.factorize.dots import rows_dot
 from bgmrec.factorize.equation import (
     ONE,
     AllPairs,
+    Precision,
     Rated,
     Room,
     Source,
+    add_all_pairs,
     add_ratings,
     compiled,
     make_room,
-    regularise,
     solve,
     start,
 )
-from bgmrec.factorize.vectors import LANES
+from bgmrec.factorize.vectors import LANES, row_dot
 
 SOLVED = -1  # what solve_rows returns where every row could be solved
 
@@ -69,37 +71,32 @@ def _all_pairs_error(pairs: AllPairs, rank: int, row: np.ndarray) -> float:
     return value
 
 
-@compiled
-def _write(
-    solution: np.ndarray, bias: float, prior: np.ndarray, rank: int, ridges: np.ndarray, out: np.ndarray
-) -> float:
-    """out := [u, a]; returns ridges[0]·‖u − prior‖² + ridges[1]·(a − prior)²."""
-    penalty = 0.0
-    for c in range(rank):
-        out[c] = solution[c]
-        penalty += ridges[0] * (solution[c] - prior[c]) ** 2
-    if out.size > rank:
-        out[rank] = bias
-        penalty += ridges[1] * (bias - prior[rank]) ** 2
-    return penalty
+class Draw(NamedTuple):
+    """Standard normal z of every row, float32 (n_rows · width), flat, and 1 / √alpha; no z: rows are solved."""
+
+    noise: np.ndarray
+    std: float
 
 
 @compiled
 def _solve_row(
-    source: Source, rated: Rated, pairs: AllPairs, prior: np.ndarray, ridges: np.ndarray, room: Room, out: np.ndarray
-) -> tuple[bool, float, float]:
-    """Solves one row with ratings; returns (whether it could be solved, squared error, penalty)."""
+    source: Source, rated: Rated, pairs: AllPairs, precision: Precision, pull: np.ndarray, scale: float,
+    noise: np.ndarray, std: float, room: Room, out: np.ndarray,
+) -> tuple[bool, float]:  # fmt: skip
+    """Solves or draws one row; returns (whether it could be solved, squared error)."""
     rank, biased = source.rank, source.stride > source.rank
-    corner, right = start(pairs, rank, room)
+    corner, right = start(precision, pull, scale, rank, room)
+    if pairs.weight > 0:
+        weight, of_pairs = add_all_pairs(pairs, rank, room)
+        corner, right = corner + weight, right + of_pairs
     weight, of_ratings = add_ratings(source, rated, pairs.weight, room)
-    regularise(prior, rank, ridges[0], room)
-    if biased:
-        corner += weight + ridges[1]
-        right += of_ratings + ridges[1] * prior[rank]
-    positive, bias = solve(corner, right, biased, room)
+    positive, bias = solve(corner + weight, right + of_ratings, biased, noise, std, room)
     error = _row_error(source, rated, pairs.weight, source.mean + bias, room)
-    penalty = _write(room.solution, bias, prior, rank, ridges, out)
-    return positive and math.isfinite(error) and math.isfinite(penalty), error, penalty
+    out[:rank] = room.solution[:rank]
+    if biased:
+        out[rank] = bias
+    length = row_dot(room.solution, 0, room.solution, 0, room.size // LANES)
+    return positive and math.isfinite(error + length + bias * bias), error
 
 
 @compiled
@@ -108,38 +105,44 @@ def solve_rows(
     offsets: np.ndarray,
     rated: Rated,
     pairs: AllPairs,
+    precision: Precision,
     prior: np.ndarray,
-    regs: np.ndarray,
-    exponent: float,
+    pull: np.ndarray,
+    scales: np.ndarray,
+    draw: Draw,
     out: np.ndarray,
-) -> tuple[int, float, float]:
-    """Solves every row of a block; a row without ratings is its prior.
+    errors: np.ndarray,
+) -> int:
+    """Solves or draws every row of a block; a row without ratings is its prior mean, or drawn from its prior.
 
     Args:
         offsets: int64 (n_rows + 1,), where each row's ratings begin in `rated`.
-        prior, out: float32 (n_rows, width).
-        regs: float64 [reg, bias_reg], multiplied by (ratings + alpha0 · source rows)^exponent.
+        prior, pull, out: float32 (n_rows, width): m_i, P m_i, the result.
+        scales: float64 (n_rows,), s_i.
+        errors: float64 (n_rows,), gets each row's squared error as in solve.py.
 
     Returns:
-        (first row that could not be solved, or SOLVED; squared error; penalty), sums as in solve.py.
+        first row that could not be solved, or SOLVED.
     """
     room = make_room(source.rank, rated.weights.size > 0)
-    squared_error, penalty = 0.0, 0.0
+    width = out.shape[1]
     for row in range(offsets.size - 1):
         first, end = offsets[row], offsets[row + 1]
-        if first == end:
+        noise = draw.noise[row * width : (row + 1) * width]
+        if first == end and noise.size == 0:
             out[row] = prior[row]
         else:
-            ridges = regs * (end - first + pairs.weight * pairs.rows) ** exponent
             weights = rated.weights[first:end] if rated.weights.size else rated.weights
             of_row = Rated(rated.rows[first:end], rated.ratings[first:end], weights)
-            solved, error, distance = _solve_row(source, of_row, pairs, prior[row], ridges, room, out[row])
+            solved, error = _solve_row(
+                source, of_row, pairs, precision, pull[row], scales[row], noise, draw.std, room, out[row]
+            )
             if not solved:
-                return row, squared_error, penalty
-            squared_error, penalty = squared_error + error, penalty + distance
+                return row
+            errors[row] = error
         if pairs.weight > 0:
-            squared_error += pairs.weight * _all_pairs_error(pairs, source.rank, out[row])
-    return SOLVED, squared_error, penalty
+            errors[row] += pairs.weight * _all_pairs_error(pairs, source.rank, out[row])
+    return SOLVED
 
 
 @compiled

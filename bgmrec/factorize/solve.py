@@ -1,16 +1,20 @@
-"""One block of a half step over arrays: ratings and fixed factors in, solved factors and sums out.
+"""One block of a half step over arrays: ratings and fixed factors in, solved or drawn factors and sums out.
 
 For row i with ratings Ω_i, n_i = |Ω_i|, design rows d = [v, 1] (the 1 only with bias), o = mean + b of the
-source row, prior m_i, Λ = diag(reg, …, reg, bias_reg) and s_i = (n_i + alpha0·n_src)^exponent:
+source row, prior N(m_i, (s_i P)⁻¹) and s_i = (n_i + alpha0·n_src)^exponent:
 
-    (Σ_Ω w d dᵀ + alpha0 Σ_all d dᵀ + s_i Λ) x_i = Σ_Ω [(w + alpha0) r − w o] d − alpha0 Σ_all o d + s_i Λ m_i
+    (Σ_Ω w d dᵀ + alpha0 Σ_all d dᵀ + s_i P) x_i = Σ_Ω [(w + alpha0) r − w o] d − alpha0 Σ_all o d + s_i P m_i
+
+P is any positive definite matrix over the latent coordinates and the bias; MAP has P = diag(reg, …, bias_reg).
+Everything is divided by the noise precision alpha of the ratings, so that a sampler's prior precision Λ is
+P = Λ / alpha here, and the row's posterior is N(A⁻¹ b, A⁻¹ / alpha) for the equation A x = b above.
 
 Explicit mode is alpha0 = 0. In implicit mode r is the preference, w the confidence beyond alpha0, and every
 unobserved pair has preference 0 and weight alpha0 (Hu, Koren, Volinsky 2008; Rendle et al. 2022). The solution
 minimises 1/2 (squared_error + penalty), with
 
     squared_error = Σ_i { Σ_Ω [(w + alpha0) (r − r̂)² − alpha0 r̂²] + alpha0 Σ_all r̂² }
-    penalty       = Σ_i s_i { reg ‖u_i − m_i‖² + bias_reg (a_i − m_i)² }
+    penalty       = Σ_i s_i (x_i − m_i)ᵀ P (x_i − m_i)
 
 A row without ratings is its prior, exactly: it is cold, and in implicit mode its unobserved pairs say nothing
 about it, though they stay in squared_error as constants. Both sides' half steps see the same squared_error.
@@ -24,12 +28,16 @@ import numpy as np
 
 from bgmrec.errors import TrainingError
 from bgmrec.factorize import kernels
-from bgmrec.factorize.equation import AllPairs, Rated, Source
-from bgmrec.factorize.layout import RatingBlock
+from bgmrec.factorize.equation import AllPairs, Precision, Rated, Source
+from bgmrec.factorize.kernels import Draw
+from bgmrec.factorize.layout import RatingBlock, block_idx
+from bgmrec.factorize.noise import normals
 from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.vectors import LANES
 
 _GRAM_ROWS = 65_536  # converted to float64 at a time
 _NO_GRAM = np.zeros(0)
+_NO_NOISE = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,20 @@ class Regularisation:
     reg: float
     bias_reg: float = 0.0
     exponent: float = 0.0
+
+    def precision(self, shape: ModelShape) -> np.ndarray:
+        """P before it is scaled by s_i; float64 (width, width)."""
+        return np.diag([self.reg] * shape.rank + [self.bias_reg] * shape.bias)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a draw's randomness is a function of, with the entity and the coordinate; and 1 / √alpha."""
+
+    seed: int
+    round: int
+    side: int
+    std: float
 
 
 @dataclass(frozen=True)
@@ -91,16 +113,68 @@ def solve_block(
     Raises:
         TrainingError: a row's normal equation is not positive definite, or holds NaN or infinity.
     """
-    out = np.zeros((block.n_rows, shape.width), dtype=np.float32)
-    failed, squared_error, penalty = kernels.solve_rows(
+    prior = np.zeros((block.n_rows, shape.width), np.float32) if prior is None else prior
+    precision = regularisation.precision(shape)
+    pairs = _all_pairs(unobserved)
+    scales = _row_scales(block, pairs, regularisation.exponent)
+    draw = Draw(_plain(_NO_NOISE, np.float32), 0.0)
+    factors, errors = _run(block, source, positions, prior, precision, scales, pairs, draw, shape, num_blocks)
+    distance = (factors - prior).astype(np.float64)
+    penalty = float(np.einsum("ij,ij,i", distance @ precision, distance, scales))
+    return SolvedBlock(factors, float(errors.sum()), penalty)
+
+
+def draw_block(
+    block: RatingBlock,
+    source: np.ndarray,
+    positions: np.ndarray,
+    mean: np.ndarray,
+    precision: np.ndarray,
+    shape: ModelShape,
+    noise: Noise,
+    *,
+    num_blocks: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws every row of a block from its posterior, those without ratings from their prior (explicit mode).
+
+    Args:
+        source: float32 (n, width or more); columns after the bias are not read.
+        positions: as solve_block's.
+        mean: float32 (n_rows, width), m_i.
+        precision: (width, width), P: the prior's precision divided by alpha.
+        noise: of this half step.
+        num_blocks: of the drawn side.
+
+    Returns:
+        (float32 (n_rows, width); float64 (n_rows,), each row's Σ w (r − r̂)² of the draw)
+
+    Raises:
+        TrainingError: as solve_block's.
+    """
+    idx = block_idx(block.n_rows * num_blocks, num_blocks, block.block)[: block.n_rows]
+    numbers = normals(noise.seed, noise.round, noise.side, idx, shape.width)
+    draw = Draw(_plain(numbers.reshape(-1), np.float32), float(noise.std))
+    scales = np.ones(block.n_rows)
+    return _run(block, source, positions, mean, precision, scales, _all_pairs(None), draw, shape, num_blocks)
+
+
+def _run(
+    block: RatingBlock, source: np.ndarray, positions: np.ndarray, prior: np.ndarray, precision: np.ndarray,
+    scales: np.ndarray, pairs: AllPairs, draw: Draw, shape: ModelShape, num_blocks: int,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    out, errors = np.zeros((block.n_rows, shape.width), dtype=np.float32), np.zeros(block.n_rows)
+    failed = kernels.solve_rows(
         _source(source, shape),
         _plain(block.row_offsets, np.int64),
         _rated(block, positions),
-        _all_pairs(unobserved),
-        _plain(np.zeros_like(out) if prior is None else prior, np.float32),
-        np.array([regularisation.reg, regularisation.bias_reg]),
-        float(regularisation.exponent),
+        pairs,
+        _padded(precision, shape),
+        _plain(prior, np.float32),
+        _plain(prior @ precision.astype(np.float32), np.float32),
+        _plain(scales, np.float64),
+        draw,
         out,
+        errors,
     )
     if failed != kernels.SOLVED:
         n = block.row_offsets[failed + 1] - block.row_offsets[failed]
@@ -111,7 +185,7 @@ def solve_block(
             found="a matrix that is not positive definite, or a result that is not finite",
             cure="check the ratings of this row for NaN, or raise reg_param",
         )
-    return SolvedBlock(out, squared_error, penalty)
+    return out, errors
 
 
 def score_block(
@@ -126,11 +200,28 @@ def score_block(
 
 
 def _source(source: np.ndarray, shape: ModelShape) -> Source:
-    return Source(_plain(source, np.float32).reshape(-1), shape.width, shape.rank, float(shape.mean))
+    return Source(_plain(source, np.float32).reshape(-1), source.shape[1], shape.rank, float(shape.mean))
 
 
 def _rated(block: RatingBlock, positions: np.ndarray) -> Rated:
     return Rated(_plain(positions, np.int32), _plain(block.ratings, np.float32), _plain(block.weights, np.float32))
+
+
+def _padded(precision: np.ndarray, shape: ModelShape) -> Precision:
+    rank = shape.rank
+    size = -(-rank // LANES) * LANES
+    latent, edge = np.eye(size, dtype=np.float32), np.zeros(size, np.float32)
+    latent[:rank, :rank] = precision[:rank, :rank]
+    corner = 0.0
+    if shape.bias:
+        edge[:rank], corner = precision[rank, :rank], float(precision[rank, rank])
+    return Precision(_plain(latent.reshape(-1), np.float32), _plain(edge, np.float32), corner)
+
+
+def _row_scales(block: RatingBlock, pairs: AllPairs, exponent: float) -> np.ndarray:
+    """s_i; 1 for a row without ratings, which is not solved."""
+    n = np.diff(block.row_offsets)
+    return np.where(n > 0, n + pairs.weight * pairs.rows, 1.0) ** exponent
 
 
 def _all_pairs(unobserved: Unobserved | None) -> AllPairs:

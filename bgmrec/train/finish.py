@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from pyspark.sql import DataFrame
+
 from bgmrec import files
+from bgmrec.factorize.shape import ModelShape
 from bgmrec.models import ModelStore, StoredModel
 from bgmrec.tables import Tables
 from bgmrec.train.prepare import Sizes
-from bgmrec.train.rounds import Problem, factors, solve
+from bgmrec.train.rounds import Problem, solve
 
 
 def final_rounds(problem: Problem, best: Tables, scratch: Tables, rounds: int) -> Tables:
@@ -35,16 +38,17 @@ def final_rounds(problem: Problem, best: Tables, scratch: Tables, rounds: int) -
     return before
 
 
-def judged_facts(problem: Problem, sizes: Sizes) -> dict[str, Any]:
-    """What the evaluation needs to know of the best round's factors."""
-    return {**asdict(sizes), "shape": asdict(problem.shape)}
+def judged_facts(shape: ModelShape, sizes: Sizes) -> dict[str, Any]:
+    """What the evaluation needs to know of factors."""
+    return {**asdict(sizes), "shape": asdict(shape)}
 
 
 def store_model(
     store: ModelStore,
     run_id: str,
     *,
-    served: Tables,
+    served: dict[str, DataFrame],
+    shape: ModelShape,
     best: Tables,
     work: Tables,
     problem: Problem,
@@ -56,10 +60,11 @@ def store_model(
     Args:
         store: the model store.
         run_id: of the run.
-        served: folder with the factors to serve.
+        served: `user_factors` and `item_factors` to serve.
+        shape: of them.
         best: folder with the encoders.
         work: working tables with the index and the fitted features.
-        problem: its shape and its encoders.
+        problem: its encoders.
         sizes: of the night.
         facts: to be kept with the model.
     """
@@ -72,12 +77,11 @@ def store_model(
     return store.save(
         run_id,
         tables={
-            "user_factors": factors(served, "user"),
-            "item_factors": factors(served, "item"),
+            **served,
             "user_index": work.read("user_index"),
             "item_index": work.read("item_index"),
         },
         weights=weights,
         documents={} if fitted is None else {"fitted_features": fitted},
-        facts={**facts, **judged_facts(problem, sizes)},
+        facts={**facts, **judged_facts(shape, sizes)},
     )

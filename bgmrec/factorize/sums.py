@@ -1,0 +1,84 @@
+"""What a draw of one side leaves for the hyperparameters: sums over its rows, small whatever the number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SideSums:
+    """Sums over rows x (width,) with features f (columns,); float64.
+
+    Args:
+        rows, ratings: how many.
+        squared_error: Σ w (r − r̂)² with the weights that rows and ratings have after the draw.
+        log_weights: Σ ratings of the row · log of its noise weight.
+        total: (width,), Σ x.
+        outer: (width, width), Σ x xᵀ.
+        cross: (columns, width), Σ f xᵀ.
+    """
+
+    rows: float
+    ratings: float
+    squared_error: float
+    log_weights: float
+    total: np.ndarray
+    outer: np.ndarray
+    cross: np.ndarray
+
+    def __add__(self, other: SideSums) -> SideSums:
+        return SideSums(
+            self.rows + other.rows,
+            self.ratings + other.ratings,
+            self.squared_error + other.squared_error,
+            self.log_weights + other.log_weights,
+            self.total + other.total,
+            self.outer + other.outer,
+            self.cross + other.cross,
+        )
+
+    def to_cell(self) -> bytes:
+        """All numbers in one binary cell."""
+        numbers = [self.rows, self.ratings, self.squared_error, self.log_weights]
+        return np.concatenate([numbers, self.total, self.outer.ravel(), self.cross.ravel()]).tobytes()
+
+    @classmethod
+    def from_cell(cls, cell: bytes, width: int) -> SideSums:
+        """The sums of rows of this width."""
+        numbers = np.frombuffer(cell)
+        total, outer, cross = np.split(numbers[4:], [width, width + width * width])
+        rows, ratings, error, logs = map(float, numbers[:4])
+        return cls(rows, ratings, error, logs, total, outer.reshape(width, width), cross.reshape(-1, width))
+
+
+def block_sums(
+    rows: np.ndarray, features: np.ndarray, n: np.ndarray, errors: np.ndarray, weights: np.ndarray
+) -> SideSums:
+    """Sums over the rows of one block.
+
+    Args:
+        rows: float32 (n_rows, width).
+        features: float32 (n_rows, columns).
+        n: ratings of each row.
+        errors: Σ w (r − r̂)² of each row, without the row's own weight.
+        weights: each row's own noise weight.
+    """
+    exact = rows.astype(np.float64)
+    return SideSums(
+        float(len(rows)),
+        float(n.sum()),
+        float(errors @ weights),
+        float(n @ np.log(weights)),
+        exact.sum(axis=0),
+        exact.T @ exact,
+        (features.T @ rows).astype(np.float64),
+    )
+
+
+def add_all(parts: Iterable[bytes], width: int) -> SideSums:
+    """The sum of the tasks' sums, one cell each."""
+    return reduce(SideSums.__add__, (SideSums.from_cell(part, width) for part in sorted(parts)))

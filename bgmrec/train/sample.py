@@ -1,0 +1,68 @@
+"""A whole sampling: links, chain, and the kept draws as one wide table that everything else reads as a model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.logs import Progress
+from bgmrec.session import arrow_batch
+from bgmrec.tables import Tables
+from bgmrec.train.chain import Chain, ChainNumbers, ChainState, chain_sides, run_chain, start_chain
+from bgmrec.train.link import write_linked
+from bgmrec.train.pieces import Known, side_pieces
+from bgmrec.train.rounds import BLOCKS_PER_BATCH, factors
+from bgmrec.train.wide import wide_factors, wide_shape
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The averaged model, and the chain's state."""
+
+    user_factors: DataFrame
+    item_factors: DataFrame
+    shape: ModelShape
+    state: ChainState
+
+
+def sample(place: Tables, known: Known, progress: Progress) -> Sampled:
+    """Runs the chain from the best round's factors, from where an interrupted one stopped. Actions.
+
+    Args:
+        place: of the chain.
+        known: ratings, features, and the folder of the best round.
+        progress: told every draw.
+    """
+    settings, sizes = known.settings, known.sizes
+    bayes, shape = settings.bayes, sizes.shape(settings.factorize)
+    progress.update("bayes", step="features")
+    pieces = side_pieces(place, known)
+    links = {
+        side: write_linked(place, side, known.rated.read(f"{side}_rating_blocks"), pieces[side], bayes.max_columns)
+        for side in ("user", "item")
+    }
+    sides = chain_sides((sizes.users, sizes.user_blocks), (sizes.items, sizes.item_blocks), place, links)
+    numbers = ChainNumbers(
+        bayes.burn_in, bayes.draws, bayes.noise_strength, bayes.prior_scale, bayes.ridge_every, settings.seed,
+        settings.factorize.broadcast_bytes,
+    )  # fmt: skip
+    chain = Chain(place, shape, sides, numbers)
+    solved = {side: factors(known.priors, side) for side in ("user", "item")}
+    errors = [row["squared_error"] for row in solved["item"].select("squared_error").collect()]
+    start_chain(chain, solved["user"], solved["item"], math.fsum(errors))
+    state = run_chain(chain, progress)
+    user_factors, item_factors = (_wide(chain, side.name, side.num_blocks) for side in chain.sides)
+    return Sampled(user_factors, item_factors, wide_shape(shape, bayes.draws), state)
+
+
+def _wide(chain: Chain, side: str, num_blocks: int) -> DataFrame:
+    name = f"{side}_factors"
+    if not chain.tables.exists(name):
+        paths = [chain.place(number).path(f"{side}_draw") for number in chain.kept]
+        with arrow_batch(chain.tables.spark, BLOCKS_PER_BATCH):
+            wide = wide_factors(chain.tables.spark, paths, chain.shape, scaled=side == "user", partitions=num_blocks)
+            chain.tables.write(wide, name)
+    return chain.tables.read(name)

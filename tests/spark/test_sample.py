@@ -1,0 +1,214 @@
+"""The distributed draw: partitions, blocks, broadcast and routed; a chain that was killed; the wide table's scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bgmrec.factorize.blocks import rating_blocks
+from bgmrec.factorize.delivery import out_links
+from bgmrec.factorize.draw_step import DrawNumbers, draw_step
+from bgmrec.factorize.factors import collect_factors
+from bgmrec.factorize.hyper import RowPrior
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.sums import add_all
+from bgmrec.logs import Progress
+from bgmrec.session import arrow_batch
+from bgmrec.tables import Tables
+from bgmrec.train.chain import Chain, ChainNumbers, chain_sides, run_chain, start_chain
+from bgmrec.train.drawn import deliver_drawn, read_drawn
+from bgmrec.train.link import Piece, chosen, write_linked
+from bgmrec.train.wide import wide_factors, wide_shape
+
+USERS, ITEMS, COLUMNS = 23, 17, 4
+SHAPE = ModelShape(3, bias=True, mean=2.5)
+WIDTH = SHAPE.width
+BROADCAST, ROUTED = 10**6, 100
+ANY = 10**9
+
+
+def cells(spark, table, count):
+    parts = [np.ascontiguousarray(table[block::count]) for block in range(count)]
+    rows = [(block, len(part), bytearray(part.tobytes())) for block, part in enumerate(parts)]
+    return spark.createDataFrame(rows, "block int, n_rows int, factors binary")
+
+
+class World:
+    """Ratings of users and items, features of both, factors to start from; user 11 and item 8 have no ratings."""
+
+    def __init__(self, spark, seed=0):
+        random = np.random.default_rng(seed)
+        observed = random.random((USERS, ITEMS)) < 0.5
+        observed[11], observed[:, 8] = False, False
+        users, items = np.nonzero(observed)
+        values = random.integers(1, 6, users.size)
+        self.spark, self.n_ratings = spark, users.size
+        self.rows = spark.createDataFrame(
+            [(int(u), int(i), float(r), 1.0) for u, i, r in zip(users, items, values, strict=True)],
+            "user_idx int, item_idx int, rating float, weight float",
+        )
+        self.features = {"user": random.normal(size=(USERS, COLUMNS)), "item": random.normal(size=(ITEMS, COLUMNS))}
+        self.factors = {"user": random.normal(0, 0.3, (USERS, WIDTH)), "item": random.normal(0, 0.3, (ITEMS, WIDTH))}
+
+    def cells(self, kind, side, count):
+        return cells(self.spark, getattr(self, kind)[side].astype(np.float32), count)
+
+    def linked(self, place, side, count, partitions=None):
+        names = ("user_idx", "item_idx") if side == "user" else ("item_idx", "user_idx")
+        n = USERS if side == "user" else ITEMS
+        blocks = rating_blocks(self.rows, *names, count, n, partitions=partitions)
+        piece = Piece(0, COLUMNS, self.cells("features", side, count), COLUMNS, chosen(np.arange(COLUMNS)))
+        return write_linked(place, side, blocks, [piece], 10)
+
+
+@pytest.fixture(scope="module")
+def world(spark):
+    return World(spark)
+
+
+def weighted(world, side, count):
+    """Drawn blocks with uneven noise weights."""
+    n = USERS if side == "user" else ITEMS
+    weights = np.linspace(0.5, 2, n)[:, None]
+    return cells(world.spark, np.hstack([world.factors[side], weights]).astype(np.float32), count)
+
+
+def prior() -> RowPrior:
+    random = np.random.default_rng(3)
+    basis = random.normal(size=(WIDTH, WIDTH))
+    return RowPrior(random.normal(size=WIDTH), random.normal(size=(COLUMNS, WIDTH)), basis @ basis.T + np.eye(WIDTH))
+
+
+def drawn(world, place, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, strength=4.0, links=False):
+    with arrow_batch(world.spark, 2):
+        world.linked(place, "user", dst, partitions)
+        blocks = place.read("user_linked_blocks")
+        blocks = blocks if partitions is None else blocks.repartition(partitions, "block")
+        items = weighted(world, "item", src).selectExpr("*", "cast('' as binary) as sums").cache()
+        source, _ = deliver_drawn(items, ITEMS, src, WIDTH + 1, bytes_)
+        numbers = DrawNumbers(prior(), 1.5, strength, 0.9, 1.1, 7, 3, 0)
+        own = weighted(world, "user", dst) if strength else None
+        made = draw_step(
+            blocks, source, own, SHAPE, numbers, num_blocks=dst, own_is_small=bytes_ == BROADCAST,
+            links=out_links(blocks, src) if links else None,
+        ).cache()  # fmt: skip
+        table = collect_factors(made, dst, WIDTH + 1, max_bytes=ANY)
+        sums = add_all([bytes(row[0]) for row in made.select("sums").collect() if row[0]], WIDTH)
+        made.unpersist()
+    return table, sums
+
+
+@pytest.fixture(scope="module")
+def expected(world, tmp_path_factory):
+    return drawn(world, Tables(world.spark, str(tmp_path_factory.mktemp("expected"))))
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"dst": 10, "partitions": 1},
+        {"dst": 10, "partitions": 2},
+        {"dst": 10, "partitions": 7},
+        {"dst": 30, "partitions": 40},
+        {"dst": 1, "src": 20},
+        {"dst": 5, "src": 3, "bytes_": ROUTED},
+        {"dst": 5, "src": 3, "bytes_": ROUTED, "links": True},
+    ],
+    ids=str,
+)
+def test_a_draw_does_not_depend_on_how_the_data_are_cut(world, expected, tmp_path, cut):
+    table, sums = drawn(world, Tables(world.spark, str(tmp_path)), **cut)
+    np.testing.assert_allclose(table, expected[0], atol=1e-4)
+    assert (sums.rows, sums.ratings) == (USERS, world.n_ratings)
+    for name in ("squared_error", "log_weights", "total", "outer", "cross"):
+        np.testing.assert_allclose(getattr(sums, name), getattr(expected[1], name), rtol=1e-3, atol=1e-3)
+
+
+def test_the_sums_are_those_of_the_rows(world, expected):
+    table, sums = expected[0].astype(float), expected[1]
+    np.testing.assert_allclose(sums.outer, table[:, :WIDTH].T @ table[:, :WIDTH], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(sums.cross, world.features["user"].T @ table[:, :WIDTH], rtol=1e-3, atol=1e-3)
+
+
+def test_one_noise_for_all_keeps_weights_of_one(world, tmp_path):
+    table, sums = drawn(world, Tables(world.spark, str(tmp_path)), strength=0.0)
+    np.testing.assert_array_equal(table[:, WIDTH], 1)
+    assert sums.log_weights == 0
+
+
+def chain(world, root, *, draws=3, seed=5, bytes_=BROADCAST):
+    place = Tables(world.spark, str(root))
+    with arrow_batch(world.spark, 2):
+        links = {side: world.linked(place, side, count) for side, count in (("user", 3), ("item", 2))}
+    numbers = ChainNumbers(2, draws, 4.0, 0.1, 2, seed, bytes_)
+    return Chain(place, SHAPE, chain_sides((USERS, 3), (ITEMS, 2), place, links), numbers)
+
+
+def run(world, made):
+    start = {side: world.cells("factors", side, count) for side, count in (("user", 3), ("item", 2))}
+    start_chain(made, start["user"], start["item"], 2.0 * world.n_ratings)
+    return run_chain(made, Progress())
+
+
+def tables(made):
+    counts = {"user": 3, "item": 2}
+    return {
+        (side, number): collect_factors(
+            read_drawn(made.place(number), f"{side}_draw"), counts[side], WIDTH + 1, max_bytes=ANY
+        )
+        for side in counts
+        for number in made.kept
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(world, tmp_path_factory):
+    made = chain(world, tmp_path_factory.mktemp("whole"))
+    return made, run(world, made), tables(made)
+
+
+def test_a_killed_chain_goes_on_as_if_nothing_had_happened(world, whole, tmp_path):
+    short = chain(world, tmp_path, draws=1)
+    run(world, short)
+    made = chain(world, tmp_path)
+    state = run(world, made)
+    assert state.history == whole[1].history
+    assert (state.ridges, state.scales) == (whole[1].ridges, whole[1].scales)
+    for key, table in tables(made).items():
+        np.testing.assert_array_equal(table, whole[2][key])
+
+
+def test_a_routed_chain_is_the_broadcast_one(world, whole, tmp_path):
+    made = chain(world, tmp_path, bytes_=ROUTED)
+    run(world, made)
+    for key, table in tables(made).items():
+        np.testing.assert_allclose(table, whole[2][key], atol=1e-3)
+
+
+def test_only_kept_draws_stay(whole):
+    made, _, _ = whole
+    present = [number for number in range(6) if made.place(number).exists("user_draw")]
+    assert present == list(made.kept) == [3, 4, 5]
+
+
+def test_another_seed_is_another_chain(world, whole, tmp_path):
+    state = run(world, chain(world, tmp_path, seed=6))
+    assert state.alpha != pytest.approx(whole[1].alpha, rel=1e-6)
+
+
+def test_the_wide_table_scores_the_mean_of_the_draws(world, whole):
+    made, _, draws = whole
+    shape, wide = wide_shape(SHAPE, 3), {}
+    with arrow_batch(world.spark, 2):
+        for side, count in (("user", 3), ("item", 2)):
+            paths = [made.place(number).path(f"{side}_draw") for number in made.kept]
+            rows = wide_factors(world.spark, paths, SHAPE, scaled=side == "user", partitions=2)
+            wide[side] = collect_factors(rows.cache(), count, shape.width, max_bytes=ANY)
+
+    def scores(users, items, rank):
+        biases = users[:, rank : rank + 1] + items[:, rank]
+        return users[:, :rank] @ items[:, :rank].T + biases
+
+    mean = np.mean([scores(draws["user", at], draws["item", at], 3) for at in made.kept], axis=0)
+    np.testing.assert_allclose(scores(wide["user"], wide["item"], shape.rank), mean, atol=1e-4)
+    world.spark.catalog.clearCache()
