@@ -80,7 +80,7 @@ class Crawl:
             env={**os.environ, **self.environment},
         )
 
-    def wait(self, process: subprocess.Popen[bytes], seconds: int = 240) -> Ended:
+    def wait(self, process: subprocess.Popen[bytes], seconds: int = 600) -> Ended:
         end = time.monotonic() + seconds  # a crawl that hangs must not hang the tests
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
             if time.monotonic() > end:
