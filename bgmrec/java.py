@@ -15,6 +15,13 @@ OLDEST = 17  # what Spark 4.0 asks for; Spark 3.5 is happy with it
 NEWEST = 22  # 23 turned off the Subject API that Hadoop's client calls on start
 
 
+def java_home() -> str:
+    """The home of the Java that Spark will run on; arguments and errors as `ensure_java`."""
+    ensure_java()
+    place, java = _spark_finds()
+    return os.environ["JAVA_HOME"] if place == "JAVA_HOME" else str(Path(str(java)).resolve().parents[1])
+
+
 def ensure_java() -> None:
     """Sets JAVA_HOME to a Java that Spark runs on, unless what Spark would find by itself will do.
 
@@ -63,3 +70,7 @@ def _bundled_home() -> Path | None:
         return None
     home = Path(spec.origin).parent / "java-runtime"
     return home if _fits(_major_version(str(home / "bin" / "java"))) else None
+
+
+if __name__ == "__main__":
+    print(java_home())

@@ -22,14 +22,6 @@ class StoredModel:
     def table(self, name: str) -> DataFrame:
         return self.tables.read(name)
 
-    def weights(self, name: str) -> bytes | None:
-        """The bytes of `<name>.safetensors`, or none where the model has no such encoder."""
-        path = f"{self.tables.path(name)}.safetensors"
-        return files.read_bytes(self.tables.spark, path) if files.exists(self.tables.spark, path) else None
-
-    def document(self, name: str) -> Any | None:
-        return self.tables.read_json(name)
-
 
 @dataclass(frozen=True)
 class ModelStore:

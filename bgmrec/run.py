@@ -19,6 +19,7 @@ from bgmrec import files
 from bgmrec.config import Settings
 from bgmrec.errors import InputError
 from bgmrec.logs import Progress
+from bgmrec.memory import watched
 from bgmrec.models import ModelStore, StoredModel
 from bgmrec.publish import Shelf
 from bgmrec.tables import Tables
@@ -159,9 +160,11 @@ class Run:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Adds the seconds that a stage took to the summary."""
+        """Adds the seconds that a stage took, and the most memory, to the summary."""
         began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.summary.add("seconds", **{stage: round(time.monotonic() - began, 2)})
+        with watched() as peak:
+            try:
+                yield
+            finally:
+                self.summary.add("seconds", **{stage: round(time.monotonic() - began, 2)})
+        self.summary.add("peak_memory_mb", **{stage: peak.bytes // 2**20})

@@ -164,6 +164,8 @@ def conform(df: DataFrame, schema: t.StructType, name: str) -> DataFrame:
             found=", ".join(df.columns),
             cure="run the stage that writes this table again with this version of bgmrec",
         )
+    if [(field.name, field.dataType) for field in df.schema] == [(field.name, field.dataType) for field in schema]:
+        return df  # a select of every column costs 50 ms of calls to Java, and tables are read dozens of times a round
     return df.select(
         [df[field.name].cast(field.dataType).alias(field.name, metadata=field.metadata) for field in schema]
     )

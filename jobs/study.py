@@ -9,6 +9,9 @@ trained on all days before. A model is a settings file conf/<data set>/<model>.t
 conf/<data set>.toml; <model>-<percent>.toml beside it, where there is one, holds what differs at that fraction.
 Hyper-parameters were chosen on valid of seed 0; --part valid shows that figure.
 
+--side-information permuted gives every user and item the side information of another one: what a model gains from it
+then, it does not gain from the information. --side-information real,permuted,none measures all three in one run.
+
 With --json results accumulate in a file, and a study that was interrupted goes on after the last one in it.
 """
 
@@ -19,8 +22,9 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,16 +40,20 @@ from train import learn
 
 from bgmrec import columns as c
 from bgmrec import files
-from bgmrec.config import load_settings
+from bgmrec.config import Settings, load_settings
+from bgmrec.evaluate.permuted import permuted
 from bgmrec.evaluate.protocols import music_study, rating_study
 from bgmrec.evaluate.table import aligned, headline
 from bgmrec.job import arg_parser, guarded, progress_for, start_run
 from bgmrec.run import Run
+from bgmrec.schemas import entity_schema
 from bgmrec.train.prepare import write_pair_blocks
 
 CONF = Path(__file__).parents[1] / "conf"
 PROTOCOLS = {"ml-1m-random": "ml-1m", "kuairand-music-days": "kuairand"}
 MODEL = "model"
+SIDE_INFORMATION = ("real", "permuted", "none")
+NO_SIDE_INFORMATION = ("user_features.features=[]", "item_features.features=[]", "item_features.document.fields=[]")
 METRICS = ("rmse", "mae", "ndcg@10", "ndcg@20", "recall@20", "coverage@20")
 
 
@@ -58,6 +66,7 @@ class Trial:
     fraction: float | None
     seed: int
     part: str
+    side_information: str
 
     def configs(self) -> list[Path]:
         """The settings files, the most general first."""
@@ -81,10 +90,9 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     """Every combination that the command line asks for."""
     rated = arguments.protocol == "ml-1m-random"
     fractions: list[float | None] = [float(part) for part in arguments.fractions.split(",")] if rated else [None]
-    for model in arguments.models.split(","):
-        for fraction in fractions:
-            for seed in arguments.seeds.split(","):
-                yield Trial(arguments.protocol, model, fraction, int(seed), arguments.part)
+    models, seeds = arguments.models.split(","), [int(seed) for seed in arguments.seeds.split(",")]
+    for model, fraction, seed, kind in product(models, fractions, seeds, arguments.side_information):
+        yield Trial(arguments.protocol, model, fraction, seed, arguments.part, kind)
 
 
 def run_trial(trial: Trial, arguments: argparse.Namespace, run: Run) -> dict[str, Any]:
@@ -116,6 +124,7 @@ def run_trial(trial: Trial, arguments: argparse.Namespace, run: Run) -> dict[str
         "fraction": trial.fraction,
         "seed": trial.seed,
         "part": trial.part,
+        "side_information": trial.side_information,
         **{name.replace("@", "_"): round(found[name], 6) for name in METRICS if name in found},
         "valid": None if valid is None else round(valid, 6),
         "best_round": learned.state.best_round,
@@ -154,6 +163,14 @@ def _music_parts(trial: Trial, place: Path, run: Run) -> Parts:
     )
 
 
+def side_information_kinds(text: str) -> list[str]:
+    """Parses --side-information."""
+    kinds = text.split(",")
+    if unknown := [kind for kind in kinds if kind not in SIDE_INFORMATION]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(SIDE_INFORMATION)}")
+    return kinds
+
+
 def last_day(trial: Trial) -> date:
     """The logical date: the last day that trains."""
     if trial.protocol == "ml-1m-random":
@@ -166,6 +183,24 @@ def known_results(path: Path | None) -> list[dict[str, Any]]:
     return [] if path is None or not path.exists() else [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def settings_of(trial: Trial, arguments: argparse.Namespace) -> Settings:
+    """The settings of a trial; --config and --set win over what the model's files say."""
+    overrides = [f"paths.data={arguments.data}", f"paths.root={arguments.root}/{trial.protocol}"]
+    overrides += ["split.method=none", "publish.catalog=none"]
+    if trial.side_information == "none":
+        overrides += NO_SIDE_INFORMATION
+    return load_settings([*trial.configs(), *arguments.config], [*overrides, *arguments.overrides])
+
+
+def exchange_side_information(run: Run) -> None:
+    """Writes `users` and `items` again, every entity with the fields of another one."""
+    sides = (("users", c.USER_ID, run.settings.users), ("items", c.ITEM_ID, run.settings.items))
+    for name, id_column, entity in sides:
+        schema = entity_schema(id_column, entity.fields)
+        exchanged = permuted(run.work.read(name, schema), id_column, run.settings.seed)
+        run.work.write(run.work.write(exchanged, f"{name}_permuted", schema), name, schema)
+
+
 def study(arguments: argparse.Namespace) -> None:
     """Runs what is missing and prints all that was asked for."""
     progress = progress_for(arguments.log_format)
@@ -173,14 +208,14 @@ def study(arguments: argparse.Namespace) -> None:
     results = known_results(path)
     asked = []
     for trial in trials(arguments):
-        key = {name: getattr(trial, name) for name in ("protocol", "model", "fraction", "seed", "part")}
+        key = asdict(trial)
         found = next((result for result in results if key.items() <= result.items()), None)
         if found is None:
-            overrides = [f"paths.data={arguments.data}", "split.method=none", "publish.catalog=none"]
-            root = [f"paths.root={arguments.root}/{trial.protocol}"]
-            settings = load_settings([*trial.configs(), *arguments.config], [*overrides, *root, *arguments.overrides])
+            settings = settings_of(trial, arguments)
             run = start_run(settings.model_copy(update={"seed": settings.seed + trial.seed}), last_day(trial), progress)
             ingest_side_info.stage(run)
+            if trial.side_information == "permuted":
+                exchange_side_information(run)
             found = run_trial(trial, arguments, run)
             if path is not None:
                 with path.open("a") as out:
@@ -191,7 +226,13 @@ def study(arguments: argparse.Namespace) -> None:
 
 
 def _table(results: list[dict[str, Any]]) -> str:
-    heads = ["model", "fraction", "seed", *dict.fromkeys(name for r in results for name in r if _is_metric(name))]
+    heads = [
+        "model",
+        "fraction",
+        "seed",
+        "side_information",
+        *dict.fromkeys(name for r in results for name in r if _is_metric(name)),
+    ]
     lines = [[str(r.get(name, "")) for name in heads] for r in results]
     return aligned([heads, *lines])
 
@@ -208,6 +249,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fractions", default="0.8", help="training fractions of ml-1m-random, by comma")
     parser.add_argument("--seeds", default="0", help="seeds of split and model, by comma")
     parser.add_argument("--part", default="test", choices=("test", "valid"), help="the ratings or days to judge on")
+    parser.add_argument(
+        "--side-information",
+        default=["real"],
+        type=side_information_kinds,
+        metavar="KINDS",
+        help=f"{', '.join(SIDE_INFORMATION)}, by comma: see above",
+    )
     parser.add_argument("--root", default="build/study", metavar="FOLDER", help="where working tables go")
     parser.add_argument("--json", metavar="FILE", help="results accumulate here, one JSON object per line")
     arguments = parser.parse_args(argv)

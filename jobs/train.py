@@ -24,6 +24,7 @@ from bgmrec import columns as c
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.job import run_job
 from bgmrec.run import Run, fingerprint
+from bgmrec.split import held_out_from
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
 from bgmrec.train.encoders import make_item_encoder, make_user_encoder
@@ -35,6 +36,7 @@ from bgmrec.train.rounds import BLOCKS_PER_BATCH, Problem, Validate, factors, ru
 from bgmrec.train.sample import sample
 from bgmrec.train.start import write_start
 from bgmrec.train.validation import rmse_validator
+from bgmrec.trend import with_trend
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def _sampled(
 
 def _problem(run: Run, train: DataFrame, sizes: Sizes) -> Problem:
     scratch, fitted = run.scratch("train"), run.work.document("fitted_features")
-    write_blocks(scratch, train, sizes)
+    end = (held_out_from(run.settings.split, run.end) if sizes.valid else None) or run.end
+    write_blocks(scratch, with_trend(train, run.settings.trend, end), sizes)
     item_features, tokens = run.work.read("item_features"), run.work.read("item_tokens")
     return make_problem(
         scratch,
@@ -187,7 +190,7 @@ def _served(run: Run, learned: Learned) -> dict[str, DataFrame]:
     if not (sizes.valid and settings.train.final_rounds):
         return learned.factors
     run.progress.update("train", step="final rounds", ratings=sizes.train + sizes.valid)
-    write_blocks(run.work, run.work.read("ratings_split"), sizes)
+    write_blocks(run.work, with_trend(run.work.read("ratings_split"), settings.trend, run.end), sizes)
     if settings.bayes.draws:
         return _sampled(run, run.scratch("train").below("final-chain"), run.work, learned.best, sizes)[0]
     everything = make_problem(run.work, sizes, settings.factorize, problem.user.encoder, problem.item.encoder)

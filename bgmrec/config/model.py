@@ -99,6 +99,14 @@ class FactorizeSettings(Section):
     broadcast_bytes: Count = 256 * 2**20  # a factor table above this is routed, not broadcast
 
 
+class TrendSettings(Section):
+    """`[trend]`: how the present demand for an item raises the preferences for it (implicit mode; see trend.py)."""
+
+    exponent: NonNegative = 0.0  # 0: no trend
+    half_life_days: Positive = 1.0  # a rating counts half as much for the demand after so many days
+    damping: Positive = 10.0  # ratings; draws the trend of items with few of them to 1
+
+
 Group = Annotated[list[str], Field(min_length=1)]
 
 

@@ -12,6 +12,7 @@ from bgmrec.config.model import (
     FeedSettings,
     ItemEncoderSettings,
     TrainSettings,
+    TrendSettings,
     UserEncoderSettings,
 )
 from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
@@ -38,12 +39,20 @@ class Settings(Section):
     item_encoder: ItemEncoderSettings = ItemEncoderSettings()
     feed: FeedSettings = FeedSettings()
     factorize: FactorizeSettings = FactorizeSettings()
+    trend: TrendSettings = TrendSettings()
     train: TrainSettings = TrainSettings()
     bayes: BayesSettings = BayesSettings()
     recommend: RecommendSettings = RecommendSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()
     world: WorldSettings = WorldSettings()
+
+    @model_validator(mode="after")
+    def _trend_raises_preferences(self) -> Settings:
+        """Explicit ratings are what they are, whatever the demand."""
+        if self.trend.exponent and self.factorize.mode != "implicit":
+            raise ValueError("trend.exponent above 0 needs factorize.mode = implicit")
+        return self
 
     @model_validator(mode="after")
     def _features_have_fields(self) -> Settings:

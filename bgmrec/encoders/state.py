@@ -16,7 +16,6 @@ from bgmrec.encoders.text_cnn import TextCnn
 from bgmrec.errors import InputError
 
 NETWORKS: dict[str, type[nn.Module]] = {"asdae": Asdae, "text_cnn": TextCnn}
-_ITEM_TABLES = ("rating_input", "rating_output", "item_factors")  # of the aSDAE: one row per item
 _META = "bgmrec_encoder"
 
 
@@ -89,20 +88,6 @@ def state_of(kind: str, numbers: dict[str, Any], network: nn.Module) -> EncoderS
     """The state of a network that these numbers built."""
     weights = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
     return EncoderState(kind, numbers, weights)
-
-
-def with_more_items(state: EncoderState, n_items: int, seed: int) -> EncoderState:
-    """The aSDAE for a longer item index: known items keep their rows, new ones get rows as at the start.
-
-    The index only ever appends, so that a model of an earlier night fits the items of this one.
-    """
-    grown = initial_state(state.kind, {**state.numbers, "n_items": n_items}, seed)
-    for name, old in state.weights.items():
-        if name.split(".")[0] in _ITEM_TABLES:
-            grown.weights[name][: len(old)] = old[:n_items]
-        else:
-            grown.weights[name][...] = old
-    return grown
 
 
 def with_item_factors(state: EncoderState, factors: np.ndarray) -> EncoderState:

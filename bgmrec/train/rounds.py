@@ -169,5 +169,8 @@ def _reporter(progress: Progress, side: Side, number: int) -> Callable[[EpochLos
 
 
 def _facts(entry: dict[str, Any]) -> dict[str, Any]:
-    facts = {"objective": entry["objective"]["total"], "valid": entry["valid"]}
-    return {name: value for name, value in facts.items() if value is not None}
+    """What a round's line in the log says: the objective by term, the encoders' last losses, the validation value."""
+    terms = dict(entry["objective"])
+    facts = {"objective": terms.pop("total"), **terms}
+    facts |= {f"{side}_loss": losses[-1] for side in ("user", "item") if (losses := entry.get(f"{side}_encoder"))}
+    return facts if entry["valid"] is None else {**facts, "valid": entry["valid"]}

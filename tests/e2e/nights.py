@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from bgmrec.java import ensure_java
+
 PROJECT = Path(__file__).parents[2]
 FIRST_DAY = "2025-01-01"
 LAST_DAY = "2025-01-06"
@@ -39,6 +41,19 @@ def run_job(name: str, *arguments: str, check: bool = True) -> subprocess.Comple
     )
     if check:
         assert done.returncode == 0, f"{name} ended with {done.returncode}\n{done.stderr[-6000:]}"
+    return done
+
+
+def submit_job(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same job by spark-submit, whose Java is there before Python is."""
+    ensure_java()
+    submit = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[2]", "--driver-memory", "2g"]
+    # Spark takes another log place than the current folder for the metastore's log only at its start
+    submit += ["--driver-java-options", "-Dderby.stream.error.file=build/derby.log"]
+    command = [*submit, f"jobs/{name}.py", *arguments]
+    env = {**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=900, env=env)
+    assert done.returncode == 0, f"{name} ended with {done.returncode}\n{done.stderr[-6000:]}"
     return done
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.e2e.nights import FIRST_DAY, LAST_DAY, kill_when, night_arguments, published, run_job, start_job
+from tests.e2e.nights import FIRST_DAY, LAST_DAY, kill_when, night_arguments, published, run_job, start_job, submit_job
 
 TOLERANCE = 1e-5
 
@@ -17,14 +17,14 @@ TOLERANCE = 1e-5
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("world")
     sizes = ["--users", "300", "--items", "120", "--events", "6000", "--days", "6", "--seed", "5"]
-    run_job("generate_world", *sizes, "--first-day", FIRST_DAY, "--out", str(out))
+    submit_job("generate_world", *sizes, "--first-day", FIRST_DAY, "--out", str(out))
     return out
 
 
 @pytest.fixture(scope="module")
 def undisturbed(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("undisturbed")
-    done = run_job("nightly", *night_arguments(world, root, LAST_DAY))
+    done = submit_job("nightly", *night_arguments(world, root, LAST_DAY))
     assert done.stdout.strip().endswith(".json")
     return root
 
@@ -47,6 +47,8 @@ def test_the_summary_accounts_for_every_row(undisturbed: Path) -> None:
     summary = json.loads(next((undisturbed / "summaries").glob("*.json")).read_text())
     assert summary["result"]["published"] is True
     assert set(summary["seconds"]) >= {"ingest_ratings", "train", "recommend"}
+    # driver, Java and workers together; the night below keeps a JVM of 2 GB busy
+    assert all(100 < megabytes < 8192 for megabytes in summary["peak_memory_mb"].values())
     counts = summary["ingest_ratings"]
     accounted = sum(counts[name] for name in ("kept", "rejected", "duplicate", "filtered", "after_window"))
     assert counts["rows_in"] == accounted
@@ -68,6 +70,12 @@ def test_a_rerun_that_is_killed_changes_nothing_until_it_is_resumed(undisturbed:
     assert set(before["run_id"]) != set(after["run_id"])
     assert_same_lists(before, after)
     assert_same_lists(similar, published(undisturbed, "similar_items", LAST_DAY))
+
+
+def test_single_stages_find_what_the_stage_before_left(undisturbed: Path, world: Path) -> None:
+    before = published(undisturbed, "recommendations", LAST_DAY)
+    run_job("recommend", *night_arguments(world, undisturbed, LAST_DAY))
+    assert_same_lists(before, published(undisturbed, "recommendations", LAST_DAY))
 
 
 def test_impossible_settings_end_before_spark_with_their_status(world: Path, tmp_path: Path) -> None:

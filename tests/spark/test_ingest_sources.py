@@ -7,6 +7,7 @@ import pytest
 from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
 from bgmrec.ingest.sources import CORRUPT, raw_columns, read_files, reading
+from tests.spark.mounts import mounted
 
 DS = date(2024, 3, 2)
 
@@ -68,6 +69,17 @@ def test_named_json_columns_are_read_even_where_no_record_has_them(spark, tmp_pa
     raw = read(spark, tmp_path, format="jsonl", paths=["{data}/c.jsonl"], columns=["id", "title"])
     assert raw_columns(raw) == ["id", "title"]
     assert rows(raw, "id", "title") == [("1", None)]
+
+
+def test_another_hadoop_file_system_is_read_by_its_scheme_and_by_globs(spark, tmp_path):
+    for day, user in (("2024-03-01", "1"), ("2024-03-02", "2")):
+        (tmp_path / f"ds={day}").mkdir()
+        (tmp_path / f"ds={day}" / "log.csv").write_text(f"user\n{user}\n")
+    place = mounted(spark, tmp_path)
+    raw = read(spark, place, format="csv", paths=["{data}/ds={ds}/*.csv"], lookback_days=2)
+    assert rows(raw, "user") == [("1",), ("2",)]
+    with pytest.raises(InputError, match="matches no file"):
+        read(spark, place, format="csv", paths=["{data}/nothing/*.csv"])
 
 
 def test_parquet_keeps_its_types(spark, tmp_path):

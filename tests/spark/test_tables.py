@@ -9,13 +9,15 @@ from pyspark.sql import types as t
 from bgmrec import files
 from bgmrec.errors import InputError
 from bgmrec.tables import Tables
+from tests.spark.mounts import mounted
 
 ROWS = [("u1", 0), ("u2", 1)]
 
 
-@pytest.fixture
-def tables(spark: SparkSession, tmp_path: Path) -> Tables:
-    return Tables(spark, f"file://{tmp_path}/root")
+@pytest.fixture(params=["file", "viewfs"])
+def tables(request: pytest.FixtureRequest, spark: SparkSession, tmp_path: Path) -> Tables:
+    place = f"file://{tmp_path}/root" if request.param == "file" else f"{mounted(spark, tmp_path)}/root"
+    return Tables(spark, place)
 
 
 def test_a_table_comes_back_as_it_went_in(tables: Tables) -> None:

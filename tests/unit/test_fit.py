@@ -13,7 +13,7 @@ from bgmrec.arrays import FLOAT, INT
 from bgmrec.encoders.batches import KINDS
 from bgmrec.encoders.fit import EpochLoss, FitNumbers, fit
 from bgmrec.encoders.losses import LossWeights
-from bgmrec.encoders.state import EncoderState, initial_state, with_item_factors, with_more_items
+from bgmrec.encoders.state import EncoderState, initial_state, with_item_factors
 from bgmrec.errors import InputError, TrainingError
 from bgmrec.feed.rows import Ragged, Rows
 
@@ -212,16 +212,3 @@ def test_a_state_survives_its_bytes_and_is_no_pickle():
             EncoderState.from_bytes(wrong)
     with pytest.raises(InputError, match="do not fit"):
         replace(state, numbers={**state.numbers, "hidden": [7]}).network()
-
-
-def test_new_items_get_rows_and_old_ones_keep_theirs():
-    state = initial_state("asdae", ASDAE, 1)
-    grown = with_more_items(state, N_ITEMS + 2, seed=9)
-    assert grown.weights["rating_output.table"].shape[0] == N_ITEMS + 2
-    for name in ("rating_input.ratings", "rating_output.table"):
-        np.testing.assert_array_equal(grown.weights[name][:N_ITEMS], state.weights[name])
-        assert grown.weights[name][N_ITEMS:].any()
-    np.testing.assert_array_equal(grown.weights["biases.1"], state.weights["biases.1"])
-    rows = _users()
-    before, after = (KINDS["asdae"].prior(s.network(), rows).detach() for s in (state, grown))
-    torch.testing.assert_close(before, after)

@@ -52,6 +52,7 @@ def test_a_fitting_java_on_path_needs_no_java_home(no_java: Path) -> None:
     (no_java / "path").symlink_to(fake_home(no_java / "jdk21", 'openjdk version "21.0.2"') / "bin")
     java.ensure_java()
     assert os.environ["JAVA_HOME"] == ""
+    assert java.java_home() == str(no_java / "jdk21")
 
 
 @pytest.mark.parametrize("line", ['java version "1.8.0_392"', 'openjdk version "11.0.2"', 'openjdk version "24"'])
@@ -61,7 +62,7 @@ def test_an_unfit_java_home_gives_way_to_the_bundled_runtime(
     bundled = fake_home(no_java / "bundled", 'openjdk version "17.0.9"')
     monkeypatch.setattr(java, "_bundled_home", lambda: bundled)
     monkeypatch.setenv("JAVA_HOME", str(fake_home(no_java / "other", line)))
-    java.ensure_java()
+    assert java.java_home() == str(bundled)
     assert os.environ["JAVA_HOME"] == str(bundled)
 
 
