@@ -8,12 +8,16 @@ DEMO := build/demo
 DEMO_DS := 2025-03-14
 DEMO_WORLD := $(DEMO)/world/_SUCCESS
 DEMO_SETTINGS := --config conf/base.toml --config conf/demo.toml
+CRAWL := build/demo-crawl
+CRAWL_SETTINGS := $(DEMO_SETTINGS) --config conf/demo-crawl.toml
+CRAWL_WITHOUT := $(CRAWL_SETTINGS) --set paths.root=$(CRAWL)/without --set 'items.sources=[]' --set 'users.sources=[]'
+CRAWL_SITE := $(CRAWL_SETTINGS) --config conf/crawl/sample-site.toml --set paths.root=$(CRAWL)/without
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format clean distclean
+.PHONY: help venv demo demo-crawl test lint format clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Set up .venv with the pinned packages
 
@@ -29,7 +33,7 @@ $(STAMP): pyproject.toml conf/constraints.txt
 	@echo "Installing the packages of conf/constraints.txt into $(VENV)"
 	@# PIP_CONSTRAINT, unlike -c, also holds where pip builds a package from source
 	PIP_CONSTRAINT=conf/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-		$(PY) -m pip install --quiet --use-pep517 -e '.[java,dev]'
+		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,dev]'
 	@touch $@
 
 demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations
@@ -38,6 +42,19 @@ demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its 
 
 $(DEMO_WORLD): conf/demo.toml bgmrec/config/runtime.py $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
 	$(PY) jobs/generate_world.py $(DEMO_SETTINGS)
+
+# The frontier comes from the night without side information: it knows which ids lack it.
+demo-crawl: $(STAMP) $(CRAWL)/world/_SUCCESS ## Crawl a sample site, run a night without and one with what it brought
+	$(PY) jobs/nightly.py $(CRAWL_WITHOUT) --ds $(DEMO_DS)
+	$(PY) jobs/crawl_frontier.py $(CRAWL_WITHOUT) --ds $(DEMO_DS)
+	rm -rf $(CRAWL)/world/crawled
+	@$(PY) jobs/serve_site.py $(CRAWL_SETTINGS) & site=$$!; trap "kill $$site; wait $$site" EXIT; sleep 3; \
+		set -x; $(PY) jobs/crawl_side_info.py $(CRAWL_SITE) --set crawl.contact=demo@bgmrec.example --ds $(DEMO_DS)
+	$(PY) jobs/nightly.py $(CRAWL_SETTINGS) --ds $(DEMO_DS)
+	$(PY) jobs/compare_nights.py $(CRAWL_WITHOUT) --with-root $(CRAWL)/with --names without with --ds $(DEMO_DS)
+
+$(CRAWL)/world/_SUCCESS: conf/demo.toml conf/demo-crawl.toml $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
+	$(PY) jobs/generate_world.py $(CRAWL_SETTINGS)
 
 test: $(STAMP) ## Run the tests: unit, then Spark, then end to end
 	@$(PY) -m pytest

@@ -1,112 +1,37 @@
-"""What every job has in common: arguments, settings, session, logging and exit status."""
+"""What every Spark job has in common: settings, session, stages."""
 
 from __future__ import annotations
 
-import argparse
 import logging
-import re
-import sys
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
-from bgmrec import errors
+from bgmrec.command import add_ds, arg_parser, guarded, logical_date, progress_for
 from bgmrec.config import Settings, load_settings
-from bgmrec.logs import Progress, configure_logging, logger
+from bgmrec.logs import Progress
 from bgmrec.run import Run, Summary
 
-EXIT_STATUS_HELP = """exit status:
-  0  the output was published (a single stage: written)
-  1  unexpected failure; the log holds the traceback
-  2  settings: a key is unknown, of the wrong type or impossible
-  3  input: missing, unreadable, or too many rejects
-  4  quality gate: a check before publishing failed; what was published before stays
-  5  training
-  6  publishing: what was published before stays
-"""
-
-
-# how Spark shows an error of ours that a Python worker raised
-_RAISED = re.compile(r"bgmrec\.errors\.(SettingsError|InputError|QualityGateError|TrainingError|PublishingError): ")
-
-
-def arg_parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """The arguments that all jobs share."""
-    parser = argparse.ArgumentParser(
-        prog=f"{name}.py",
-        description=description,
-        epilog=EXIT_STATUS_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--config", action="append", default=[], metavar="FILE", help="settings in TOML; repeatable, later files win"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="one setting over the files, for example --set factorize.rank=64; repeatable",
-    )
-    parser.add_argument(
-        "--log-format", choices=("text", "json"), default="text", help="log lines for people or for collectors"
-    )
-    return parser
-
-
-def logical_date(text: str) -> date:
-    """Parses --ds."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date; expected YYYY-MM-DD") from None
-
-
-def add_ds(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--ds", type=logical_date, required=True, metavar="YYYY-MM-DD", help="the logical date; no job asks the clock"
-    )
-
-
-def progress_for(log_format: str) -> Progress:
-    """Configures logging and chooses the live line where standard error is a terminal."""
-    configure_logging(log_format)
-    return Progress(live=log_format == "text" and sys.stderr.isatty())
-
-
-def guarded(body: Callable[[], None]) -> int:
-    """Runs the body and turns its errors into a log entry and an exit status."""
-    try:
-        body()
-    except errors.BgmrecError as error:
-        logger.error("%s", error, extra={"facts": {"error": type(error).__name__, "cure": error.cure}})
-        return error.exit_status
-    except KeyboardInterrupt:
-        logger.error("interrupted; the same command goes on where this one stopped")
-        return errors.EXIT_UNEXPECTED
-    except Exception as error:
-        return _from_worker(error)
-    return errors.EXIT_PUBLISHED
-
-
-def _from_worker(error: Exception) -> int:
-    """The exit status of an error that is not one of ours, or that Spark brought back from a worker as text."""
-    family = _RAISED.search(str(error))
-    if family is None:
-        logger.error("unexpected %s: %s", type(error).__name__, error, exc_info=error)
-        return errors.EXIT_UNEXPECTED
-    told = str(error)[family.end() :].split("\n\n")[0].strip()
-    logger.error("%s", told, extra={"facts": {"error": family.group(1)}})
-    return int(getattr(errors, family.group(1)).exit_status)
+__all__ = [
+    "add_ds",
+    "arg_parser",
+    "guarded",
+    "logical_date",
+    "progress_for",
+    "run_job",
+    "run_stage",
+    "start_run",
+]
 
 
 def start_run(settings: Settings, ds: date, progress: Progress) -> Run:
     """Builds the session with the catalogue that the settings ask for."""
     from bgmrec.session import build_session  # starting Java is slow: settings are refused before it
+    from bgmrec.sql_functions import register_functions
 
     hive = settings.publish.catalog == "hive"
     spark = build_session(settings.spark, _catalog_conf(settings) if hive else None, hive=hive)
+    register_functions(spark)
     logging.getLogger("py4j").setLevel(logging.ERROR)
     return Run(settings, ds, spark, progress, Summary())
 

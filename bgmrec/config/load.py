@@ -101,12 +101,13 @@ def _leaves(value: Any, path: Path_) -> Iterator[Path_]:
 def _explain(error: ValidationError, origin: dict[Path_, str]) -> SettingsError:
     first = error.errors(include_url=False)[0]
     path = tuple(str(part) for part in first["loc"])
-    file = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), None)
-    together = ", ".join(dict.fromkeys(origin.values())) or "built-in defaults"  # for a check over several sections
+    # a check over several keys may fail because of any file that sets one of them
+    inside = dict.fromkeys(file for key, file in origin.items() if key[: len(path)] == path)
+    around = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), "built-in defaults")
     more = error.error_count() - 1
     return SettingsError(
         f"impossible setting {'.'.join(path) or 'in several sections'}" + (f" (and {more} more)" if more else ""),
-        where=file or together,
+        where=", ".join(inside) or around,
         expected=_expected(first, path),
         found=_found(first, path),
         cure="every key is documented in conf/base.toml",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from bgmrec.config.base import Section
+from bgmrec.config.crawl import CrawlSettings, FrontierSettings
 from bgmrec.config.features import EntityFeatures
 from bgmrec.config.model import (
     BayesSettings,
@@ -45,6 +46,8 @@ class Settings(Section):
     recommend: RecommendSettings = RecommendSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()
+    crawl: CrawlSettings = CrawlSettings()
+    frontier: FrontierSettings = FrontierSettings()
     world: WorldSettings = WorldSettings()
 
     @model_validator(mode="after")

@@ -39,17 +39,17 @@ _NONSENSE: Record = {
 def user_crawls(plan: Plan, ids: np.ndarray) -> list[tuple[str, str]]:
     """(date, line) of every crawl of these users."""
     of = people(plan, ids)
-    records = [_user_record(plan, of, row) for row in range(len(ids))]
+    records = [user_record(plan, of, row) for row in range(len(ids))]
     return _crawls(plan, "user", ids, plan.user_arrivals, records, "user_id", "followers")
 
 
 def item_crawls(plan: Plan, ids: np.ndarray) -> list[tuple[str, str]]:
     """(date, line) of every crawl of these items."""
-    records = _item_records(plan, music(plan, ids))
+    records = item_records(plan, music(plan, ids))
     return _crawls(plan, "item", ids, plan.item_arrivals, records, "music_id", "uses")
 
 
-def _user_record(plan: Plan, of: People, row: int) -> Record:
+def user_record(plan: Plan, of: People, row: int) -> Record:
     return {
         "user_id": user_id(of.ids[row]),
         "age": int(of.ages[row]),
@@ -62,7 +62,8 @@ def _user_record(plan: Plan, of: People, row: int) -> Record:
     }
 
 
-def _item_records(plan: Plan, of: Music) -> list[Record]:
+def item_records(plan: Plan, of: Music) -> list[Record]:
+    """What there is to know of each item."""
     sounds = audio(plan, of).round(4)
     texts = zip(titles(plan, of), artist_names(plan, of.artists), descriptions(plan, of), strict=True)
     uses = np.exp(noise.normals(plan.seed, "item/uses", of.ids, 1)[:, 0] + 4.0)

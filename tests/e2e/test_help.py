@@ -16,12 +16,16 @@ from tests.e2e.nights import PROJECT
 GOLDEN = PROJECT / "tests" / "golden" / "help"
 JOBS = (
     "build_features",
+    "compare_nights",
+    "crawl_frontier",
+    "crawl_side_info",
     "evaluate",
     "generate_world",
     "ingest_ratings",
     "ingest_side_info",
     "nightly",
     "recommend",
+    "serve_site",
     "show",
     "study",
     "train",

@@ -1,0 +1,1 @@
+"""Collecting side information: a polite, resumable crawler on Scrapy. No Spark inside."""

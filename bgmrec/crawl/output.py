@@ -1,0 +1,80 @@
+"""The result of a crawl: gzip JSON lines and a manifest, in a folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "_manifest.json"  # Spark passes over names that begin with an underscore or a dot
+_BYTES_PER_PART = 128 * 2**20  # before packing: a gzip file is one task of Spark
+
+
+def is_published(folder: Path) -> bool:
+    """Whether the crawl of this date is there."""
+    return (folder / MANIFEST).exists()
+
+
+def publish(folder: Path, lines: Iterable[str], facts: dict[str, Any]) -> None:
+    """Writes everything beside its place and puts it there in one step.
+
+    Args:
+        folder: `<out>/<name>/date=<ds>`, which must not be there yet.
+        lines: one record each.
+        facts: the manifest; the list of parts is added.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed while writing
+    partial.mkdir(parents=True)
+    parts = list(_write_parts(partial, iter(lines)))
+    _write(partial / MANIFEST, json.dumps({**facts, "parts": parts}, indent=2, ensure_ascii=False).encode())
+    _sync(partial)
+    partial.rename(folder)
+    _sync(folder.parent)
+
+
+def _write_parts(folder: Path, lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """Streams the lines into files of a bounded size: a record may be large, and there may be millions."""
+    for number in count():
+        first = next(lines, None)
+        if first is None:
+            return
+        path = folder / f"part-{number:05d}.jsonl.gz"
+        n_lines = _write_part(path, chain([first], lines))
+        with path.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+        yield {"name": path.name, "records": n_lines, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _write_part(path: Path, lines: Iterable[str]) -> int:
+    """Writes lines until the file is full; how many."""
+    n_lines = n_bytes = 0
+    # without a name and a time inside, equal records give equal files
+    with path.open("wb") as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as stream:
+        for line in lines:
+            n_bytes += stream.write(line.encode() + b"\n")
+            n_lines += 1
+            if n_bytes >= _BYTES_PER_PART:
+                break
+    _sync(path)
+    return n_lines
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Makes a file, or the names in a folder, outlast a loss of power too."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

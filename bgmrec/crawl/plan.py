@@ -1,0 +1,257 @@
+"""A source ready to crawl: its settings checked further, patterns and paths compiled, secrets filled in."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from urllib.parse import urlsplit
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from parsel import Selector
+from parsel.csstranslator import HTMLTranslator
+
+import bgmrec
+from bgmrec.config.crawl import CrawlSettings, RecordRule
+from bgmrec.crawl.urls import Scope
+from bgmrec.errors import SettingsError
+from bgmrec.pseudonyms import pseudonymizer_from_environment
+
+_SECRET = re.compile(r"\$\{(\w+)\}")
+_SECRETIVE = re.compile("authorization|cookie|key|token|secret|password", re.IGNORECASE)  # names of headers
+PRODUCT = "bgmrec"  # the name that robots.txt knows
+_CONTACT = re.compile(r"^(https?://[^\s/]+\.[^\s]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")
+
+Find = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A `RecordRule` with its patterns and paths compiled; `number` tells rules of one entity type apart."""
+
+    number: int
+    settings: RecordRule
+    pages: re.Pattern[str] | None
+    types: frozenset[str]
+    schema_fields: Mapping[str, Find]
+    json_items: Find | None
+    json_fields: Mapping[str, Find]
+    id_from_url: re.Pattern[str] | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.settings.entity_type} {self.number}"
+
+    def expected_on(self, url: str) -> bool:
+        """Whether a page must hold the record."""
+        return self.pages is not None and self.pages.search(url) is not None
+
+    def looked_for_on(self, url: str) -> bool:
+        return self.pages is None or self.expected_on(url)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a crawl of one source and date goes by.
+
+    name: of the source.
+    headers: of every page's request, secrets filled in.
+    secrets: what must never be written anywhere.
+    pseudonym: of an id, where a rule hashes ids.
+    """
+
+    name: str
+    ds: date
+    user_agent: str
+    settings: CrawlSettings
+    scope: Scope
+    rules: tuple[Rule, ...]
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+    pseudonym: Callable[[str], str] | None
+    sitemap_allow: tuple[re.Pattern[str], ...]
+    json_urls: tuple[Find, ...]
+    json_token: Find | None
+    json_next: Find | None
+    denied: frozenset[str]
+
+
+def make_plan(settings: CrawlSettings, ds: date) -> Plan:
+    """Checks what the settings' types cannot, and compiles.
+
+    Raises:
+        SettingsError: no name, contact, host or start; a pattern or path that does not compile; a missing secret.
+    """
+    _check_whole(settings)
+    headers, secrets = _headers(settings.headers)
+    follow, paging = settings.follow, settings.paging
+    for name, texts in {"follow.allow": follow.allow, "follow.deny": follow.deny}.items():
+        for text in texts:
+            _pattern(text, f"crawl.{name}")
+    for text in [*follow.restrict_css, *([paging.css] if paging.css else [])]:
+        _css(text, "crawl.follow.restrict_css or crawl.paging.css")
+    hashes = any(rule.hash_id for rule in settings.records)
+    return Plan(
+        name=settings.name or "",
+        ds=ds,
+        user_agent=f"{PRODUCT}/{bgmrec.__version__} ( {settings.contact} )",
+        settings=settings,
+        scope=Scope(settings.hosts),
+        rules=tuple(_rule(number, rule) for number, rule in enumerate(settings.records)),
+        headers=headers,
+        secrets=secrets,
+        pseudonym=pseudonymizer_from_environment() if hashes else None,
+        sitemap_allow=tuple(_pattern(text, "crawl.start.sitemap_allow") for text in settings.start.sitemap_allow),
+        json_urls=tuple(json_path(text, "crawl.follow.json_urls") for text in follow.json_urls),
+        json_token=json_path(paging.json_token, "crawl.paging.json_token") if paging.json_token else None,
+        json_next=json_path(paging.json_url, "crawl.paging.json_url") if paging.json_url else None,
+        denied=frozenset(name.lower() for name in settings.deny_fields),
+    )
+
+
+def _check_whole(settings: CrawlSettings) -> None:
+    start = settings.start
+    if settings.contact is None or not _CONTACT.match(settings.contact):
+        raise SettingsError(
+            "nobody is named whom a site's owner could turn to",
+            where="crawl.contact",
+            expected="a mail address or the https address of a page about this crawler",
+            found=settings.contact or "nothing",
+            cure="--set crawl.contact=data-team@your.company, or the same in an overlay",
+        )
+    missing = [
+        name
+        for name, given in {
+            "crawl.name": settings.name,
+            "crawl.hosts": settings.hosts,
+            "crawl.records": settings.records,
+            "crawl.start": start.urls or start.sitemaps or start.lists,
+        }.items()
+        if not given
+    ]
+    if missing:
+        raise SettingsError(
+            "the settings name no whole source",
+            where=", ".join(missing),
+            expected="a name, hosts, records, and urls, sitemaps or lists to start from",
+            found="nothing",
+            cure="give a source as one more --config, for example conf/crawl/schema-org.toml",
+        )
+    _check_starts(settings)
+
+
+def _check_starts(settings: CrawlSettings) -> None:
+    scope = Scope(settings.hosts)
+    lists = [seeds.url.replace("{value}", "x") for seeds in settings.start.lists]
+    for url in [*settings.start.urls, *settings.start.sitemaps, *lists]:
+        if refusal := scope.refusal(url):
+            raise SettingsError(
+                f"a crawl cannot start there: {refusal}",
+                where="crawl.start",
+                expected=f"http or https addresses of {', '.join(settings.hosts)} and subdomains",
+                found=urlsplit(url)._replace(query="").geturl() if refusal == "offsite" else "an address like that",
+                cure="correct the address, or add its host to crawl.hosts",
+            )
+
+
+def _headers(settings: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The headers with `${NAME}` replaced, and the values that were filled in."""
+    for name, text in settings.items():
+        _check_header(name, text)
+    secrets: dict[str, str] = {}
+    for name in (found for text in settings.values() for found in _SECRET.findall(text)):
+        if not os.environ.get(name):
+            raise SettingsError(
+                "a header wants a secret that is not there",
+                where="crawl.headers",
+                expected=f"environment variable {name}",
+                found="nothing",
+                cure=f"export {name} from your secret store",
+            )
+        secrets[name] = os.environ[name]
+    filled = {key: _SECRET.sub(lambda match: secrets[match[1]], text) for key, text in settings.items()}
+    return filled, tuple(secrets.values())
+
+
+def _check_header(name: str, text: str) -> None:
+    if name.lower() == "user-agent":
+        raise SettingsError(
+            "the user agent is made of the product and the contact",
+            where="crawl.headers",
+            expected="other headers",
+            found=name,
+            cure="say who is asking by crawl.contact",
+        )
+    if _SECRETIVE.search(name) and not _SECRET.search(text):
+        raise SettingsError(
+            "a secret stands in the settings",
+            where=f"crawl.headers.{name}",
+            expected="${NAME} of an environment variable",
+            found="a value as it is",
+            cure=f'{name} = "${{MY_SECRET}}", and export MY_SECRET from your secret store',
+        )
+
+
+def _rule(number: int, settings: RecordRule) -> Rule:
+    where = f"crawl.records.{number}"
+    for name, text in settings.css.items():
+        _css(text, f"{where}.css.{name}")
+    for name, text in settings.xpath.items():
+        _xpath(text, f"{where}.xpath.{name}")
+    return Rule(
+        number=number,
+        settings=settings,
+        pages=_pattern(settings.pages, f"{where}.pages") if settings.pages else None,
+        types=frozenset(settings.types),
+        schema_fields={n: json_path(text, f"{where}.schema_fields.{n}") for n, text in settings.schema_fields.items()},
+        json_items=json_path(settings.json_items, f"{where}.json_items") if settings.json_items else None,
+        json_fields={n: json_path(text, f"{where}.json_fields.{n}") for n, text in settings.json_fields.items()},
+        id_from_url=_pattern(settings.id_from_url, f"{where}.id_from_url") if settings.id_from_url else None,
+    )
+
+
+def json_path(text: str, where: str) -> Find:
+    """Compiles a JMESPath; the function gives none where the path does not fit what it is given."""
+    try:
+        compiled = jmespath.compile(text)
+    except JMESPathError as error:
+        raise _bad(where, "a JMESPath (jmespath.org)", text, error) from None
+
+    def find(value: Any) -> Any:
+        try:
+            return compiled.search(value)
+        except JMESPathError:
+            return None  # a function over a value of another type
+
+    return find
+
+
+def _pattern(text: str, where: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise _bad(where, "a regular expression of Python", text, error) from None
+
+
+def _css(text: str, where: str) -> None:
+    try:
+        HTMLTranslator().css_to_xpath(text)
+    except SyntaxError as error:  # cssselect's errors are syntax errors
+        raise _bad(where, "a CSS selector, with ::text or ::attr(name) at the end", text, error) from None
+
+
+def _xpath(text: str, where: str) -> None:
+    try:
+        Selector("<html></html>").xpath(text)
+    except ValueError as error:
+        raise _bad(where, "an XPath 1.0 expression", text, error) from None
+
+
+def _bad(where: str, expected: str, found: str, error: Exception) -> SettingsError:
+    return SettingsError(
+        "a pattern or path cannot be read", where=where, expected=expected, found=f"{found!r}: {error}"
+    )

@@ -1,0 +1,68 @@
+"""Compares the metrics of two nights of one date, for example one with side information and one without.
+
+Reads metrics.json beside the working tables of both; the first night's settings and --ds say which.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bgmrec.config import load_settings
+from bgmrec.errors import InputError
+from bgmrec.evaluate.table import aligned
+from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
+from bgmrec.run import Run
+
+METRICS = {"rmse": None, "mae": None, "ndcg": 10, "recall": 10, "hit_rate": 10}  # with their cut-off
+SLICES = (("item", "cold"), ("item", "warm"), ("all", "all"))
+LOWER_IS_BETTER = ("rmse", "mae")
+
+
+def metrics_of(run: Run) -> dict[tuple[str, str, str], float]:
+    """(slice, value, metric) → result of the night's own model."""
+    rows: list[dict[str, Any]] = run.work.document("metrics")
+    return {
+        (row["slice"], row["value"], row["metric"]): row["result"]
+        for row in rows
+        if row["model"] == "bgmrec" and row["metric"] in METRICS and row["k"] == METRICS[row["metric"]]
+    }
+
+
+def table(names: tuple[str, str], first: dict[Any, float], second: dict[Any, float]) -> Iterator[list[str]]:
+    """One line per slice and metric that both nights have."""
+    yield ["music", "metric", *names, "change"]
+    for part, value in SLICES:
+        for metric, k in METRICS.items():
+            key = (part, value, metric)
+            if key in first and key in second:
+                shown = f"{metric}@{k}" if k else metric
+                better = (second[key] < first[key]) == (metric in LOWER_IS_BETTER)
+                word = "same" if second[key] == first[key] else "better" if better else "worse"
+                yield [value, shown, f"{first[key]:.4f}", f"{second[key]:.4f}", word]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = arg_parser("compare_nights", __doc__)
+    add_ds(parser)
+    parser.add_argument("--with-root", required=True, metavar="DIR", help="paths.root of the second night")
+    parser.add_argument("--names", nargs=2, default=("first", "second"), metavar="NAME", help="heads of the columns")
+    arguments = parser.parse_args(argv)
+    progress = progress_for(arguments.log_format)
+
+    def body() -> None:
+        settings = load_settings(arguments.config, arguments.overrides)
+        run = start_run(settings, arguments.ds, progress)
+        paths = settings.paths.model_copy(update={"root": arguments.with_root})
+        other = start_run(settings.model_copy(update={"paths": paths}), arguments.ds, progress)
+        lines = list(table(tuple(arguments.names), metrics_of(run), metrics_of(other)))
+        if len(lines) == 1:
+            raise InputError("the nights have no metric in common", where=run.work.path("metrics.json"))
+        print(aligned(lines))
+
+    return guarded(body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
