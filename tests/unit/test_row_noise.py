@@ -42,5 +42,7 @@ def test_weights_have_the_posterior_gamma():
 def test_a_weight_depends_on_the_entity_and_not_on_its_block():
     numbers = {"alpha": 1.0, "seed": 5, "round_": 2, "side": 1}
     whole = draw_weights(block_of(), np.ones(3), 4.0, num_blocks=1, **numbers)
-    half = draw_weights(block_of(0, 2), np.ones(2), 4.0, num_blocks=2, **numbers)
-    np.testing.assert_allclose(half, whole[::2])
+    for number in (0, 1):
+        block = block_of(number, 2)
+        half = draw_weights(block, np.ones(block.n_rows), 4.0, num_blocks=2, **numbers)
+        np.testing.assert_allclose(half, whole[number::2])

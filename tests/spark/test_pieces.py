@@ -1,0 +1,161 @@
+"""From `[bayes]` groups to link columns and to a sampled model, over the tables that a night leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bgmrec.config.settings import Settings
+from bgmrec.errors import SettingsError
+from bgmrec.factorize.factors import collect_factors
+from bgmrec.factorize.layout import RatingBlock
+from bgmrec.features.fitted import FittedFeature, FittedFeatures
+from bgmrec.features.transform import float_cells
+from bgmrec.logs import Progress
+from bgmrec.session import arrow_batch
+from bgmrec.tables import Tables
+from bgmrec.train.link import write_linked
+from bgmrec.train.pieces import Known, side_pieces
+from bgmrec.train.prepare import Sizes, write_blocks
+from bgmrec.train.sample import sample
+from bgmrec.train.text_pairs import text_pairs
+
+USERS, ITEMS, WORDS = 30, 20, 12
+GROUPS = [["a"], ["b", "svd:ratings"], ["log:counts"]]
+
+
+def settings(**bayes) -> Settings:
+    fields = [{"name": "a", "type": "number"}, {"name": "b", "type": "number"}]
+    features = [{"field": "a", "kind": "number"}, {"field": "b", "kind": "number"}]
+    return Settings.model_validate(
+        {
+            "users": {"fields": fields},
+            "items": {"fields": fields},
+            "user_features": {"features": features},
+            "item_features": {"features": features},
+            "factorize": {"rank": 2, "block_rows": 8},
+            "bayes": {
+                "draws": 4,
+                "burn_in": 2,
+                "noise_strength": 4.0,
+                "ratings_rank": 3,
+                "text_rank": 2,
+                "user_groups": GROUPS,
+                "item_groups": [*GROUPS, ["svd:text"]],
+                **bayes,
+            },
+        }
+    )
+
+
+class Night:
+    """Working tables of a night that has been trained by MAP: ratings, features, tokens and factors."""
+
+    def __init__(self, spark, root, own: Settings):
+        random = np.random.default_rng(0)
+        self.work, self.rated = Tables(spark, f"{root}/work"), Tables(spark, f"{root}/rated")
+        self.best = Tables(spark, f"{root}/best")
+        self.features = {"user": random.normal(size=(USERS, 4)), "item": random.normal(size=(ITEMS, 4))}
+        fitted = FittedFeatures(tuple(FittedFeature(name, "number", 1, mean=(0.0,), std=(1.0,)) for name in "ab"))
+        for side, table in self.features.items():
+            rows = [(at, bytearray(row.astype(np.float32).tobytes())) for at, row in enumerate(table)]
+            self.work.write(spark.createDataFrame(rows, "idx int, features binary"), f"{side}_features")
+        self.tokens = [random.integers(1, WORDS + 1, random.integers(0, 9)).astype(np.int32) for _ in range(ITEMS)]
+        rows = [(at, bytearray(words.tobytes())) for at, words in enumerate(self.tokens)]
+        self.work.write(spark.createDataFrame(rows, "idx int, tokens binary"), "item_tokens")
+        names = {"user_features": fitted.to_json(), "item_features": fitted.to_json()}
+        self.work.write_json("fitted_features", {**names, "vocabulary": [str(at) for at in range(WORDS)]})
+        self.observed = random.random((USERS, ITEMS)) < 0.5
+        users, items = np.nonzero(self.observed)
+        self.triples = [(int(u), int(i), float(random.integers(1, 6)), 1.0) for u, i in zip(users, items, strict=True)]
+        ratings = spark.createDataFrame(self.triples, "user_idx int, item_idx int, rating float, weight float")
+        self.sizes = Sizes(USERS, ITEMS, len(users), 0, 3.0, 4, 3)
+        write_blocks(self.rated, ratings, self.sizes)
+        for side, n, count in (("user", USERS, 4), ("item", ITEMS, 3)):
+            table = random.normal(0, 0.1, (n, 3)).astype(np.float32)
+            parts = [np.ascontiguousarray(table[block::count]) for block in range(count)]
+            blocks = [(at, len(part), bytearray(part.tobytes()), 50.0, 0.0) for at, part in enumerate(parts)]
+            kind = "block int, n_rows int, factors binary, squared_error double, penalty double"
+            self.best.write(spark.createDataFrame(blocks, kind), f"{side}_half_step")
+        self.known = Known(self.work, self.rated, self.best, self.sizes, own)
+
+
+@pytest.fixture(scope="module")
+def night(spark, tmp_path_factory):
+    return Night(spark, tmp_path_factory.mktemp("night"), settings())
+
+
+def features_of(place: Tables, side: str, n: int, count: int) -> np.ndarray:
+    found = None
+    for row in place.read(f"{side}_linked_blocks").collect():
+        block = RatingBlock.from_cells(row.asDict())
+        cell = np.frombuffer(row["features"], np.float32).reshape(block.n_rows, -1)
+        found = np.zeros((n, cell.shape[1])) if found is None else found
+        found[row["block"] :: count] = cell
+    return found
+
+
+def test_columns_come_in_the_order_of_their_groups(night, tmp_path):
+    place = Tables(night.work.spark, str(tmp_path))
+    pieces = side_pieces(place, night.known)
+    assert [(piece.group, piece.columns) for piece in pieces["item"]] == [(0, 2), (1, 3), (1, 2), (2, 2), (3, 2)]
+    blocks = night.rated.read("item_rating_blocks")
+    link = write_linked(place, "item", blocks, pieces["item"], 11)
+    found = features_of(place, "item", ITEMS, 3)
+    np.testing.assert_allclose(found[:, :2], night.features["item"][:, :2], atol=1e-6)
+    np.testing.assert_allclose(found[:, 5:7], night.features["item"][:, 2:], atol=1e-6)
+    counts = np.log1p(night.observed.sum(axis=0)) - np.log1p(night.observed.sum() / ITEMS)
+    np.testing.assert_allclose(found[:, 7], counts, atol=1e-5)
+    np.testing.assert_allclose(link.mean, found.mean(axis=0), atol=1e-5)
+    centred = found - found.mean(axis=0)
+    np.testing.assert_allclose(link.gram, centred.T @ centred, atol=1e-4)
+    np.testing.assert_array_equal(link.groups, [0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 3])
+    binary = night.observed.astype(float)
+    normal = binary / np.sqrt(binary.sum(axis=1, keepdims=True) * binary.sum(axis=0))
+    left = np.linalg.svd(normal.T)[0][:, 0]
+    np.testing.assert_allclose(abs(np.corrcoef(found[:, 2], left)[0, 1]), 1, atol=1e-3)
+
+
+def test_a_link_that_is_too_wide_names_its_setting(night, tmp_path):
+    place = Tables(night.work.spark, str(tmp_path))
+    pieces = side_pieces(place, night.known)["item"]
+    with pytest.raises(SettingsError) as caught:
+        write_linked(place, "item", night.rated.read("item_rating_blocks"), pieces, 10)
+    assert "11 columns" in caught.value.found and "item_groups" in caught.value.where
+
+
+def test_text_pairs_are_tf_idf_of_length_one(night):
+    rows = text_pairs(night.work.read("item_tokens"), ITEMS).collect()
+    counts = np.zeros((ITEMS, WORDS))
+    for at, words in enumerate(night.tokens):
+        np.add.at(counts, (at, words - 1), 1)
+    value = np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0) * np.log(ITEMS / (counts > 0).sum(axis=0))
+    value /= np.maximum(np.linalg.norm(value, axis=1, keepdims=True), 1e-12)
+    found = np.zeros_like(value)
+    for row in rows:
+        found[row["item_idx"], row["word"]] = row["rating"]
+    np.testing.assert_allclose(found, value, atol=1e-5)
+
+
+def test_few_ratings_shrink_what_the_ratings_say(night, tmp_path):
+    found = {}
+    for few in (0.0, 10.0):
+        place = Tables(night.work.spark, str(tmp_path / str(few)))
+        known = Known(night.work, night.rated, night.best, night.sizes, settings(few_ratings=few))
+        write_linked(place, "user", night.rated.read("user_rating_blocks"), side_pieces(place, known)["user"], 99)
+        found[few] = features_of(place, "user", USERS, 4)[:, 2:5]
+    n = night.observed.sum(axis=1)[:, None]
+    np.testing.assert_allclose(found[10.0], found[0.0] * n / (n + 10), atol=1e-5)
+
+
+def test_a_sampling_ends_in_a_wide_model_and_is_repeatable(night, tmp_path):
+    place = Tables(night.work.spark, str(tmp_path))
+    made = sample(place, night.known, Progress())
+    assert (made.shape.rank, made.shape.bias, made.state.draw) == (8, True, 6)
+    assert np.isfinite([entry["alpha"] for entry in made.state.history]).all()
+    again = sample(Tables(night.work.spark, str(tmp_path / "again")), night.known, Progress())
+    assert made.state.history == again.state.history
+    with arrow_batch(night.work.spark, 2):
+        tables = [collect_factors(one.user_factors, 4, 9, max_bytes=10**6) for one in (made, again)]
+    np.testing.assert_array_equal(*tables)
+    assert len(float_cells(tables[0])) == USERS
