@@ -26,8 +26,9 @@ from bgmrec.tables import Tables
 
 STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend")
 
-# where things lie and how Spark runs them change no result, so that a resumed night may change them
-_OUTSIDE_FINGERPRINT = {"paths", "spark", "world"}
+# where things lie, how Spark runs them and what a search would vary change no result, so that a resumed night may
+# change them
+_OUTSIDE_FINGERPRINT = {"paths", "spark", "world", "tune"}
 
 
 def fingerprint(settings: Settings) -> str:

@@ -28,16 +28,32 @@ def load_settings(files: Sequence[str | Path], overrides: Sequence[str] = ()) ->
     Raises:
         SettingsError: a file is missing or no TOML, or a key is unknown, of the wrong type or impossible.
     """
+    merged, origin = _merged(files, overrides)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise _explain(error, origin) from None
+
+
+def origin_of(key: str, files: Sequence[str | Path], overrides: Sequence[str] = ()) -> str:
+    """The file, or `--set`, that a key's value comes from; where none states it, all that could."""
+    origin = _merged(files, overrides)[1]
+    return origin.get(tuple(key.split(".")), _together(origin))
+
+
+def _merged(files: Sequence[str | Path], overrides: Sequence[str]) -> tuple[dict[str, Any], dict[Path_, str]]:
+    """(what the files and overrides state together, where each key of it comes from)."""
     merged: dict[str, Any] = {}
     origin: dict[Path_, str] = {}
     for file in files:
         _merge(merged, _read(Path(file)), str(file), origin)
     for override in overrides:
         _merge(merged, _parse_override(override), COMMAND_LINE, origin)
-    try:
-        return Settings.model_validate(merged)
-    except ValidationError as error:
-        raise _explain(error, origin) from None
+    return merged, origin
+
+
+def _together(origin: dict[Path_, str]) -> str:
+    return ", ".join(dict.fromkeys(origin.values())) or "built-in defaults"
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -102,11 +118,10 @@ def _explain(error: ValidationError, origin: dict[Path_, str]) -> SettingsError:
     first = error.errors(include_url=False)[0]
     path = tuple(str(part) for part in first["loc"])
     file = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), None)
-    together = ", ".join(dict.fromkeys(origin.values())) or "built-in defaults"  # for a check over several sections
     more = error.error_count() - 1
     return SettingsError(
         f"impossible setting {'.'.join(path) or 'in several sections'}" + (f" (and {more} more)" if more else ""),
-        where=file or together,
+        where=file or _together(origin),  # all of them for a check over several sections
         expected=_expected(first, path),
         found=_found(first, path),
         cure="every key is documented in conf/base.toml",

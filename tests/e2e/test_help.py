@@ -25,6 +25,7 @@ JOBS = (
     "show",
     "study",
     "train",
+    "tune",
 )
 
 
