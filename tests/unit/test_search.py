@@ -62,7 +62,7 @@ def test_settings_that_only_together_are_impossible_are_refused(tmp_path: Path) 
 
 
 def test_nothing_to_search_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="tune.space is empty"):
+    with pytest.raises(SettingsError, match=r"tune\.space is empty"):
         checked_space([], [])
 
 
