@@ -26,8 +26,9 @@ from bgmrec.tables import Tables
 
 STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend")
 
-# where things lie, how Spark runs them and what is crawled by day change no result: a resumed night may change them
-_OUTSIDE_FINGERPRINT = {"paths", "spark", "world", "crawl", "frontier"}
+# where things lie, how Spark runs them, what is crawled by day and what a search would vary change no result: a
+# resumed night may change them
+_OUTSIDE_FINGERPRINT = {"paths", "spark", "world", "crawl", "frontier", "tune"}
 
 
 def fingerprint(settings: Settings) -> str:

@@ -32,7 +32,7 @@ from bgmrec.train.finish import final_rounds, judged_facts, store_model
 from bgmrec.train.pieces import Known
 from bgmrec.train.prepare import Sizes, measure, write_blocks, write_pair_blocks
 from bgmrec.train.problem import make_problem
-from bgmrec.train.rounds import BLOCKS_PER_BATCH, Problem, Validate, factors, run_rounds
+from bgmrec.train.rounds import BLOCKS_PER_BATCH, AfterRound, Problem, Validate, factors, run_rounds
 from bgmrec.train.sample import sample
 from bgmrec.train.start import write_start
 from bgmrec.train.validation import rmse_validator
@@ -72,14 +72,20 @@ def stage(run: Run) -> None:
     _finish(run, learned)
 
 
-def learn(run: Run) -> Learned:
-    """All rounds, then all draws, from where an interrupted training stopped."""
-    settings, scratch = run.settings, run.scratch("train")
+def learn(run: Run, scratch: Tables | None = None, after_round: AfterRound | None = None) -> Learned:
+    """All rounds, then all draws, from where an interrupted training stopped.
+
+    Args:
+        run: the night, a study's or a trial's.
+        scratch: keeps blocks, rounds and draws; none: the scratch of the run's train stage.
+        after_round: told the state after every round.
+    """
+    settings, scratch = run.settings, scratch or run.scratch("train")
     ratings = run.work.read("ratings_split")
     index = (run.work.read("user_index"), run.work.read("item_index"))
     sizes = measure(scratch, ratings, *index, settings.factorize, settings.train.minimum_ratings)
     run.progress.update("train", users=sizes.users, items=sizes.items, ratings=sizes.train, step="preparing")
-    problem = _problem(run, ratings.where(f.col(c.PART) == c.TRAIN), sizes)
+    problem = _problem(run, scratch, ratings.where(f.col(c.PART) == c.TRAIN), sizes)
     checkpoints = Checkpoints(scratch)
     warm = write_start(
         checkpoints.place(0),
@@ -96,8 +102,9 @@ def learn(run: Run) -> Learned:
         checkpoints,
         rounds=settings.train.rounds,
         patience=settings.train.patience,
-        validate=_validator(run, ratings, sizes, problem.shape) if sizes.valid else None,
+        validate=_validator(run, scratch, ratings, sizes, problem.shape) if sizes.valid else None,
         progress=run.progress,
+        after_round=after_round,
     )
     heard = heard_blocks(run, scratch, ratings.where(f.col(c.PART) == c.TRAIN), sizes)
     best, shape = checkpoints.place(state.best_round), problem.shape
@@ -106,7 +113,7 @@ def learn(run: Run) -> Learned:
     if settings.bayes.draws:
         made, shape = _sampled(run, scratch.below("chain"), scratch, best, sizes)
         if sizes.valid:
-            valid = _validator(run, ratings, sizes, shape)(made["user_factors"], made["item_factors"])
+            valid = _validator(run, scratch, ratings, sizes, shape)(made["user_factors"], made["item_factors"])
         run.progress.done("bayes", map=state.best_value, valid=valid)
     return Learned(problem, state, best, sizes, made, shape, valid, heard)
 
@@ -119,8 +126,8 @@ def _sampled(
     return {"user_factors": sampled.user_factors, "item_factors": sampled.item_factors}, sampled.shape
 
 
-def _problem(run: Run, train: DataFrame, sizes: Sizes) -> Problem:
-    scratch, fitted = run.scratch("train"), run.work.document("fitted_features")
+def _problem(run: Run, scratch: Tables, train: DataFrame, sizes: Sizes) -> Problem:
+    fitted = run.work.document("fitted_features")
     end = (held_out_from(run.settings.split, run.end) if sizes.valid else None) or run.end
     write_blocks(scratch, with_trend(train, run.settings.trend, end), sizes)
     item_features, tokens = run.work.read("item_features"), run.work.read("item_tokens")
@@ -133,8 +140,8 @@ def _problem(run: Run, train: DataFrame, sizes: Sizes) -> Problem:
     )
 
 
-def _validator(run: Run, ratings: DataFrame, sizes: Sizes, shape: ModelShape) -> Validate:
-    settings, scratch = run.settings, run.scratch("train")
+def _validator(run: Run, scratch: Tables, ratings: DataFrame, sizes: Sizes, shape: ModelShape) -> Validate:
+    settings = run.settings
     valid = ratings.where(f.col(c.PART) == c.VALID)
     write_pair_blocks(scratch, "valid_rating_blocks", valid, sizes)
     if settings.train.metric == "rmse":

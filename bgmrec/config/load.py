@@ -28,16 +28,32 @@ def load_settings(files: Sequence[str | Path], overrides: Sequence[str] = ()) ->
     Raises:
         SettingsError: a file is missing or no TOML, or a key is unknown, of the wrong type or impossible.
     """
+    merged, origin = _merged(files, overrides)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise _explain(error, origin) from None
+
+
+def origin_of(key: str, files: Sequence[str | Path], overrides: Sequence[str] = ()) -> str:
+    """The file, or `--set`, that a key's value comes from; where none states it, all that could."""
+    origin = _merged(files, overrides)[1]
+    return origin.get(tuple(key.split(".")), _together(origin))
+
+
+def _merged(files: Sequence[str | Path], overrides: Sequence[str]) -> tuple[dict[str, Any], dict[Path_, str]]:
+    """(what the files and overrides state together, where each key of it comes from)."""
     merged: dict[str, Any] = {}
     origin: dict[Path_, str] = {}
     for file in files:
         _merge(merged, _read(Path(file)), str(file), origin)
     for override in overrides:
         _merge(merged, _parse_override(override), COMMAND_LINE, origin)
-    try:
-        return Settings.model_validate(merged)
-    except ValidationError as error:
-        raise _explain(error, origin) from None
+    return merged, origin
+
+
+def _together(origin: dict[Path_, str]) -> str:
+    return ", ".join(dict.fromkeys(origin.values())) or "built-in defaults"
 
 
 def _read(file: Path) -> dict[str, Any]:

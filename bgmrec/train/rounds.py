@@ -25,6 +25,7 @@ from bgmrec.train.checkpoint import Checkpoints, TrainState
 from bgmrec.train.refit import SideEncoder
 
 Validate = Callable[[DataFrame, DataFrame], float]
+AfterRound = Callable[[TrainState], None]
 STAGE = "train"
 BLOCKS_PER_BATCH = 4  # blocks are megabytes each, and one Arrow batch's cells share 32-bit offsets
 
@@ -100,6 +101,7 @@ def run_rounds(
     patience: int,
     validate: Validate | None,
     progress: Progress,
+    after_round: AfterRound | None = None,
 ) -> TrainState:
     """Goes on from the last finished round until the rounds are done or no longer help.
 
@@ -110,6 +112,8 @@ def run_rounds(
         patience: rounds without a new best value before stopping.
         validate: (user factors, item factors) → a value, lower is better; none: all rounds are done.
         progress: told every round.
+        after_round: gets the state of every finished round, whose checkpoint is written by then; what it raises ends
+            the rounds.
 
     Raises:
         TrainingError: the validation value is no number.
@@ -127,6 +131,8 @@ def run_rounds(
         progress.done(
             f"{STAGE}: round {number}", **_facts(entry), best_round=state.best_round, seconds_left=round(left)
         )
+        if after_round is not None:
+            after_round(state)
     return state
 
 

@@ -29,6 +29,7 @@ JOBS = (
     "show",
     "study",
     "train",
+    "tune",
 )
 
 
