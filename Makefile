@@ -56,8 +56,10 @@ demo-crawl: $(STAMP) $(CRAWL)/world/_SUCCESS ## Crawl a sample site, run a night
 $(CRAWL)/world/_SUCCESS: conf/demo.toml conf/demo-crawl.toml $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
 	$(PY) jobs/generate_world.py $(CRAWL_SETTINGS)
 
-test: $(STAMP) ## Run the tests: unit, then Spark, then end to end
-	@$(PY) -m pytest
+test: $(STAMP) ## Run the tests: unit and crawls, then Spark, then end to end
+	@$(PY) -m pytest tests/unit
+	@$(PY) -m pytest tests/crawl
+	@$(PY) -m pytest tests/spark tests/e2e
 
 lint: $(STAMP) ## Check format, lint rules, types and import contracts
 	$(VENV)/bin/ruff format --check .

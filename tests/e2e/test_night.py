@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.e2e.nights import FIRST_DAY, LAST_DAY, kill_when, night_arguments, published, run_job, start_job, submit_job
+from bgmrec.config import load_settings
+from tests.e2e.nights import (
+    FIRST_DAY,
+    LAST_DAY,
+    PROJECT,
+    kill_when,
+    night_arguments,
+    published,
+    run_job,
+    start_job,
+    submit_job,
+)
 
 TOLERANCE = 1e-5
 
@@ -55,6 +67,26 @@ def test_the_summary_accounts_for_every_row(undisturbed: Path) -> None:
     assert counts["rejected"] > 0
     assert counts["kept"] == counts["ratings"] + counts["merged"]
     assert summary["metrics"]["bgmrec"]["rmse"] < 1.5
+
+
+def test_a_search_goes_on_where_it_stopped_and_its_best_settings_load(
+    undisturbed: Path, world: Path, tmp_path: Path
+) -> None:
+    space, out = tmp_path / "space.toml", tmp_path / "best.toml"
+    space.write_text(
+        '[tune]\nspace = [{ key = "factorize.user_reg", kind = "float", low = 1.0, high = 30.0, log = true }]\n'
+    )
+    plain = ["train.rounds=1", "user_encoder.kind=none", "item_encoder.kind=none"]
+    arguments = [*night_arguments(world, undisturbed, LAST_DAY, *plain), "--config", str(space), "--out", str(out)]
+    first = run_job("tune", *arguments, "--trials", "1")
+    second = run_job("tune", *arguments, "--trials", "2")
+    assert "tune: trial 1:" in first.stderr
+    assert "tune: trial 1:" not in second.stderr, "a finished trial was repeated"
+    values = [float(text) for text in re.findall(r"state complete, value ([0-9.]+)", first.stderr + second.stderr)]
+    assert len(set(values)) == 2
+    best = float(re.findall(r"validation value ([0-9.]+)", out.read_text())[0])
+    assert best == pytest.approx(min(values), rel=1e-4)
+    assert 1.0 <= load_settings([PROJECT / "conf" / "base.toml", out]).factorize.user_reg <= 30.0
 
 
 def test_a_rerun_that_is_killed_changes_nothing_until_it_is_resumed(undisturbed: Path, world: Path) -> None:
