@@ -60,6 +60,14 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _predicted_ratings_are_centred(self) -> Settings:
+        """Prior mean and item factors predict what is left of a rating, so that no whole one may enter."""
+        own = self.user_encoder
+        if self.factorize.mode == "explicit" and own.prediction_weight and not own.center_ratings:
+            raise ValueError("user_encoder.center_ratings = false needs user_encoder.prediction_weight = 0")
+        return self
+
+    @model_validator(mode="after")
     def _features_have_fields(self) -> Settings:
         """Every feature and document field is a field of its entity."""
         sides = {"users": (self.users, self.user_features), "items": (self.items, self.item_features)}
@@ -85,6 +93,9 @@ class Settings(Section):
             made = LINKED | ({"svd:text"} if side == "item" else set())
             known = {feature.field for feature in features.features} | made
             unknown = sorted({name for group in groups for name in group} - known)
+            encoder = self.user_encoder if side == "user" else self.item_encoder
+            if encoder.kind == "none" and any("prior:encoder" in group for group in groups):
+                raise ValueError(f"bayes.{side}_groups name prior:encoder, but {side}_encoder.kind is none")
             if unknown:
                 raise ValueError(f"bayes.{side}_groups name {unknown}, but the features are {', '.join(sorted(known))}")
         return self
