@@ -21,6 +21,7 @@ class FitSettings(Section):
     table_weight_decay: NonNegative = 1e-2  # of input weights with a row per item or word
     feature_weight_decay: NonNegative = 1e-2  # of weights that features are multiplied with
     weight_exponent: Share = 0.0  # an entity with n ratings weighs n^this in the latent loss; a cold one nothing
+    held_out_share: Share = 0.0  # of the entities, never fitted to: prior means are believed as far as they fit theirs
 
 
 class UserEncoderSettings(Section):

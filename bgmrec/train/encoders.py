@@ -58,6 +58,8 @@ def make_user_encoder(
         initial=initial_state("asdae", numbers, settings.seed),
         first=fit_numbers(own.fit, settings.feed, asdae_loss(own), first=True),
         later=fit_numbers(own.fit, settings.feed, asdae_loss(own), first=False),
+        rank=settings.factorize.rank,
+        held_out_share=own.fit.held_out_share,
         feed=settings.feed,
         seed=settings.seed,
     )
@@ -106,6 +108,8 @@ def make_item_encoder(
         initial=initial,
         first=fit_numbers(own.fit, settings.feed, LossWeights(), first=True),
         later=fit_numbers(own.fit, settings.feed, LossWeights(), first=False),
+        rank=settings.factorize.rank,
+        held_out_share=own.fit.held_out_share,
         feed=settings.feed,
         seed=settings.seed,
     )
