@@ -12,8 +12,7 @@ from bgmrec.factorize.shape import ModelShape
 from bgmrec.models import StoredModel
 from bgmrec.session import arrow_batch
 from bgmrec.tables import Tables
-
-BLOCKS_PER_BATCH = 4
+from bgmrec.train.rounds import BLOCKS_PER_BATCH
 
 
 def write_start(
