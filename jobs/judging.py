@@ -142,10 +142,11 @@ def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, F
     }
     for name in settings.baselines:
         run.progress.update("evaluate", model=name, step="fit")
-        yield name, _written(run, makers[name](), sizes)
+        yield name, written(run, makers[name](), sizes)
 
 
-def _written(run: Run, baseline: Baseline, sizes: Sizes) -> FactorModel:
+def written(run: Run, baseline: Baseline, sizes: Sizes) -> FactorModel:
+    """A baseline's tables, written below the scratch of the evaluation."""
     place = run.scratch("evaluate").below(baseline.name)
     return FactorModel(
         place.write(baseline.user_factors, "user_factors"),

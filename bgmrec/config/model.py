@@ -121,6 +121,8 @@ class BayesSettings(Section):
     burn_in: Count = 30  # draws before the first one that is kept
     noise_strength: NonNegative = 0.0  # of the prior of each row's own noise, in ratings × 2; 0: one noise for all
     prior_scale: Positive = 0.1  # of the rows' covariance before any data
+    user_prior_exponent: Share = 0.0  # the prior of a row of n ratings holds (n / mean of n)^this as strongly
+    item_prior_exponent: Share = 0.0
     user_groups: list[Group] = []  # columns that share a ridge in the linear link; none: no link
     item_groups: list[Group] = []
     ridge_every: AtLeastOne = 4  # draws between two of the ridges: each costs columns³ / 3

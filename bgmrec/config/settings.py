@@ -19,6 +19,7 @@ from bgmrec.config.model import (
 from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
 from bgmrec.config.serving import EvaluateSettings, PublishSettings, RecommendSettings
 from bgmrec.config.sources import EntitySettings, RatingsSettings, SplitSettings
+from bgmrec.config.study import StudySettings
 from bgmrec.config.tune import TuneSettings
 
 # what bayes.user_groups and item_groups may name besides the fields of the features
@@ -45,6 +46,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     bayes: BayesSettings = BayesSettings()
     tune: TuneSettings = TuneSettings()
+    study: StudySettings = StudySettings()
     recommend: RecommendSettings = RecommendSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()

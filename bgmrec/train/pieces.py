@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,14 +11,14 @@ from bgmrec.config.model import BayesSettings
 from bgmrec.config.settings import Settings
 from bgmrec.factorize.blocks import num_blocks, rating_blocks
 from bgmrec.factorize.factors import pack_factors
-from bgmrec.features.fitted import FittedFeatures
+from bgmrec.features.fitted import field_columns
+from bgmrec.features.text_pairs import text_pairs
 from bgmrec.session import arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.link import Piece, chosen, log_counts, transformed
 from bgmrec.train.prepare import ROWS_PER_BATCH, Sizes
 from bgmrec.train.rounds import BLOCKS_PER_BATCH
 from bgmrec.train.spectral import PairSide, SpectralRows, singular_rows
-from bgmrec.train.text_pairs import text_pairs
 
 RATINGS, TEXT, COUNTS, ENCODER = "svd:ratings", "svd:text", "log:counts", "prior:encoder"
 
@@ -97,13 +96,6 @@ def _fields(place: Tables, known: Known, side: str, group: int, fields: list[str
             place.write(pack_factors(known.work.read(f"{side}_features"), *size), name)
     columns, width = field_columns(known.work.document("fitted_features")[f"{side}_features"], fields)
     return Piece(group, len(columns), place.read(name), width, chosen(columns))
-
-
-def field_columns(fitted: list[dict[str, Any]], fields: list[str]) -> tuple[np.ndarray, int]:
-    """(positions of some fields' columns in the feature vector, its width)."""
-    counts = [(one.field, len(one.column_names)) for one in FittedFeatures.from_json(fitted).features]
-    names = np.repeat([name for name, _ in counts], [count for _, count in counts])
-    return np.flatnonzero(np.isin(names, fields)), len(names)
 
 
 def _of_ratings(place: Tables, known: Known) -> tuple[SpectralRows, SpectralRows]:

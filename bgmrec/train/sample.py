@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
+from bgmrec.factorize.row_scale import RowScale
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.logs import Progress
 from bgmrec.session import arrow_batch
@@ -40,11 +41,17 @@ def sample(place: Tables, known: Known, progress: Progress) -> Sampled:
     bayes, shape = settings.bayes, sizes.shape(settings.factorize)
     progress.update("bayes", step="features")
     pieces = side_pieces(place, known)
-    links = {
-        side: write_linked(place, side, known.rated.read(f"{side}_rating_blocks"), pieces[side], bayes.max_columns)
-        for side in ("user", "item")
+    scales = {
+        "user": RowScale(bayes.user_prior_exponent, sizes.train / sizes.users),
+        "item": RowScale(bayes.item_prior_exponent, sizes.train / sizes.items),
     }
-    sides = chain_sides((sizes.users, sizes.user_blocks), (sizes.items, sizes.item_blocks), place, links)
+    links = {
+        side: write_linked(
+            place, side, known.rated.read(f"{side}_rating_blocks"), pieces[side], scale, bayes.max_columns
+        )
+        for side, scale in scales.items()
+    }
+    sides = chain_sides((sizes.users, sizes.user_blocks), (sizes.items, sizes.item_blocks), place, links, scales)
     numbers = ChainNumbers(
         bayes.burn_in, bayes.draws, bayes.noise_strength, bayes.prior_scale, bayes.ridge_every, settings.seed,
         settings.factorize.broadcast_bytes,

@@ -1,0 +1,251 @@
+"""What each protocol trains on and judges, as working tables of a run.
+
+No job of its own: a part of study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import build_features
+import ingest_ratings
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.config.study import StudySettings
+from bgmrec.errors import InputError, SettingsError
+from bgmrec.evaluate.protocols import cold_study, music_study, rating_study
+from bgmrec.evaluate.splits import cold_parts, random_parts
+from bgmrec.run import Run
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One result of a study.
+
+    Args:
+        protocol: by its name on the command line.
+        model: a settings file below conf/<data set>/, or its path.
+        fraction: of the ratings that train; none where the protocol has none.
+        seed: of split and model.
+        part: test or valid: what is judged.
+        side_information: real, permuted or none.
+    """
+
+    protocol: str
+    model: str
+    fraction: float | None
+    seed: int
+    part: str
+    side_information: str
+
+
+class Parts(NamedTuple):
+    """What a trial is judged on: ratings to predict or targets to hit, and the candidates of the lists."""
+
+    held_out: DataFrame | None
+    targets: DataFrame | None
+    catalogue: DataFrame
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a protocol's parts are made.
+
+    Args:
+        prepare: writes the split and the features; returns what is judged.
+        data_set: folder below conf/ with its models; none: the command line's settings say all.
+        days: last day that trains, by judged part; none: --ds says how far the ratings go.
+        by_fraction: whether training fractions are varied.
+        by_days: whether the last days up to --ds are judged.
+        is_cold: whether cold items and users are judged apart.
+    """
+
+    prepare: Callable[[Trial, Run], Parts]
+    data_set: str | None = None
+    days: dict[str, date] | None = None
+    by_fraction: bool = False
+    by_days: bool = False
+    is_cold: bool = False
+
+    def last_day(self, trial: Trial, settings: StudySettings, ds: date | None) -> date:
+        """The logical date of a trial: the last day that trains.
+
+        Raises:
+            SettingsError: the protocol has no days of its own, and none is given.
+        """
+        if self.days is not None:
+            return self.days[trial.part]
+        if ds is None:
+            raise SettingsError(
+                f"the protocol {trial.protocol} needs the last day of the ratings",
+                where="--ds",
+                expected="--ds YYYY-MM-DD",
+                found="nothing",
+            )
+        if not self.by_days:
+            return ds
+        return ds - timedelta(days=settings.test_days + (settings.valid_days if trial.part == c.VALID else 0))
+
+
+def _published_ratings(trial: Trial, run: Run) -> Parts:
+    """Protocol A: the split of the papers; ratings of test (or valid) are judged."""
+    fraction = trial.fraction or 0.0
+    place = Path(run.settings.paths.data) / "ratings.csv"
+    split = _split(run, rating_study(place, seed=trial.seed, fraction=fraction, with_valid=fraction < 0.9))
+    return _rated(run, split, trial)
+
+
+def _random_ratings(trial: Trial, run: Run) -> Parts:
+    """The same of any ratings, drawn by a hash of the pair."""
+    study, fraction = run.settings.study, trial.fraction or 0.0
+    indexed = _ingested(run)
+    parts = random_parts(indexed, fraction=fraction, valid_share=study.valid_share, seed=trial.seed)
+    split = _with_features(run, parts)
+    return _rated(run, split, trial)
+
+
+def _rated(run: Run, split: DataFrame, trial: Trial) -> Parts:
+    items = run.work.read("item_index").select(c.ITEM_IDX)
+    return Parts(_not_empty(split.where(f.col(c.PART) == trial.part), trial), None, _alone(items))
+
+
+def _published_music(trial: Trial, run: Run) -> Parts:
+    """Protocol B: everything before the judged days trains; their new positives are the targets."""
+    study = music_study(Path(run.settings.paths.data), trial.part)
+    _with_features(run, _ingested(run).withColumn(c.PART, f.lit(c.TRAIN)))
+    targets, catalogue = (run.spark.createDataFrame(rows) for rows in (study.targets, study.catalogue))
+    return _days(run, targets, catalogue)
+
+
+def _later_days(trial: Trial, run: Run) -> Parts:
+    """The same of any ratings: the run's date is the last one that trains, and the days after it are judged."""
+    study = run.settings.study
+    days = study.test_days if trial.part == c.TEST else study.valid_days
+    later = replace(run, ds=run.ds + timedelta(days=days))
+    ingest_ratings.stage(later)
+    ingest_ratings.stage(run)
+    train, relevant = run.work.read("ratings"), f.col(c.RATING) >= run.settings.evaluate.relevant_rating
+    end = f.lit(run.end.isoformat(sep=" ")).cast("timestamp")
+    pairs = later.work.read("ratings").where(relevant & (f.col(c.RATED_AT) >= end)).select(c.USER_ID, c.ITEM_ID)
+    known = train.where(relevant).select(c.USER_ID, c.ITEM_ID)
+    targets = run.work.write(pairs.join(known, on=[c.USER_ID, c.ITEM_ID], how="left_anti"), "study_new_pairs")
+    # a user of the judged days alone belongs to the index: they want a list as well
+    judged = targets.select("*", *(f.lit(None).cast(train.schema[n].dataType).alias(n) for n in train.columns[2:]))
+    parts = train.withColumn(c.PART, f.lit(c.TRAIN)).unionByName(judged.withColumn(c.PART, f.lit(trial.part)))
+    indexed = build_features.index_ratings(run, parts, previous=None)
+    _with_features(run, indexed.where(f.col(c.PART) == c.TRAIN))
+    return _days(run, _not_empty(targets, trial), train.select(c.ITEM_ID).distinct())
+
+
+def _days(run: Run, targets: DataFrame, catalogue: DataFrame) -> Parts:
+    """Targets and candidates by their indices.
+
+    Args:
+        targets: user_id, item_id.
+        catalogue: item_id of the candidates.
+    """
+    users, items = run.work.read("user_index"), run.work.read("item_index")
+    pairs = targets.join(users, on=c.USER_ID, how="inner").join(items, on=c.ITEM_ID, how="inner")
+    return Parts(
+        None,
+        run.work.write(pairs.select(c.USER_IDX, c.ITEM_IDX), "study_targets"),
+        run.work.write(_alone(catalogue.join(items, on=c.ITEM_ID, how="inner")), "study_catalogue"),
+    )
+
+
+def _published_cold(trial: Trial, run: Run) -> Parts:
+    """Protocol C: no training ratings of a tenth of the films and of a tenth of the users."""
+    study = cold_study(Path(run.settings.paths.data) / "ratings.csv", seed=trial.seed, part=trial.part)
+    split = _split(run, study.rows)
+    items = run.spark.createDataFrame(study.cold_items)
+    return _cold(run, split, items.join(run.work.read("item_index"), on=c.ITEM_ID, how="inner"), trial)
+
+
+def _cold_ratings(trial: Trial, run: Run) -> Parts:
+    """The same of any ratings, drawn by hashes."""
+    study = run.settings.study
+    cold = cold_parts(
+        run.work.write(_ingested(run), "study_ratings"),
+        item_share=study.cold_item_share,
+        user_share=study.cold_user_share,
+        seed=trial.seed,
+        part=trial.part,
+    )
+    return _cold(run, _with_features(run, cold.ratings), cold.items, trial)
+
+
+def _cold(run: Run, split: DataFrame, items: DataFrame, trial: Trial) -> Parts:
+    """Ratings of cold items and of cold users; warm users' hits among cold items, which are the candidates."""
+    train = split.where(f.col(c.PART) == c.TRAIN)
+    held_out = _not_empty(split.where(f.col(c.PART) == trial.part), trial)
+    catalogue = run.work.write(_alone(items), "study_catalogue")
+    relevant = held_out.where(f.col(c.RATING) >= run.settings.evaluate.relevant_rating)
+    targets = (
+        relevant.select(c.USER_IDX, c.ITEM_IDX)
+        .join(catalogue.select(c.ITEM_IDX), on=c.ITEM_IDX, how="left_semi")
+        .join(train.select(c.USER_IDX).distinct(), on=c.USER_IDX, how="left_semi")
+    )
+    return Parts(held_out, run.work.write(_not_empty(targets, trial), "study_targets"), catalogue)
+
+
+def _split(run: Run, rows: pd.DataFrame) -> DataFrame:
+    """Ratings of a published split by their external ids, with `part`, indexed and written."""
+    rated = rows.assign(weight=1.0, rated_at=pd.NaT).astype({c.RATED_AT: "datetime64[ns]"})
+    ratings = run.work.write(run.spark.createDataFrame(rated), "study_ratings")
+    return _with_features(run, build_features.index_ratings(run, ratings, previous=None))
+
+
+def _ingested(run: Run) -> DataFrame:
+    ingest_ratings.stage(run)
+    return build_features.index_ratings(run, run.work.read("ratings"), previous=None)
+
+
+def _with_features(run: Run, parts: DataFrame) -> DataFrame:
+    """Writes the split, its training ratings as preferences where they are to be, and the features they allow."""
+    liked, trains = run.settings.study.liked_rating, f.col(c.PART) == c.TRAIN
+    if liked is not None:
+        preference = (f.col(c.RATING) >= liked).cast("float")
+        parts = parts.withColumn(c.RATING, f.when(trains, preference).otherwise(f.col(c.RATING)))
+    split = run.work.write(parts, "ratings_split")
+    build_features.write_features(run, split)
+    return split
+
+
+def _alone(items: DataFrame) -> DataFrame:
+    """Candidates without a cap per group: each item is one of its own."""
+    return items.select(c.ITEM_IDX, f.col(c.ITEM_IDX).alias("group_idx"))
+
+
+def _not_empty(judged: DataFrame, trial: Trial) -> DataFrame:
+    if judged.isEmpty():
+        raise InputError(
+            f"nothing is left to judge in {trial.part}",
+            where=f"study {trial.protocol}, seed {trial.seed}",
+            expected="held-out ratings, hits among them where lists are judged",
+            found="none",
+            cure="check the shares and days of [study], evaluate.relevant_rating and --ds",
+        )
+    return judged
+
+
+PROTOCOLS = {
+    "ml-1m-random": Protocol(
+        _published_ratings, "ml-1m", {c.TEST: date(2003, 3, 1), c.VALID: date(2003, 3, 1)}, by_fraction=True
+    ),
+    "ml-1m-cold": Protocol(
+        _published_cold, "ml-1m", {c.TEST: date(2003, 3, 1), c.VALID: date(2003, 3, 1)}, is_cold=True
+    ),
+    "kuairand-music-days": Protocol(
+        _published_music, "kuairand", {c.TEST: date(2022, 5, 4), c.VALID: date(2022, 5, 1)}
+    ),
+    "random": Protocol(_random_ratings, by_fraction=True),
+    "days": Protocol(_later_days, by_days=True),
+    "cold": Protocol(_cold_ratings, is_cold=True),
+}
