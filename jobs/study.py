@@ -36,7 +36,8 @@ from typing import Any
 
 import ingest_side_info
 from study_judging import judged
-from study_parts import PROTOCOLS, Trial
+from study_protocols import PROTOCOLS
+from study_trial import Trial
 from train import learn
 
 from bgmrec import columns as c

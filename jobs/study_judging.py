@@ -14,7 +14,7 @@ from judging import HeldOut, judge, written
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from ranking import FactorModel
-from study_parts import Parts
+from study_trial import Parts
 from train import Learned
 
 from bgmrec import columns as c

@@ -5,96 +5,25 @@ No job of its own: a part of study.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import build_features
 import ingest_ratings
 import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
+from study_trial import Parts, Trial
 
 from bgmrec import columns as c
-from bgmrec.config.study import StudySettings
-from bgmrec.errors import InputError, SettingsError
+from bgmrec.errors import InputError
 from bgmrec.evaluate.protocols import cold_study, music_study, rating_study
 from bgmrec.evaluate.splits import cold_parts, random_parts
 from bgmrec.run import Run
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One result of a study.
-
-    Args:
-        protocol: by its name on the command line.
-        model: a settings file below conf/<data set>/, or its path.
-        fraction: of the ratings that train; none where the protocol has none.
-        seed: of split and model.
-        part: test or valid: what is judged.
-        side_information: real, permuted or none.
-    """
-
-    protocol: str
-    model: str
-    fraction: float | None
-    seed: int
-    part: str
-    side_information: str
-
-
-class Parts(NamedTuple):
-    """What a trial is judged on: ratings to predict or targets to hit, and the candidates of the lists."""
-
-    held_out: DataFrame | None
-    targets: DataFrame | None
-    catalogue: DataFrame
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a protocol's parts are made.
-
-    Args:
-        prepare: writes the split and the features; returns what is judged.
-        data_set: folder below conf/ with its models; none: the command line's settings say all.
-        days: last day that trains, by judged part; none: --ds says how far the ratings go.
-        by_fraction: whether training fractions are varied.
-        by_days: whether the last days up to --ds are judged.
-        is_cold: whether cold items and users are judged apart.
-    """
-
-    prepare: Callable[[Trial, Run], Parts]
-    data_set: str | None = None
-    days: dict[str, date] | None = None
-    by_fraction: bool = False
-    by_days: bool = False
-    is_cold: bool = False
-
-    def last_day(self, trial: Trial, settings: StudySettings, ds: date | None) -> date:
-        """The logical date of a trial: the last day that trains.
-
-        Raises:
-            SettingsError: the protocol has no days of its own, and none is given.
-        """
-        if self.days is not None:
-            return self.days[trial.part]
-        if ds is None:
-            raise SettingsError(
-                f"the protocol {trial.protocol} needs the last day of the ratings",
-                where="--ds",
-                expected="--ds YYYY-MM-DD",
-                found="nothing",
-            )
-        if not self.by_days:
-            return ds
-        return ds - timedelta(days=settings.test_days + (settings.valid_days if trial.part == c.VALID else 0))
-
-
-def _published_ratings(trial: Trial, run: Run) -> Parts:
+def published_ratings(trial: Trial, run: Run) -> Parts:
     """Protocol A: the split of the papers; ratings of test (or valid) are judged."""
     fraction = trial.fraction or 0.0
     place = Path(run.settings.paths.data) / "ratings.csv"
@@ -102,7 +31,7 @@ def _published_ratings(trial: Trial, run: Run) -> Parts:
     return _rated(run, split, trial)
 
 
-def _random_ratings(trial: Trial, run: Run) -> Parts:
+def random_ratings(trial: Trial, run: Run) -> Parts:
     """The same of any ratings, drawn by a hash of the pair."""
     study, fraction = run.settings.study, trial.fraction or 0.0
     indexed = _ingested(run)
@@ -116,7 +45,7 @@ def _rated(run: Run, split: DataFrame, trial: Trial) -> Parts:
     return Parts(_not_empty(split.where(f.col(c.PART) == trial.part), trial), None, _alone(items))
 
 
-def _published_music(trial: Trial, run: Run) -> Parts:
+def published_music(trial: Trial, run: Run) -> Parts:
     """Protocol B: everything before the judged days trains; their new positives are the targets."""
     study = music_study(Path(run.settings.paths.data), trial.part)
     _with_features(run, _ingested(run).withColumn(c.PART, f.lit(c.TRAIN)))
@@ -124,7 +53,7 @@ def _published_music(trial: Trial, run: Run) -> Parts:
     return _days(run, targets, catalogue)
 
 
-def _later_days(trial: Trial, run: Run) -> Parts:
+def later_days(trial: Trial, run: Run) -> Parts:
     """The same of any ratings: the run's date is the last one that trains, and the days after it are judged."""
     study = run.settings.study
     days = study.test_days if trial.part == c.TEST else study.valid_days
@@ -160,7 +89,7 @@ def _days(run: Run, targets: DataFrame, catalogue: DataFrame) -> Parts:
     )
 
 
-def _published_cold(trial: Trial, run: Run) -> Parts:
+def published_cold(trial: Trial, run: Run) -> Parts:
     """Protocol C: no training ratings of a tenth of the films and of a tenth of the users."""
     study = cold_study(Path(run.settings.paths.data) / "ratings.csv", seed=trial.seed, part=trial.part)
     split = _split(run, study.rows)
@@ -168,7 +97,7 @@ def _published_cold(trial: Trial, run: Run) -> Parts:
     return _cold(run, split, items.join(run.work.read("item_index"), on=c.ITEM_ID, how="inner"), trial)
 
 
-def _cold_ratings(trial: Trial, run: Run) -> Parts:
+def cold_ratings(trial: Trial, run: Run) -> Parts:
     """The same of any ratings, drawn by hashes."""
     study = run.settings.study
     cold = cold_parts(
@@ -233,19 +162,3 @@ def _not_empty(judged: DataFrame, trial: Trial) -> DataFrame:
             cure="check the shares and days of [study], evaluate.relevant_rating and --ds",
         )
     return judged
-
-
-PROTOCOLS = {
-    "ml-1m-random": Protocol(
-        _published_ratings, "ml-1m", {c.TEST: date(2003, 3, 1), c.VALID: date(2003, 3, 1)}, by_fraction=True
-    ),
-    "ml-1m-cold": Protocol(
-        _published_cold, "ml-1m", {c.TEST: date(2003, 3, 1), c.VALID: date(2003, 3, 1)}, is_cold=True
-    ),
-    "kuairand-music-days": Protocol(
-        _published_music, "kuairand", {c.TEST: date(2022, 5, 4), c.VALID: date(2022, 5, 1)}
-    ),
-    "random": Protocol(_random_ratings, by_fraction=True),
-    "days": Protocol(_later_days, by_days=True),
-    "cold": Protocol(_cold_ratings, is_cold=True),
-}
