@@ -140,8 +140,10 @@ def _with_features(run: Run, parts: DataFrame) -> DataFrame:
     """Writes the split, its training ratings as preferences where they are to be, and the features they allow."""
     liked, trains = run.settings.study.liked_rating, f.col(c.PART) == c.TRAIN
     if liked is not None:
-        preference = (f.col(c.RATING) >= liked).cast("float")
-        parts = parts.withColumn(c.RATING, f.when(trains, preference).otherwise(f.col(c.RATING)))
+        likes = f.col(c.RATING) >= liked
+        weight = f.when(trains & ~likes, f.lit(run.settings.study.disliked_weight)).otherwise(f.col(c.WEIGHT))
+        preference = f.when(trains, likes.cast("float")).otherwise(f.col(c.RATING))
+        parts = parts.withColumns({c.RATING: preference, c.WEIGHT: weight.cast("float")})
     split = run.work.write(parts, "ratings_split")
     build_features.write_features(run, split)
     return split

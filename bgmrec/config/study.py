@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bgmrec.config.base import AtLeastOne, Name, Section, Share
+from bgmrec.config.base import AtLeastOne, Name, NonNegative, Section, Share
 
 
 class StudySettings(Section):
@@ -15,5 +15,6 @@ class StudySettings(Section):
     cold_item_share: Share = 0.1  # cold: of the items whose ratings all leave training
     cold_user_share: Share = 0.1
     liked_rating: float | None = None  # implicit mode: training ratings from here on become 1, others 0; none: as are
+    disliked_weight: NonNegative = 0.0  # of those others: 0 takes them for pairs that were not observed
     genre_field: Name | None = None  # cold: item feature whose popularity is a baseline of its own
     neighbours: AtLeastOne = 50  # cold: warm items that the content baseline judges a cold one by
