@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bgmrec.config.base import AtLeastOne, Count, NonNegative, Positive, Section, Share
 
@@ -23,10 +23,27 @@ class FitSettings(Section):
     weight_exponent: Share = 0.0  # an entity with n ratings weighs n^this in the latent loss; a cold one nothing
 
 
-class UserEncoderSettings(Section):
-    """`[user_encoder]`: the aSDAE."""
+Group = Annotated[list[str], Field(min_length=1)]
 
-    kind: Literal["none", "asdae"] = "asdae"
+
+class LinearSettings(Section):
+    """`[user_encoder.linear]` / `[item_encoder.linear]`: prior means by ridge regression; groups as in `[bayes]`."""
+
+    groups: list[Group] = []  # columns that share a ridge
+    ridges: list[Positive] = []  # of each group, in rows
+    weight_exponent: Share = 0.0  # a row of n ratings counts (n / mean of n)^this; a cold one nothing above 0
+
+    @model_validator(mode="after")
+    def _every_group_has_its_ridge(self) -> LinearSettings:
+        if len(self.groups) != len(self.ridges):
+            raise ValueError(f"{len(self.groups)} groups need as many ridges, and there are {len(self.ridges)}")
+        return self
+
+
+class UserEncoderSettings(Section):
+    """`[user_encoder]`: the aSDAE, or a linear one."""
+
+    kind: Literal["none", "asdae", "linear"] = "asdae"
     hidden: list[AtLeastOne] = [64]  # widths between the input and the prior layer, mirrored behind it
     activation: Literal["relu", "tanh", "sigmoid", "gelu", "linear"] = "tanh"
     prior_activation: Literal["linear", "tanh"] = "linear"
@@ -43,12 +60,13 @@ class UserEncoderSettings(Section):
     reconstruction_weight: NonNegative = 0.05  # of both reconstructions
     rating_loss_weight: Share = 0.04  # alpha: ratings against side information in the reconstruction
     fit: FitSettings = FitSettings(first_epochs=4, epochs=1, table_weight_decay=1.0)
+    linear: LinearSettings = LinearSettings()
 
 
 class ItemEncoderSettings(Section):
-    """`[item_encoder]`: the TextCNN."""
+    """`[item_encoder]`: the TextCNN, or a linear one."""
 
-    kind: Literal["none", "text_cnn"] = "text_cnn"
+    kind: Literal["none", "text_cnn", "linear"] = "text_cnn"
     embedding_size: AtLeastOne = 32
     filters: AtLeastOne = 16  # per width
     widths: list[AtLeastOne] = [3, 4, 5]
@@ -66,6 +84,7 @@ class ItemEncoderSettings(Section):
         table_weight_decay=1e-3,
         feature_weight_decay=5e-3,
     )
+    linear: LinearSettings = LinearSettings()
 
 
 class FeedSettings(Section):
@@ -105,9 +124,6 @@ class TrendSettings(Section):
     exponent: NonNegative = 0.0  # 0: no trend
     half_life_days: Positive = 1.0  # a rating counts half as much for the demand after so many days
     damping: Positive = 10.0  # ratings; draws the trend of items with few of them to 1
-
-
-Group = Annotated[list[str], Field(min_length=1)]
 
 
 class BayesSettings(Section):

@@ -1,4 +1,4 @@
-"""From `[bayes]` groups to the columns of both sides' links: fields, singular vectors, counts, encoder means."""
+"""From groups of names to the columns of both sides' links: fields, singular vectors, counts, encoder means."""
 
 from __future__ import annotations
 
@@ -42,23 +42,24 @@ class Known:
     settings: Settings
 
 
-def side_pieces(place: Tables, known: Known) -> dict[str, list[Piece]]:
+def side_pieces(place: Tables, known: Known, groups: dict[str, list[list[str]]]) -> dict[str, list[Piece]]:
     """The pieces of both sides' links; singular vectors are computed where a group names them. Actions.
 
     Args:
         place: of the chain; gets the packed fields and the singular vectors.
         known: about the entities.
+        groups: of either side, names that share a ridge.
     """
-    bayes, sizes = known.settings.bayes, known.sizes
-    named = {name for groups in (bayes.user_groups, bayes.item_groups) for group in groups for name in group}
+    sizes = known.sizes
+    named = {name for of_side in groups.values() for group in of_side for name in group}
     singular: dict[str, dict[str, SpectralRows]] = {"user": {}, "item": {}}
     if RATINGS in named:
         singular["user"][RATINGS], singular["item"][RATINGS] = _of_ratings(place.below("svd-ratings"), known)
     if TEXT in named:
         singular["item"][TEXT] = _of_text(place.below("svd-text"), known)
     return {
-        "user": _pieces(place, known, "user", bayes.user_groups, (sizes.users, sizes.user_blocks), singular["user"]),
-        "item": _pieces(place, known, "item", bayes.item_groups, (sizes.items, sizes.item_blocks), singular["item"]),
+        "user": _pieces(place, known, "user", groups["user"], (sizes.users, sizes.user_blocks), singular["user"]),
+        "item": _pieces(place, known, "item", groups["item"], (sizes.items, sizes.item_blocks), singular["item"]),
     }
 
 

@@ -22,7 +22,7 @@ from bgmrec.logs import Progress
 from bgmrec.session import arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
-from bgmrec.train.refit import SideEncoder
+from bgmrec.train.refit import Encoder
 
 Validate = Callable[[DataFrame, DataFrame], float]
 AfterRound = Callable[[TrainState], None]
@@ -46,7 +46,7 @@ class Side:
     num_blocks: int
     ratings: DataFrame
     regularisation: Regularisation
-    encoder: SideEncoder | None
+    encoder: Encoder | None
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def sample(place: Tables, known: Known, progress: Progress) -> Sampled:
     settings, sizes = known.settings, known.sizes
     bayes, shape = settings.bayes, sizes.shape(settings.factorize)
     progress.update("bayes", step="features")
-    pieces = side_pieces(place, known)
+    pieces = side_pieces(place, known, {"user": bayes.user_groups, "item": bayes.item_groups})
     scales = {
         "user": RowScale(bayes.user_prior_exponent, sizes.train / sizes.users),
         "item": RowScale(bayes.item_prior_exponent, sizes.train / sizes.items),
