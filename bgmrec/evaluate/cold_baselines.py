@@ -36,9 +36,11 @@ def predicted_popularity(features: DataFrame, train: DataFrame, columns: np.ndar
     Args:
         features: `schemas.ENTITY_FEATURES` of the items.
         train: item_idx, liked (0 or 1); the regression is fitted over its items.
-        columns: of the vectors, which the regression sees.
+        columns: of the vectors, which the regression sees; none: every item is as popular as any.
     """
     width = len(columns)
+    if not width:
+        return features.select(f.col(c.IDX).alias(c.ITEM_IDX), f.lit(1.0).alias(POPULARITY))
 
     def chosen(cell: bytes) -> SparseVector:
         row = np.frombuffer(cell, FLOAT)[columns]
