@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -25,6 +26,29 @@ from bgmrec.feed.tables import WRITER_OPTIONS, lay_out, with_targets
 from bgmrec.tables import Tables
 
 MAX_HELD_OUT = 10_000  # about so many are enough for a slope, and their factors meet on the driver
+
+
+class Encoder(Protocol):
+    """What the rounds ask of an encoder, fitted or solved."""
+
+    @property
+    def file(self) -> str:
+        """Name of the weights' file below a round's folder."""
+
+    @property
+    def reads_item_factors(self) -> bool:
+        """Whether refit needs the table of all item factors."""
+
+    def refit(
+        self,
+        factors: DataFrame,
+        item_table: np.ndarray | None,
+        before: Tables,
+        place: Tables,
+        number: int,
+        on_epoch: Callable[[EpochLoss], None],
+    ) -> list[EpochLoss]:
+        """Fits to the factors and writes weights and prior means into the round's folder."""
 
 
 @dataclass(frozen=True)
