@@ -52,6 +52,11 @@ from bgmrec.schemas import entity_schema
 CONF = Path(__file__).parents[1] / "conf"
 AS_CONFIGURED = "settings"  # the model that --config alone describes
 SIDE_INFORMATION = ("real", "permuted", "none")
+OF_RATINGS = (
+    "svd:ratings",
+    "log:counts",
+    "prior:encoder",
+)  # columns of [bayes] that side information is not needed for
 NO_SIDE_INFORMATION = ("user_features.features=[]", "item_features.features=[]", "item_features.document.fields=[]")
 
 
@@ -88,12 +93,24 @@ def settings_of(trial: Trial, arguments: argparse.Namespace) -> Settings:
     overrides = [f"paths.root={arguments.root}/{trial.protocol}", "split.method=none", "publish.catalog=none"]
     if arguments.data:
         overrides.append(f"paths.data={arguments.data}")
-    if trial.side_information == "none":
-        overrides += NO_SIDE_INFORMATION
     base, *model = configs(trial)
     given = [*model, *arguments.config] if PROTOCOLS[trial.protocol].data_set else [*arguments.config, *model]
     settings = load_settings([base, *given], [*overrides, *arguments.overrides])
+    if trial.side_information == "none":
+        overrides += without_side_information(settings)
+        settings = load_settings([base, *given], [*overrides, *arguments.overrides])
     return settings.model_copy(update={"seed": settings.seed + trial.seed})
+
+
+def without_side_information(settings: Settings) -> list[str]:
+    """Overrides that leave the model what the training matrix knows, and nothing of what was crawled."""
+    overrides = list(NO_SIDE_INFORMATION)
+    for side in ("user", "item"):
+        groups = [
+            [column for column in group if column in OF_RATINGS] for group in getattr(settings.bayes, f"{side}_groups")
+        ]
+        overrides.append(f"bayes.{side}_groups={json.dumps([group for group in groups if group])}")
+    return overrides
 
 
 def exchange_side_information(run: Run) -> None:
