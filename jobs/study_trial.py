@@ -22,6 +22,7 @@ class Trial:
         seed: of split and model.
         part: test or valid: what is judged.
         side_information: real, permuted or none.
+        leak: whether the user encoder reads held-out ratings.
     """
 
     protocol: str
@@ -30,6 +31,7 @@ class Trial:
     seed: int
     part: str
     side_information: str
+    leak: bool
 
 
 class Parts(NamedTuple):

@@ -74,20 +74,28 @@ def stage(run: Run) -> None:
     _finish(run, learned)
 
 
-def learn(run: Run, scratch: Tables | None = None, after_round: AfterRound | None = None) -> Learned:
+def learn(
+    run: Run,
+    scratch: Tables | None = None,
+    after_round: AfterRound | None = None,
+    seen: DataFrame | None = None,
+) -> Learned:
     """All rounds, then all draws, from where an interrupted training stopped.
 
     Args:
         run: the night, a study's or a trial's.
         scratch: keeps blocks, rounds and draws; none: the scratch of the run's train stage.
         after_round: told the state after every round.
+        seen: ratings that the user encoder reads; none: the training ratings, as in every night. A study that
+            measures a leak gives others; no setting can.
     """
     settings, scratch = run.settings, scratch or run.scratch("train")
     ratings = run.work.read("ratings_split")
     index = (run.work.read("user_index"), run.work.read("item_index"))
     sizes = measure(scratch, ratings, *index, settings.factorize, settings.train.minimum_ratings)
     run.progress.update("train", users=sizes.users, items=sizes.items, ratings=sizes.train, step="preparing")
-    problem = _problem(run, scratch, ratings.where(f.col(c.PART) == c.TRAIN), sizes)
+    train = ratings.where(f.col(c.PART) == c.TRAIN)
+    problem = _problem(run, scratch, train, train if seen is None else seen, sizes)
     checkpoints = Checkpoints(scratch)
     warm = write_start(
         checkpoints.place(0),
@@ -108,7 +116,7 @@ def learn(run: Run, scratch: Tables | None = None, after_round: AfterRound | Non
         progress=run.progress,
         after_round=after_round,
     )
-    heard = heard_blocks(run, scratch, ratings.where(f.col(c.PART) == c.TRAIN), sizes)
+    heard = heard_blocks(run, scratch, train, sizes)
     best, shape = checkpoints.place(state.best_round), problem.shape
     made = {f"{side}_factors": factors(best, side) for side in ("user", "item")}
     valid = state.history[state.best_round - 1]["valid"]
@@ -128,7 +136,7 @@ def _sampled(
     return {"user_factors": sampled.user_factors, "item_factors": sampled.item_factors}, sampled.shape
 
 
-def _problem(run: Run, scratch: Tables, train: DataFrame, sizes: Sizes) -> Problem:
+def _problem(run: Run, scratch: Tables, train: DataFrame, seen: DataFrame, sizes: Sizes) -> Problem:
     fitted = run.work.document("fitted_features")
     end = (held_out_from(run.settings.split, run.end) if sizes.valid else None) or run.end
     write_blocks(scratch, with_trend(train, run.settings.trend, end), sizes)
@@ -138,7 +146,7 @@ def _problem(run: Run, scratch: Tables, train: DataFrame, sizes: Sizes) -> Probl
         scratch,
         sizes,
         run.settings.factorize,
-        linear["user"] or make_user_encoder(scratch, run.settings, sizes, run.work.read("user_features"), train),
+        linear["user"] or make_user_encoder(scratch, run.settings, sizes, run.work.read("user_features"), seen),
         linear["item"]
         or make_item_encoder(scratch, run.settings, sizes, item_features, tokens, fitted["vocabulary"], train),
     )

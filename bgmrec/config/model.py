@@ -49,6 +49,7 @@ class UserEncoderSettings(Section):
     activation: Literal["relu", "tanh", "sigmoid", "gelu", "linear"] = "tanh"
     prior_activation: Literal["linear", "tanh"] = "linear"
     use_ratings: bool = True
+    center_ratings: bool = True  # less what mean and item explain of them; false: as they were given (explicit mode)
     use_presence: bool = True  # a second input table for which items were rated, whatever the rating
     rating_norm: Share = 0.7  # the input of n ratings is divided by n^this
     corruption_rate: Share = 0.4  # of the ratings

@@ -64,6 +64,14 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _predicted_ratings_are_centred(self) -> Settings:
+        """Prior mean and item factors predict what is left of a rating, so that no whole one may enter."""
+        own = self.user_encoder
+        if self.factorize.mode == "explicit" and own.prediction_weight and not own.center_ratings:
+            raise ValueError("user_encoder.center_ratings = false needs user_encoder.prediction_weight = 0")
+        return self
+
+    @model_validator(mode="after")
     def _features_have_fields(self) -> Settings:
         """Every feature and document field is a field of its entity."""
         sides = {"users": (self.users, self.user_features), "items": (self.items, self.item_features)}
@@ -81,6 +89,17 @@ class Settings(Section):
         """Draws need explicit ratings and biases."""
         if self.bayes.draws and (self.factorize.mode != "explicit" or not self.factorize.bias):
             raise ValueError("bayes.draws needs factorize.mode = explicit and factorize.bias = true")
+        return self
+
+    @model_validator(mode="after")
+    def _links_have_encoders(self) -> Settings:
+        sides = (
+            ("user", self.user_encoder, self.bayes.user_groups),
+            ("item", self.item_encoder, self.bayes.item_groups),
+        )
+        for side, encoder, groups in sides:
+            if encoder.kind == "none" and any("prior:encoder" in group for group in groups):
+                raise ValueError(f"bayes.{side}_groups name prior:encoder, but {side}_encoder.kind is none")
         return self
 
     @model_validator(mode="after")

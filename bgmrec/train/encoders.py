@@ -22,7 +22,7 @@ from bgmrec.train.refit import SideEncoder
 
 
 def make_user_encoder(
-    scratch: Tables, settings: Settings, sizes: Sizes, features: DataFrame, train: DataFrame
+    scratch: Tables, settings: Settings, sizes: Sizes, features: DataFrame, seen: DataFrame
 ) -> SideEncoder | None:
     """The aSDAE, or none where the settings want another.
 
@@ -31,7 +31,7 @@ def make_user_encoder(
         settings: all settings.
         sizes: of the night.
         features: `schemas.ENTITY_FEATURES` of the users.
-        train: training ratings and nothing else.
+        seen: the ratings that enter it: training ratings and nothing else, unless a leak is to be measured.
     """
     own = settings.user_encoder
     width = _width(features)
@@ -46,7 +46,7 @@ def make_user_encoder(
         bias=shape.bias,
         explicit=settings.factorize.mode == "explicit",
     )
-    ratings = _encoder_ratings(train, shape, settings, follows_factors=numbers["use_item_factors"])
+    ratings = _encoder_ratings(seen, shape, settings, follows_factors=numbers["use_item_factors"])
     inputs = _write_once(
         scratch, "user_inputs", user_inputs(features, ratings, weight_exponent=own.fit.weight_exponent)
     )
@@ -115,13 +115,13 @@ def make_item_encoder(
     )
 
 
-def _encoder_ratings(train: DataFrame, shape: ModelShape, settings: Settings, *, follows_factors: bool) -> DataFrame:
-    """Ratings as the aSDAE takes them: what is left to explain of explicit ones, preferences as they are."""
-    if settings.factorize.mode == "implicit":
-        return train
+def _encoder_ratings(seen: DataFrame, shape: ModelShape, settings: Settings, *, follows_factors: bool) -> DataFrame:
+    """Ratings as the aSDAE takes them: what is left to explain of explicit ones, or as they are; preferences too."""
+    if settings.factorize.mode == "implicit" or not settings.user_encoder.center_ratings:
+        return seen
     if follows_factors:  # the running item biases leave inside the network, round by round
-        return train.withColumn(c.RATING, (f.col(c.RATING) - f.lit(shape.mean)).cast("float"))
-    return centred_ratings(train, mean=shape.mean)
+        return seen.withColumn(c.RATING, (f.col(c.RATING) - f.lit(shape.mean)).cast("float"))
+    return centred_ratings(seen, mean=shape.mean)
 
 
 def _width(features: DataFrame) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bgmrec.config.model import LinearSettings
 from bgmrec.config.settings import Settings
 from bgmrec.errors import SettingsError
-from bgmrec.factorize.factors import collect_factors
+from bgmrec.factorize.factors import collect_factors, pack_factors
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.row_scale import RowScale
 from bgmrec.features.fitted import FittedFeature, FittedFeatures
@@ -181,6 +183,49 @@ def test_few_ratings_shrink_what_the_ratings_say(night, tmp_path):
         found[few] = features_of(place, "user", USERS, 4)[:, 2:5]
     n = night.observed.sum(axis=1)[:, None]
     np.testing.assert_allclose(found[10.0], found[0.0] * n / (n + 10), atol=1e-5)
+
+
+@pytest.fixture
+def encoded(night, tmp_path):
+    """The night with encoders: (what is known, prior means by side), which differ from the factors."""
+    spark, random = night.work.spark, np.random.default_rng(4)
+    best = Tables(spark, str(tmp_path / "encoded"))
+    means = {}
+    for side, n, count in (("user", USERS, 4), ("item", ITEMS, 3)):
+        best.write(night.best.read(f"{side}_half_step"), f"{side}_half_step")
+        means[side] = random.normal(size=(n, 3)).astype(np.float32)
+        rows = spark.createDataFrame(list(enumerate(float_cells(means[side]).to_pylist())), "idx int, features binary")
+        with arrow_batch(spark, 2):
+            best.write(pack_factors(rows, n, count), f"{side}_prior")
+    own = settings(user_groups=[["a", "prior:encoder"]], item_groups=[["prior:encoder"], ["log:counts"]])
+    return Known(night.work, night.rated, best, night.sizes, own), means
+
+
+def test_encoder_means_are_columns_with_the_bias_among_them(night, encoded, tmp_path):
+    known, means = encoded
+    place = Tables(night.work.spark, str(tmp_path / "place"))
+    pieces = side_pieces(place, known)
+    assert [(piece.group, piece.columns) for piece in pieces["item"]] == [(0, 3), (1, 2)]
+    for side, n, count in (("user", USERS, 4), ("item", ITEMS, 3)):
+        write_linked(place, side, night.rated.read(f"{side}_rating_blocks"), pieces[side], 9)
+        np.testing.assert_allclose(features_of(place, side, n, count)[:, :3], means[side], atol=1e-6)
+
+
+def test_a_side_that_nothing_encodes_has_no_encoder_columns(night, encoded, tmp_path):
+    known = replace(encoded[0], priors=night.best)
+    pieces = side_pieces(Tables(night.work.spark, str(tmp_path / "place")), known)
+    assert [(piece.group, piece.columns) for piece in pieces["item"]] == [(1, 2)]
+
+
+def test_a_sampling_uses_what_the_encoders_know(night, encoded, tmp_path):
+    known = encoded[0]
+    made = sample(Tables(night.work.spark, str(tmp_path / "with")), known, Progress())
+    without = sample(Tables(night.work.spark, str(tmp_path / "without")), replace(known, priors=night.best), Progress())
+    assert made.shape == without.shape
+    with arrow_batch(night.work.spark, 2):
+        tables = [collect_factors(one.user_factors, 4, 9, max_bytes=10**6) for one in (made, without)]
+    assert np.isfinite(tables[0]).all()
+    assert np.abs(tables[0] - tables[1]).max() > 1e-3
 
 
 def test_a_sampling_ends_in_a_wide_model_and_is_repeatable(night, tmp_path):

@@ -74,6 +74,20 @@ def test_a_missing_and_a_broken_file_are_named(tmp_path: Path) -> None:
         load_settings([broken])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "what"),
+    [
+        (["user_encoder.center_ratings=false"], "needs user_encoder.prediction_weight = 0"),
+        (["bayes.item_groups=[['prior:encoder']]", "item_encoder.kind=none"], "but item_encoder.kind is none"),
+        (["bayes.user_groups=[['prior:encoder']]", "user_encoder.kind=none"], "but user_encoder.kind is none"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(overrides: list[str], what: str) -> None:
+    with pytest.raises(SettingsError, match="several sections") as caught:
+        load_settings([BASE], overrides)
+    assert what in caught.value.expected
+
+
 def test_a_feature_of_no_field_is_refused_before_spark_starts(tmp_path: Path) -> None:
     text = "[items]\nfields = [{ name = 'genre', type = 'string' }]\n[item_features.document]\nfields = ['plot']\n"
     path = write(tmp_path, "features.toml", text)

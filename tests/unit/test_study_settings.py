@@ -24,7 +24,7 @@ def settings(kind, model="bayes"):
     from study import settings_of
     from study_trial import Trial
 
-    return settings_of(Trial("ml-1m-random", model, 0.8, 3, "test", kind), ARGUMENTS)
+    return settings_of(Trial("ml-1m-random", model, 0.8, 3, "test", kind, False), ARGUMENTS)
 
 
 @pytest.mark.usefixtures("jobs")

@@ -1,0 +1,54 @@
+"""Which ratings the user encoder reads, and in what form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from bgmrec.arrays import FLOAT, INT, from_cell, to_cell
+from bgmrec.config import Settings
+from bgmrec.tables import Tables
+from bgmrec.train.encoders import make_user_encoder
+from bgmrec.train.prepare import Sizes
+
+USERS, ITEMS = 3, 4
+TRAIN = [(0, 0, 4.0), (0, 2, 2.0), (1, 0, 5.0)]
+HELD_OUT = [(0, 3, 1.0), (1, 1, 3.0)]
+SIZES = Sizes(USERS, ITEMS, train=3, valid=2, mean=3.0, user_blocks=1, item_blocks=1)
+
+
+def frame(spark: SparkSession, rows: list[tuple[int, int, float]]) -> DataFrame:
+    return spark.createDataFrame(rows, "user_idx int, item_idx int, rating float")
+
+
+@pytest.fixture
+def inputs(spark: SparkSession, tmp_path):
+    """What the encoder reads with these settings: (user, item) → value."""
+    features = spark.createDataFrame([(user, to_cell(np.ones(2))) for user in range(USERS)], "idx int, features binary")
+
+    def read(own: dict[str, object], seen: list[tuple[int, int, float]]) -> dict[tuple[int, int], float]:
+        settings = Settings.model_validate({"user_encoder": own})
+        encoder = make_user_encoder(Tables(spark, str(tmp_path)), settings, SIZES, features, frame(spark, seen))
+        assert encoder is not None
+        rows = encoder.inputs.select("idx", "rated_idx", "rated_values").collect()
+        cells = [(row[0], from_cell(row[1], INT), from_cell(row[2], FLOAT)) for row in rows]
+        return {(user, int(i)): float(v) for user, idx, values in cells for i, v in zip(idx, values, strict=True)}
+
+    return read
+
+
+def test_without_centring_the_ratings_enter_as_they_were_given(inputs):
+    found = inputs({"center_ratings": False, "prediction_weight": 0.0}, TRAIN)
+    assert found == {(user, item): rating for user, item, rating in TRAIN}
+
+
+def test_with_centring_they_enter_less_mean_and_item(inputs):
+    # item 0 has deviations 1 and 2: 3 / (2 + 10) = .25; item 2 has -1: -1 / 11
+    found = inputs({"center_ratings": True, "prediction_weight": 0.0}, TRAIN)
+    assert found == pytest.approx({(0, 0): 0.75, (0, 2): -1 + 1 / 11, (1, 0): 1.75})
+
+
+def test_a_measured_leak_reads_the_held_out_ratings_too(inputs):
+    found = inputs({"center_ratings": False, "prediction_weight": 0.0}, TRAIN + HELD_OUT)
+    assert set(found) == {(user, item) for user, item, _ in TRAIN + HELD_OUT}
