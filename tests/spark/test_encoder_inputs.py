@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from bgmrec.arrays import FLOAT, INT, from_cell, to_cell
+from bgmrec.arrays import FLOAT, INT, to_cell
 from bgmrec.config import Settings
 from bgmrec.tables import Tables
 from bgmrec.train.encoders import make_user_encoder
@@ -32,7 +32,7 @@ def inputs(spark: SparkSession, tmp_path):
         encoder = make_user_encoder(Tables(spark, str(tmp_path)), settings, SIZES, features, frame(spark, seen))
         assert encoder is not None
         rows = encoder.inputs.select("idx", "rated_idx", "rated_values").collect()
-        cells = [(row[0], from_cell(row[1], INT), from_cell(row[2], FLOAT)) for row in rows]
+        cells = [(row[0], np.frombuffer(row[1], INT), np.frombuffer(row[2], FLOAT)) for row in rows]
         return {(user, int(i)): float(v) for user, idx, values in cells for i, v in zip(idx, values, strict=True)}
 
     return read

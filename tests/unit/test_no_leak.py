@@ -36,7 +36,7 @@ def test_settings_refuse_a_leak(key: str) -> None:
 def test_only_a_study_has_the_option(job: str) -> None:
     command = [sys.executable, f"jobs/{job}.py", *CONFIG, "--ds", "2025-01-06", "--leak"]
     command += ["--trials", "1", "--out", "best.toml"] if job == "tune" else []
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert "unrecognized arguments: --leak" in done.stderr
 
