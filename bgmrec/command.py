@@ -59,9 +59,13 @@ def logical_date(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is no date; expected YYYY-MM-DD") from None
 
 
-def add_ds(parser: argparse.ArgumentParser) -> None:
+def add_ds(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     parser.add_argument(
-        "--ds", type=logical_date, required=True, metavar="YYYY-MM-DD", help="the logical date; no job asks the clock"
+        "--ds",
+        type=logical_date,
+        required=required,
+        metavar="YYYY-MM-DD",
+        help="the logical date; no job asks the clock",
     )
 
 

@@ -16,6 +16,7 @@ from bgmrec.java import ensure_java
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 ARROW_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
+BLOCKS_PER_BATCH = 4  # blocks are megabytes each, and one Arrow batch's cells share 32-bit offsets
 
 _DEFAULTS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",

@@ -31,7 +31,12 @@ def split_ratings(indexed: DataFrame, settings: SplitSettings, seed: int, end: d
         end: the end of the logical date, UTC; no rating is later.
     """
     parts = indexed.withColumn(c.PART, f.when(_is_valid(settings, seed, end), c.VALID).otherwise(c.TRAIN))
-    return _cold_to_train(parts) if settings.move_cold_to_train else parts
+    return cold_to_train(parts) if settings.move_cold_to_train else parts
+
+
+def uniform(seed: int, *columns: Column | str) -> Column:
+    """A number in [0, 1) that the seed and the columns' values decide."""
+    return f.shiftrightunsigned(f.xxhash64(f.lit(seed), *columns), 11) / float(2**53)
 
 
 def _is_valid(settings: SplitSettings, seed: int, end: datetime) -> Column:
@@ -40,22 +45,21 @@ def _is_valid(settings: SplitSettings, seed: int, end: datetime) -> Column:
         # text, not a Python datetime: that one would be read in the driver's time zone
         return f.col(c.RATED_AT) >= f.lit(boundary.isoformat(sep=" ")).cast("timestamp")
     if settings.method == "random":
-        uniform = f.shiftrightunsigned(f.xxhash64(f.lit(seed), c.USER_IDX, c.ITEM_IDX), 11) / float(2**53)  # [0, 1)
-        return uniform < settings.valid_share
+        return uniform(seed, c.USER_IDX, c.ITEM_IDX) < settings.valid_share
     return f.lit(False)
 
 
-def _cold_to_train(parts: DataFrame) -> DataFrame:
-    """A valid row whose user or item has no train row becomes one; whether it has is judged before any moves."""
+def cold_to_train(parts: DataFrame) -> DataFrame:
+    """A held-out row whose user or item has no train row becomes one; whether it has is judged before any moves."""
     train = parts.where(f.col(c.PART) == c.TRAIN)
-    valid = parts.where(f.col(c.PART) == c.VALID)
+    held_out = parts.where(f.col(c.PART) != c.TRAIN)
     users = train.select(c.USER_IDX, f.lit(True).alias("_user_known")).distinct()
     items = train.select(c.ITEM_IDX, f.lit(True).alias("_item_known")).distinct()
     known = f.col("_user_known").isNotNull() & f.col("_item_known").isNotNull()
     judged = (
-        valid.join(users, on=c.USER_IDX, how="left")
+        held_out.join(users, on=c.USER_IDX, how="left")
         .join(items, on=c.ITEM_IDX, how="left")
-        .withColumn(c.PART, f.when(known, c.VALID).otherwise(c.TRAIN))
+        .withColumn(c.PART, f.when(known, f.col(c.PART)).otherwise(c.TRAIN))
         .select(parts.columns)
     )
     return train.unionByName(judged)

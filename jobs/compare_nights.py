@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 from bgmrec.config import load_settings
@@ -15,27 +16,29 @@ from bgmrec.evaluate.table import aligned
 from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
 from bgmrec.run import Run
 
-METRICS = {"rmse": None, "mae": None, "ndcg": 10, "recall": 10, "hit_rate": 10}  # with their cut-off
+METRICS = ("rmse", "mae", "ndcg", "recall", "hit_rate")
 SLICES = (("item", "cold"), ("item", "warm"), ("all", "all"))
 LOWER_IS_BETTER = ("rmse", "mae")
 
 
-def metrics_of(run: Run) -> dict[tuple[str, str, str], float]:
-    """(slice, value, metric) → result of the night's own model."""
+Results = dict[tuple[str, str, str, int | None], float]  # (slice, value, metric, cut-off) → result
+
+
+def metrics_of(run: Run) -> Results:
+    """The results of the night's own model."""
     rows: list[dict[str, Any]] = run.work.document("metrics")
     return {
-        (row["slice"], row["value"], row["metric"]): row["result"]
-        for row in rows
-        if row["model"] == "bgmrec" and row["metric"] in METRICS and row["k"] == METRICS[row["metric"]]
+        (row["slice"], row["value"], row["metric"], row["k"]): row["result"] for row in rows if row["model"] == "bgmrec"
     }
 
 
-def table(names: tuple[str, str], first: dict[Any, float], second: dict[Any, float]) -> Iterator[list[str]]:
+def table(names: tuple[str, str], first: Results, second: Results) -> Iterator[list[str]]:
     """One line per slice and metric that both nights have."""
     yield ["music", "metric", *names, "change"]
+    cut_offs = sorted({k for _, _, _, k in first if k is not None})
     for part, value in SLICES:
-        for metric, k in METRICS.items():
-            key = (part, value, metric)
+        for metric, k in product(METRICS, (None, *cut_offs)):
+            key = (part, value, metric, k)
             if key in first and key in second:
                 shown = f"{metric}@{k}" if k else metric
                 better = (second[key] < first[key]) == (metric in LOWER_IS_BETTER)

@@ -23,8 +23,7 @@ from bgmrec.factorize.delivery import deliver
 from bgmrec.factorize.pairs import score_pairs
 from bgmrec.recommend.top_n import ListRules
 from bgmrec.run import Run
-from bgmrec.session import arrow_batch
-from bgmrec.train.rounds import BLOCKS_PER_BATCH
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,11 @@ def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, F
     }
     for name in settings.baselines:
         run.progress.update("evaluate", model=name, step="fit")
-        yield name, _written(run, makers[name](), sizes)
+        yield name, written(run, makers[name](), sizes)
 
 
-def _written(run: Run, baseline: Baseline, sizes: Sizes) -> FactorModel:
+def written(run: Run, baseline: Baseline, sizes: Sizes) -> FactorModel:
+    """A baseline's tables, written below the scratch of the evaluation."""
     place = run.scratch("evaluate").below(baseline.name)
     return FactorModel(
         place.write(baseline.user_factors, "user_factors"),

@@ -16,6 +16,7 @@ from pyspark.sql import functions as f
 
 from bgmrec import columns as c
 from bgmrec.config import load_settings
+from bgmrec.errors import SettingsError
 from bgmrec.evaluate.table import main_rows, metrics_table
 from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
 from bgmrec.run import Run
@@ -43,6 +44,19 @@ def sample_users(lists: DataFrame, ratings: DataFrame, users: int) -> list[str]:
     return [row[c.USER_ID] for row in warm.unionByName(rest).collect()]
 
 
+def described(items: DataFrame, fields: Sequence[str]) -> DataFrame:
+    """item_id and `title`: the item's title where it has one, then the values of the fields."""
+    if unknown := [name for name in fields if name not in items.columns]:
+        raise SettingsError(
+            "items have no such field", where="--field", found=unknown[0], expected=", ".join(items.columns)
+        )
+    title = f.coalesce(f.col(TITLE), f.col(c.ITEM_ID)) if TITLE in items.columns else f.col(c.ITEM_ID)
+    named = f.concat_ws(", ", *(f.col(name).cast("string") for name in fields))
+    return items.select(
+        c.ITEM_ID, f.concat(title, f.when(named != "", f.concat(f.lit(" · "), named)).otherwise("")).alias(TITLE)
+    )
+
+
 def user_text(run: Run, user_id: str, lists: DataFrame, ratings: DataFrame, titles: DataFrame) -> Iterator[str]:
     """A user's history beside the list made for them."""
     best_first = [f.desc(c.RATING), f.desc_nulls_last(c.RATED_AT), f.col(c.ITEM_ID)]
@@ -61,12 +75,10 @@ def _title(row: Row) -> str:
     return str(row[TITLE] or row[c.ITEM_ID])
 
 
-def show(run: Run, users: int, user_ids: Sequence[str]) -> None:
+def show(run: Run, users: int, user_ids: Sequence[str], fields: Sequence[str]) -> None:
     """Prints the three parts."""
     lists = run.shelf.read("recommendations", str(run.ds))
-    ratings, items = run.work.read("ratings"), run.work.read("items")
-    title = f.col(TITLE) if TITLE in items.columns else f.lit(None).cast("string")
-    titles = items.select(c.ITEM_ID, title.alias(TITLE))
+    ratings, titles = run.work.read("ratings"), described(run.work.read("items"), fields)
     print("\n".join(["", *tables_text(run), ""]))
     for user_id in user_ids or sample_users(lists, ratings, users):
         print("\n".join([*user_text(run, user_id, lists, ratings, titles), ""]))
@@ -82,12 +94,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--user", action="append", default=[], metavar="ID", help="show this user; repeatable", dest="user_ids"
     )
+    parser.add_argument(
+        "--field", action="append", default=[], metavar="NAME", help="an item field beside the title; repeatable"
+    )
     arguments: argparse.Namespace = parser.parse_args(argv)
     progress = progress_for(arguments.log_format)
 
     def body() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        show(start_run(settings, arguments.ds, progress), arguments.users, arguments.user_ids)
+        show(start_run(settings, arguments.ds, progress), arguments.users, arguments.user_ids, arguments.field)
 
     return guarded(body)
 

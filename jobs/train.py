@@ -24,15 +24,17 @@ from bgmrec import columns as c
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.job import run_job
 from bgmrec.run import Run, fingerprint
+from bgmrec.session import BLOCKS_PER_BATCH
 from bgmrec.split import held_out_from
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
 from bgmrec.train.encoders import make_item_encoder, make_user_encoder
 from bgmrec.train.finish import final_rounds, judged_facts, store_model
+from bgmrec.train.linear import LinearEncoder, make_linear_encoder
 from bgmrec.train.pieces import Known
 from bgmrec.train.prepare import Sizes, measure, write_blocks, write_pair_blocks
 from bgmrec.train.problem import make_problem
-from bgmrec.train.rounds import BLOCKS_PER_BATCH, AfterRound, Problem, Validate, factors, run_rounds
+from bgmrec.train.rounds import AfterRound, Problem, Validate, factors, run_rounds
 from bgmrec.train.sample import sample
 from bgmrec.train.start import write_start
 from bgmrec.train.validation import rmse_validator
@@ -138,14 +140,25 @@ def _problem(run: Run, scratch: Tables, train: DataFrame, seen: DataFrame, sizes
     fitted = run.work.document("fitted_features")
     end = (held_out_from(run.settings.split, run.end) if sizes.valid else None) or run.end
     write_blocks(scratch, with_trend(train, run.settings.trend, end), sizes)
+    linear = _linear_encoders(run, scratch, sizes)
     item_features, tokens = run.work.read("item_features"), run.work.read("item_tokens")
     return make_problem(
         scratch,
         sizes,
         run.settings.factorize,
-        make_user_encoder(scratch, run.settings, sizes, run.work.read("user_features"), seen),
-        make_item_encoder(scratch, run.settings, sizes, item_features, tokens, fitted["vocabulary"], train),
+        linear["user"] or make_user_encoder(scratch, run.settings, sizes, run.work.read("user_features"), seen),
+        linear["item"]
+        or make_item_encoder(scratch, run.settings, sizes, item_features, tokens, fitted["vocabulary"], train),
     )
+
+
+def _linear_encoders(run: Run, scratch: Tables, sizes: Sizes) -> dict[str, LinearEncoder | None]:
+    known, place = Known(run.work, scratch, scratch, sizes, run.settings), scratch.below("linear")
+    user, item = run.settings.user_encoder, run.settings.item_encoder
+    return {
+        "user": make_linear_encoder(place, known, "user", user.linear) if user.kind == "linear" else None,
+        "item": make_linear_encoder(place, known, "item", item.linear) if item.kind == "linear" else None,
+    }
 
 
 def _validator(run: Run, scratch: Tables, ratings: DataFrame, sizes: Sizes, shape: ModelShape) -> Validate:

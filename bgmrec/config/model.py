@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bgmrec.config.base import AtLeastOne, Count, NonNegative, Positive, Section, Share
 
@@ -21,12 +21,30 @@ class FitSettings(Section):
     table_weight_decay: NonNegative = 1e-2  # of input weights with a row per item or word
     feature_weight_decay: NonNegative = 1e-2  # of weights that features are multiplied with
     weight_exponent: Share = 0.0  # an entity with n ratings weighs n^this in the latent loss; a cold one nothing
+    held_out_share: Share = 0.0  # of the entities, never fitted to: prior means are believed as far as they fit theirs
+
+
+Group = Annotated[list[str], Field(min_length=1)]
+
+
+class LinearSettings(Section):
+    """`[user_encoder.linear]` / `[item_encoder.linear]`: prior means by ridge regression; groups as in `[bayes]`."""
+
+    groups: list[Group] = []  # columns that share a ridge
+    ridges: list[Positive] = []  # of each group, in rows
+    weight_exponent: Share = 0.0  # a row of n ratings counts (n / mean of n)^this; a cold one nothing above 0
+
+    @model_validator(mode="after")
+    def _every_group_has_its_ridge(self) -> LinearSettings:
+        if len(self.groups) != len(self.ridges):
+            raise ValueError(f"{len(self.groups)} groups need as many ridges, and there are {len(self.ridges)}")
+        return self
 
 
 class UserEncoderSettings(Section):
-    """`[user_encoder]`: the aSDAE."""
+    """`[user_encoder]`: the aSDAE, or a linear one."""
 
-    kind: Literal["none", "asdae"] = "asdae"
+    kind: Literal["none", "asdae", "linear"] = "asdae"
     hidden: list[AtLeastOne] = [64]  # widths between the input and the prior layer, mirrored behind it
     activation: Literal["relu", "tanh", "sigmoid", "gelu", "linear"] = "tanh"
     prior_activation: Literal["linear", "tanh"] = "linear"
@@ -44,12 +62,13 @@ class UserEncoderSettings(Section):
     reconstruction_weight: NonNegative = 0.05  # of both reconstructions
     rating_loss_weight: Share = 0.04  # alpha: ratings against side information in the reconstruction
     fit: FitSettings = FitSettings(first_epochs=4, epochs=1, table_weight_decay=1.0)
+    linear: LinearSettings = LinearSettings()
 
 
 class ItemEncoderSettings(Section):
-    """`[item_encoder]`: the TextCNN."""
+    """`[item_encoder]`: the TextCNN, or a linear one."""
 
-    kind: Literal["none", "text_cnn"] = "text_cnn"
+    kind: Literal["none", "text_cnn", "linear"] = "text_cnn"
     embedding_size: AtLeastOne = 32
     filters: AtLeastOne = 16  # per width
     widths: list[AtLeastOne] = [3, 4, 5]
@@ -67,6 +86,7 @@ class ItemEncoderSettings(Section):
         table_weight_decay=1e-3,
         feature_weight_decay=5e-3,
     )
+    linear: LinearSettings = LinearSettings()
 
 
 class FeedSettings(Section):
@@ -108,9 +128,6 @@ class TrendSettings(Section):
     damping: Positive = 10.0  # ratings; draws the trend of items with few of them to 1
 
 
-Group = Annotated[list[str], Field(min_length=1)]
-
-
 class BayesSettings(Section):
     """`[bayes]`: the sampler that goes on from the best round; explicit mode with bias.
 
@@ -122,6 +139,8 @@ class BayesSettings(Section):
     burn_in: Count = 30  # draws before the first one that is kept
     noise_strength: NonNegative = 0.0  # of the prior of each row's own noise, in ratings × 2; 0: one noise for all
     prior_scale: Positive = 0.1  # of the rows' covariance before any data
+    user_prior_exponent: Share = 0.0  # the prior of a row of n ratings holds (n / mean of n)^this as strongly
+    item_prior_exponent: Share = 0.0
     user_groups: list[Group] = []  # columns that share a ridge in the linear link; none: no link
     item_groups: list[Group] = []
     ridge_every: AtLeastOne = 4  # draws between two of the ridges: each costs columns³ / 3

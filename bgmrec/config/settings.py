@@ -19,10 +19,13 @@ from bgmrec.config.model import (
 from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
 from bgmrec.config.serving import EvaluateSettings, PublishSettings, RecommendSettings
 from bgmrec.config.sources import EntitySettings, RatingsSettings, SplitSettings
+from bgmrec.config.study import StudySettings
 from bgmrec.config.tune import TuneSettings
 
-# what bayes.user_groups and item_groups may name besides the fields of the features
-LINKED = {"svd:ratings", "log:counts", "prior:encoder"}
+# what linear links may name besides the fields of the features
+MATRIX = {"svd:ratings", "log:counts"}
+LINKED = MATRIX | {"prior:encoder"}
+TEXT = {"svd:text"}
 
 
 class Settings(Section):
@@ -45,6 +48,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     bayes: BayesSettings = BayesSettings()
     tune: TuneSettings = TuneSettings()
+    study: StudySettings = StudySettings()
     recommend: RecommendSettings = RecommendSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()
@@ -82,20 +86,34 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _bayes_can_run(self) -> Settings:
-        """Draws need explicit ratings, biases and known features."""
+        """Draws need explicit ratings and biases."""
         if self.bayes.draws and (self.factorize.mode != "explicit" or not self.factorize.bias):
             raise ValueError("bayes.draws needs factorize.mode = explicit and factorize.bias = true")
-        sides = {
-            "user": (self.user_features, self.bayes.user_groups),
-            "item": (self.item_features, self.bayes.item_groups),
-        }
-        for side, (features, groups) in sides.items():
-            made = LINKED | ({"svd:text"} if side == "item" else set())
-            known = {feature.field for feature in features.features} | made
-            unknown = sorted({name for group in groups for name in group} - known)
-            encoder = self.user_encoder if side == "user" else self.item_encoder
+        return self
+
+    @model_validator(mode="after")
+    def _links_have_encoders(self) -> Settings:
+        sides = (
+            ("user", self.user_encoder, self.bayes.user_groups),
+            ("item", self.item_encoder, self.bayes.item_groups),
+        )
+        for side, encoder, groups in sides:
             if encoder.kind == "none" and any("prior:encoder" in group for group in groups):
                 raise ValueError(f"bayes.{side}_groups name prior:encoder, but {side}_encoder.kind is none")
+        return self
+
+    @model_validator(mode="after")
+    def _links_have_features(self) -> Settings:
+        """Every column of a linear link is a feature of its side, or made of the training ratings or texts."""
+        links = {
+            "bayes.user_groups": (self.user_features, self.bayes.user_groups, LINKED),
+            "bayes.item_groups": (self.item_features, self.bayes.item_groups, LINKED | TEXT),
+            "user_encoder.linear.groups": (self.user_features, self.user_encoder.linear.groups, MATRIX),
+            "item_encoder.linear.groups": (self.item_features, self.item_encoder.linear.groups, MATRIX | TEXT),
+        }
+        for key, (features, groups, made) in links.items():
+            known = {feature.field for feature in features.features} | made
+            unknown = sorted({name for group in groups for name in group} - known)
             if unknown:
-                raise ValueError(f"bayes.{side}_groups name {unknown}, but the features are {', '.join(sorted(known))}")
+                raise ValueError(f"{key} name {unknown}, but the features are {', '.join(sorted(known))}")
         return self

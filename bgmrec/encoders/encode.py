@@ -13,7 +13,7 @@ from torch import nn
 
 from bgmrec import columns as c
 from bgmrec.arrays import to_cell
-from bgmrec.encoders.batches import KINDS, Kind
+from bgmrec.encoders.batches import KINDS
 from bgmrec.encoders.state import EncoderState
 from bgmrec.errors import InputError, TrainingError
 from bgmrec.feed.rows import decode
@@ -53,15 +53,18 @@ def encode_priors(inputs: DataFrame, state: EncoderState, *, batch_rows: int = 5
         network = encoder.network()
         for batch in batches:
             for begin in range(0, batch.num_rows, batch_rows):
-                yield _encode(network, KINDS[encoder.kind], batch.slice(begin, batch_rows))
+                yield _encode(network, encoder, batch.slice(begin, batch_rows))
 
     return inputs.select(*KINDS[state.kind].columns).mapInArrow(encode, _SCHEMA)
 
 
 @torch.inference_mode()
-def _encode(network: nn.Module, kind: Kind, batch: pa.RecordBatch) -> pa.RecordBatch:
+def _encode(network: nn.Module, encoder: EncoderState, batch: pa.RecordBatch) -> pa.RecordBatch:
+    kind = KINDS[encoder.kind]
     rows = decode({name: batch.column(name).to_numpy(zero_copy_only=False) for name in kind.columns})
     priors = kind.prior(network, rows).numpy()
+    if encoder.calibration is not None:
+        priors = encoder.calibration.apply(priors)
     finite = np.isfinite(priors).all(1)
     if not finite.all():
         raise TrainingError(

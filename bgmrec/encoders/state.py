@@ -12,11 +12,13 @@ from safetensors import numpy as safetensors
 from torch import nn
 
 from bgmrec.encoders.asdae import Asdae
+from bgmrec.encoders.calibrate import Calibration
 from bgmrec.encoders.text_cnn import TextCnn
 from bgmrec.errors import InputError
 
 NETWORKS: dict[str, type[nn.Module]] = {"asdae": Asdae, "text_cnn": TextCnn}
 _META = "bgmrec_encoder"
+_CALIBRATION = "calibration."
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,19 @@ class EncoderState:
         kind: `asdae` or `text_cnn`.
         numbers: the keyword arguments of the network's constructor.
         weights: parameter name → float32 array.
+        calibration: of what the network gives; none: its outputs are the prior means.
     """
 
     kind: str
     numbers: dict[str, Any]
     weights: dict[str, np.ndarray]
+    calibration: Calibration | None = None
 
     def to_bytes(self) -> bytes:
         """A safetensors file, the kind and the numbers in its metadata."""
         meta = json.dumps({"kind": self.kind, "numbers": self.numbers}, sort_keys=True)
-        contiguous = {name: np.ascontiguousarray(array) for name, array in self.weights.items()}
+        own = {} if self.calibration is None else {f"{_CALIBRATION}{n}": a for n, a in vars(self.calibration).items()}
+        contiguous = {name: np.ascontiguousarray(array) for name, array in (self.weights | own).items()}
         return safetensors.save(contiguous, metadata={_META: meta})
 
     @classmethod
@@ -57,7 +62,12 @@ class EncoderState:
                 found=repr(error),
                 cure="train again without a warm start",
             ) from error
-        return cls(meta["kind"], meta["numbers"], safetensors.load(content))
+        arrays = safetensors.load(content)
+        own = {name: arrays.pop(name) for name in [*arrays] if name.startswith(_CALIBRATION)}
+        calibration = (
+            Calibration(**{name.removeprefix(_CALIBRATION): array for name, array in own.items()}) if own else None
+        )
+        return cls(meta["kind"], meta["numbers"], arrays, calibration)
 
     def network(self) -> nn.Module:
         """The network with these weights, in eval mode.

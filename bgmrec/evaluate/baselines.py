@@ -50,7 +50,7 @@ def popularity_baseline(scores: DataFrame, sizes: Sizes) -> Baseline:
     """
     everybody = scores.sparkSession.range(sizes.users).select(f.col("id").alias(c.IDX), _vector(f.lit(1.0)))
     items = scores.select(f.col(c.ITEM_IDX).alias(c.IDX), _vector(f.col(c.SCORE)))
-    return _baseline("popularity", everybody, items, sizes, ModelShape(rank=1))
+    return make_baseline("popularity", everybody, items, sizes, ModelShape(rank=1))
 
 
 def bias_baseline(
@@ -77,7 +77,7 @@ def bias_baseline(
         items = _offsets(rows, users, c.USER_IDX, c.ITEM_IDX, item_reg)
         users = _offsets(rows, items, c.ITEM_IDX, c.USER_IDX, user_reg)
     shape = ModelShape(rank=1, bias=True, mean=mean)
-    return _baseline("bias", _bias_vectors(users), _bias_vectors(items), sizes, shape)
+    return make_baseline("bias", _bias_vectors(users), _bias_vectors(items), sizes, shape)
 
 
 def als_baseline(
@@ -126,7 +126,7 @@ def als_baseline(
     items = _beside_all(session.range(sizes.items), model.itemFactors, item_means, c.ITEM_IDX).select(
         c.IDX, _vector(f.when(known, f.col("mean")).otherwise(mean), is_cold, before=factors)
     )
-    return _baseline("als", users, items, sizes, ModelShape(rank=rank + 2))
+    return make_baseline("als", users, items, sizes, ModelShape(rank=rank + 2))
 
 
 def _mean(train: DataFrame) -> float:
@@ -159,7 +159,8 @@ def _vector(*coordinates: Column, before: Column | None = None) -> Column:
     return (own if before is None else f.concat(before, own)).alias(c.FEATURES)
 
 
-def _baseline(name: str, users: DataFrame, items: DataFrame, sizes: Sizes, shape: ModelShape) -> Baseline:
+def make_baseline(name: str, users: DataFrame, items: DataFrame, sizes: Sizes, shape: ModelShape) -> Baseline:
+    """Vectors of either side, `idx` and an array of floats `features`, as factor tables; zeros where there is none."""
     user_rows, item_rows = (
         _packed(_filled(side, n, shape.width)) for side, n in ((users, sizes.users), (items, sizes.items))
     )

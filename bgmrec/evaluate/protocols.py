@@ -1,6 +1,6 @@
-"""The splits of two published studies, exactly: Protocol A on MovieLens 1M, Protocol B on KuaiRand-Pure's music.
+"""The splits of three studies, exactly: Protocols A and C on MovieLens 1M, Protocol B on KuaiRand-Pure's music.
 
-Both depend on the order of rows in one file or on a handful of CSV files of a few megabytes. They are read with
+They depend on the order of rows in one file or on a handful of CSV files of a few megabytes. They are read with
 pandas on one machine: studies of this size need no cluster, and Spark keeps no row order.
 """
 
@@ -23,6 +23,14 @@ _PUBLISHED_TEST = {
     (0.2, True, 0): (399_701, 2_243_593_502_404),
     (0.9, False, 0): (100_012, 560_945_855_309),
 }
+# seed → training ratings, ratings of (warm user, cold item), of (cold user, warm item)
+_PUBLISHED_COLD = {
+    0: (814_114, 93_275, 83_343),
+    1: (814_402, 85_927, 90_338),
+    2: (807_858, 92_823, 89_332),
+}
+_COLD_SHARE = 0.1  # 371 films and 604 users
+_COLD_SEED, _COLD_VALID_SEED = 1000, 2000
 _PUBLISHED_MUSIC = {c.TEST: (9_709, 17_191, 7_119, 192)}  # as MusicStudy.counts
 _UNKNOWN_MUSIC = 0
 _DERIVED = "train_derived_4_08_to_4_24_last50_per_user.csv"
@@ -60,6 +68,63 @@ def rating_study(ratings_csv: Path, *, seed: int, fraction: float, with_valid: b
     _expect(found, _PUBLISHED_TEST.get((fraction, with_valid, seed)), str(ratings_csv), "test rows and Σ user·item")
     ids = {c.USER_ID: rows["user"].astype(str), c.ITEM_ID: rows["item"].astype(str)}
     return pd.DataFrame({**ids, c.RATING: rows["rating"].astype("float32"), c.PART: part})
+
+
+@dataclass(frozen=True)
+class ColdStudy:
+    """Protocol C.
+
+    Args:
+        rows: user_id, item_id, rating, part: train, or the judged part for ratings of a cold item or a cold user.
+        cold_items: item_id of the items that were made cold: the candidates of the lists.
+        counts: training ratings, ratings of (warm user, cold item), of (cold user, warm item).
+    """
+
+    rows: pd.DataFrame
+    cold_items: pd.DataFrame
+    counts: tuple[int, int, int]
+
+
+def cold_study(ratings_csv: Path, *, seed: int, part: str = c.TEST) -> ColdStudy:
+    """Protocol C: the ratings of a tenth of the items and of a tenth of the users leave training.
+
+    g = `numpy.random.default_rng(1000 + seed)` chooses among the sorted ids, items first. Ratings of a cold item by
+    a cold user are left out, and those of which neither user nor item has a training rating. For valid, a generator
+    of 2000 + seed chooses again from what test leaves to train.
+
+    Args:
+        ratings_csv: MovieLens 1M as CSV with columns user, item, rating.
+        seed: of the choice.
+        part: valid or test.
+
+    Raises:
+        InputError: the file gives other parts of test than those that the figures stand on.
+    """
+    rows = pd.read_csv(ratings_csv, usecols=["user", "item", "rating"])
+    marked, items = _made_cold(rows, np.random.default_rng(_COLD_SEED + seed), c.TEST)
+    if part == c.VALID:
+        rows = marked.loc[marked[c.PART] == c.TRAIN, ["user", "item", "rating"]]
+        marked, items = _made_cold(rows, np.random.default_rng(_COLD_VALID_SEED + seed), part)
+    of_cold_item, judged = marked["item"].isin(items), marked[c.PART] == part
+    counts = (int((~judged).sum()), int((judged & of_cold_item).sum()), int((judged & ~of_cold_item).sum()))
+    expected = _PUBLISHED_COLD.get(seed) if part == c.TEST else None
+    _expect(counts, expected, str(ratings_csv), "training, cold item and cold user ratings")
+    ids = {c.USER_ID: marked["user"].astype(str), c.ITEM_ID: marked["item"].astype(str)}
+    named = pd.DataFrame({**ids, c.RATING: marked["rating"].astype("float32"), c.PART: marked[c.PART]})
+    return ColdStudy(named.reset_index(drop=True), pd.DataFrame({c.ITEM_ID: items.astype(str)}), counts)
+
+
+def _made_cold(rows: pd.DataFrame, random: np.random.Generator, part: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """The rows that train or are judged, with `part`, and the cold items."""
+    chosen = {}
+    for side in ("item", "user"):
+        ids = np.sort(rows[side].unique())
+        chosen[side] = random.choice(ids, round(_COLD_SHARE * len(ids)), replace=False)
+    cold_item, cold_user = (rows[side].isin(chosen[side]) for side in ("item", "user"))
+    train = rows[~cold_item & ~cold_user]
+    known = rows["item"].isin(train["item"].unique()) | rows["user"].isin(train["user"].unique())
+    parts = np.where(cold_item | cold_user, part, c.TRAIN)
+    return rows.assign(part=parts)[~(cold_item & cold_user) & known], chosen["item"]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from bgmrec.factorize.half_step import read_cell
 from bgmrec.factorize.hyper import RowPrior
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.row_noise import draw_weights, pair_weights
+from bgmrec.factorize.row_scale import RowScale
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.solve import Noise, draw_block
 from bgmrec.factorize.sums import SideSums, block_sums
@@ -34,6 +35,7 @@ class DrawNumbers:
 
     Args:
         prior: of the rows.
+        row_scale: how strongly it holds.
         alpha: noise precision.
         noise_strength: prior strength of the rows' noise weights; 0: all are 1.
         own_scale, source_scale: what the stored weights of either side are multiplied with.
@@ -41,6 +43,7 @@ class DrawNumbers:
     """
 
     prior: RowPrior
+    row_scale: RowScale
     alpha: float
     noise_strength: float
     own_scale: float
@@ -78,13 +81,16 @@ def draw_step(
     return blocks.mapInArrow(_drawer(resolve, own is not None, shape, numbers, num_blocks), schemas.DRAWN_BLOCKS)
 
 
-def sum_rows(rating_blocks: DataFrame, factors: DataFrame, shape: ModelShape, columns: int) -> DataFrame:
+def sum_rows(
+    rating_blocks: DataFrame, factors: DataFrame, shape: ModelShape, columns: int, row_scale: RowScale
+) -> DataFrame:
     """Solved factors as a first draw, `schemas.DRAWN_BLOCKS`: noise weights of 1, and the sums without errors.
 
     Args:
         rating_blocks: of the side, with the `features` of its rows.
         factors: `schemas.FACTOR_BLOCKS` of the side.
         columns: of the features.
+        row_scale: of the side.
     """
 
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -96,7 +102,7 @@ def sum_rows(rating_blocks: DataFrame, factors: DataFrame, shape: ModelShape, co
                 yield (
                     block,
                     _with_weights(table, ones),
-                    block_sums(table, read_features(row, block, columns), n, 0 * ones, ones),
+                    block_sums(table, read_features(row, block, columns), n, row_scale.of(n), 0 * ones, ones),
                 )
 
         yield from _with_sums(rows())
@@ -146,8 +152,10 @@ def _draw(
     prior, seeds = numbers.prior, (numbers.seed, numbers.round, numbers.side)
     noise = Noise(*seeds, numbers.alpha**-0.5)
     precision = prior.precision / numbers.alpha
+    n, means = np.diff(block.row_offsets), prior.means(features)
+    scales = numbers.row_scale.of(n)
     factors, errors = draw_block(
-        given, table, positions, prior.means(features), precision, shape, noise, num_blocks=num_blocks
+        given, table, positions, means, precision, shape, noise, scales=scales, num_blocks=num_blocks
     )
     errors = errors / own
     weights = np.ones(block.n_rows)
@@ -157,7 +165,7 @@ def _draw(
             block, errors, numbers.noise_strength, alpha=numbers.alpha, seed=seed, round_=round_, side=side,
             num_blocks=num_blocks,
         )  # fmt: skip
-    sums = block_sums(factors, features, np.diff(block.row_offsets), errors, weights)
+    sums = block_sums(factors, features, n, scales, errors, weights)
     return block, _with_weights(factors, weights), sums
 
 

@@ -13,6 +13,8 @@ integrated out of Λ: with the centred K = FᵀF + diag(ridge), R = FᵀX and N 
 
 so that all that passes from one round to the next are the rows and the ridges. Columns belong to groups with a
 ridge each, Gamma(1, .01) before the data. All from N, Σx, Σxxᵀ, Σfxᵀ (sums.py), whatever the number of rows.
+Where rows have scales (row_scale.py), x_i ~ N(…, (s_i Λ)⁻¹), every sum above is weighted by s_i, x̄ and f̄ too, and
+N is Σ s but in the Wishart's degrees of freedom, where it stays the number of rows.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ class Link:
     """What is known of a side's features before any draw, and the factored K of the ridges used last.
 
     Args:
-        mean: (columns,), f̄ over all rows.
+        mean: (columns,), f̄ over all rows, by their scales.
         gram: (columns, columns), centred FᵀF.
         groups: int (columns,), each column's group.
     """
@@ -91,11 +93,11 @@ def draw_prior(random: np.random.Generator, sums: SideSums, link: Link, ridges: 
         ridges: (groups,).
         scale: W0⁻¹ = scale · width · I, nu0 = width.
     """
-    width, n = len(sums.total), sums.rows
+    width, n = len(sums.total), sums.scale
     crossed = sums.cross - np.outer(link.mean, sums.total)
     inverse = scale * width * np.eye(width) + sums.outer - np.outer(sums.total, sums.total) / (BETA0 + n)
     coefficients = cho_solve(link.factored(ridges), crossed, check_finite=False) if link.groups.size else crossed
-    precision = wishart(random, inverse - crossed.T @ coefficients, width + n)
+    precision = wishart(random, inverse - crossed.T @ coefficients, width + sums.rows)
     root = np.linalg.cholesky(precision)
     mu = sums.total / (BETA0 + n) + _spread(random.normal(size=(1, width)), root)[0] / np.sqrt(BETA0 + n)
     if link.groups.size:

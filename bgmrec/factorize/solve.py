@@ -133,9 +133,12 @@ def draw_block(
     shape: ModelShape,
     noise: Noise,
     *,
+    scales: np.ndarray,
     num_blocks: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws every row of a block from its posterior, those without ratings from their prior (explicit mode).
+
+    A row of scale 0 is its prior mean, exactly: its prior is infinitely wide, and only the mean is known of it.
 
     Args:
         source: float32 (n, width or more); columns after the bias are not read.
@@ -143,6 +146,7 @@ def draw_block(
         mean: float32 (n_rows, width), m_i.
         precision: (width, width), P: the prior's precision divided by alpha.
         noise: of this half step.
+        scales: float64 (n_rows,), s_i; 0 for rows without ratings alone.
         num_blocks: of the drawn side.
 
     Returns:
@@ -154,8 +158,11 @@ def draw_block(
     idx = block_idx(block.n_rows * num_blocks, num_blocks, block.block)[: block.n_rows]
     numbers = normals(noise.seed, noise.round, noise.side, idx, shape.width)
     draw = Draw(_plain(numbers.reshape(-1), np.float32), float(noise.std))
-    scales = np.ones(block.n_rows)
-    return _run(block, source, positions, mean, precision, scales, _all_pairs(None), draw, shape, num_blocks)
+    held = np.where(scales > 0, scales, 1.0)
+    factors, errors = _run(block, source, positions, mean, precision, held, _all_pairs(None), draw, shape, num_blocks)
+    unknown = scales == 0
+    factors[unknown] = mean[unknown]
+    return factors, errors
 
 
 def _run(

@@ -11,19 +11,21 @@ import numpy as np
 
 @dataclass(frozen=True)
 class SideSums:
-    """Sums over rows x (width,) with features f (columns,); float64.
+    """Sums over rows x (width,) with features f (columns,) and scales s (row_scale.py); float64.
 
     Args:
-        rows, ratings: how many.
+        rows, ratings: how many rows with a scale above 0, how many ratings.
+        scale: Σ s.
         squared_error: Σ w (r − r̂)² with the weights that rows and ratings have after the draw.
         log_weights: Σ ratings of the row · log of its noise weight.
-        total: (width,), Σ x.
-        outer: (width, width), Σ x xᵀ.
-        cross: (columns, width), Σ f xᵀ.
+        total: (width,), Σ s x.
+        outer: (width, width), Σ s x xᵀ.
+        cross: (columns, width), Σ s f xᵀ.
     """
 
     rows: float
     ratings: float
+    scale: float
     squared_error: float
     log_weights: float
     total: np.ndarray
@@ -34,6 +36,7 @@ class SideSums:
         return SideSums(
             self.rows + other.rows,
             self.ratings + other.ratings,
+            self.scale + other.scale,
             self.squared_error + other.squared_error,
             self.log_weights + other.log_weights,
             self.total + other.total,
@@ -43,20 +46,20 @@ class SideSums:
 
     def to_cell(self) -> bytes:
         """All numbers in one binary cell."""
-        numbers = [self.rows, self.ratings, self.squared_error, self.log_weights]
+        numbers = [self.rows, self.ratings, self.scale, self.squared_error, self.log_weights]
         return np.concatenate([numbers, self.total, self.outer.ravel(), self.cross.ravel()]).tobytes()
 
     @classmethod
     def from_cell(cls, cell: bytes, width: int) -> SideSums:
         """The sums of rows of this width."""
         numbers = np.frombuffer(cell)
-        total, outer, cross = np.split(numbers[4:], [width, width + width * width])
-        rows, ratings, error, logs = map(float, numbers[:4])
-        return cls(rows, ratings, error, logs, total, outer.reshape(width, width), cross.reshape(-1, width))
+        total, outer, cross = np.split(numbers[5:], [width, width + width * width])
+        rows, ratings, scale, error, logs = map(float, numbers[:5])
+        return cls(rows, ratings, scale, error, logs, total, outer.reshape(width, width), cross.reshape(-1, width))
 
 
 def block_sums(
-    rows: np.ndarray, features: np.ndarray, n: np.ndarray, errors: np.ndarray, weights: np.ndarray
+    rows: np.ndarray, features: np.ndarray, n: np.ndarray, scales: np.ndarray, errors: np.ndarray, weights: np.ndarray
 ) -> SideSums:
     """Sums over the rows of one block.
 
@@ -64,18 +67,21 @@ def block_sums(
         rows: float32 (n_rows, width).
         features: float32 (n_rows, columns).
         n: ratings of each row.
+        scales: float64 (n_rows,), s of each row.
         errors: Σ w (r − r̂)² of each row, without the row's own weight.
         weights: each row's own noise weight.
     """
     exact = rows.astype(np.float64)
+    scaled = exact * scales[:, None]
     return SideSums(
-        float(len(rows)),
+        float(np.count_nonzero(scales)),
         float(n.sum()),
+        float(scales.sum()),
         float(errors @ weights),
         float(n @ np.log(weights)),
-        exact.sum(axis=0),
-        exact.T @ exact,
-        (features.T @ rows).astype(np.float64),
+        scaled.sum(axis=0),
+        exact.T @ scaled,
+        (features.T @ scaled.astype(np.float32)).astype(np.float64),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as f
 
@@ -64,6 +65,13 @@ def _feature_from_json(one: dict[str, Any]) -> FittedFeature:
 def feature_names(fitted: FittedFeatures) -> list[str]:
     """One name per column of the vector."""
     return [name for feature in fitted.features for name in feature.column_names]
+
+
+def field_columns(fitted: list[dict[str, Any]], fields: list[str]) -> tuple[np.ndarray, int]:
+    """(positions of some fields' columns in the feature vector, its width)."""
+    counts = [(one.field, len(one.column_names)) for one in FittedFeatures.from_json(fitted).features]
+    names = np.repeat([name for name, _ in counts], [count for _, count in counts])
+    return np.flatnonzero(np.isin(names, fields)), len(names)
 
 
 def fit_features(entities: DataFrame, features: Sequence[Feature]) -> FittedFeatures:

@@ -16,13 +16,13 @@ from bgmrec.factorize.delivery import Source
 from bgmrec.factorize.draw_step import DrawNumbers, draw_step, sum_rows
 from bgmrec.factorize.hyper import Link, draw_noise_precision, draw_prior, draw_ridges, stream
 from bgmrec.factorize.noise import ITEM_SIDE, USER_SIDE
+from bgmrec.factorize.row_scale import RowScale
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.sums import SideSums, add_all
 from bgmrec.logs import Progress
-from bgmrec.session import arrow_batch
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.drawn import deliver_drawn, read_drawn, write_drawn
-from bgmrec.train.rounds import BLOCKS_PER_BATCH
 
 STAGE = "bayes"
 STATE = "state"
@@ -41,6 +41,7 @@ class ChainSide:
         n, num_blocks: rows and blocks.
         blocks: `schemas.LINKED_BLOCKS`.
         link: of its features.
+        row_scale: how strongly its prior holds.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ChainSide:
     num_blocks: int
     blocks: DataFrame
     link: Link
+    row_scale: RowScale
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def start_chain(chain: Chain, user_factors: DataFrame, item_factors: DataFrame, 
     place = chain.place(0)
     with arrow_batch(place.spark, BLOCKS_PER_BATCH):
         for side, factors in zip(chain.sides, (user_factors, item_factors), strict=True):
-            write_drawn(place, f"{side.name}_draw", sum_rows(side.blocks, factors, chain.shape, len(side.link.groups)))
+            summed = sum_rows(side.blocks, factors, chain.shape, len(side.link.groups), side.row_scale)
+            write_drawn(place, f"{side.name}_draw", summed)
         ratings = _delivered(chain, chain.sides[0], place).sums.ratings
     ridges = {side.name: [START_RIDGE] * side.link.n_groups for side in chain.sides}
     state = ChainState(0, ratings / squared_error, ridges, {side.name: 1.0 for side in chain.sides})
@@ -172,7 +175,7 @@ def _one_draw(chain: Chain, state: ChainState, at: dict[str, Delivered]) -> Chai
         if side.link.groups.size and (number <= FIRST_RIDGES or number % chain.numbers.ridge_every == 0):
             ridges[side.name] = draw_ridges(random, prior, side.link).tolist()
         numbers = DrawNumbers(
-            prior, state.alpha, chain.numbers.noise_strength, scales[side.name], scales[other.name],
+            prior, side.row_scale, state.alpha, chain.numbers.noise_strength, scales[side.name], scales[other.name],
             chain.numbers.seed, number, side.number,
         )  # fmt: skip
         _draw_side(chain, side, number, numbers, at, other)
@@ -208,7 +211,11 @@ def _delivered(chain: Chain, side: ChainSide, place: Tables) -> Delivered:
     return Delivered(drawn, source, add_all(cells, width))
 
 
-def chain_sides(users: tuple[int, int], items: tuple[int, int], place: Tables, links: dict[str, Link]) -> Any:
+def chain_sides(
+    users: tuple[int, int], items: tuple[int, int], place: Tables, links: dict[str, Link], scales: dict[str, RowScale]
+) -> Any:
     """Both sides over the linked blocks in `place`; (rows, blocks) of each."""
     known = (("user", USER_SIDE, *users), ("item", ITEM_SIDE, *items))
-    return tuple(ChainSide(s, k, n, blocks, place.read(f"{s}_linked_blocks"), links[s]) for s, k, n, blocks in known)
+    return tuple(
+        ChainSide(s, k, n, blocks, place.read(f"{s}_linked_blocks"), links[s], scales[s]) for s, k, n, blocks in known
+    )

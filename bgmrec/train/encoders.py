@@ -24,7 +24,7 @@ from bgmrec.train.refit import SideEncoder
 def make_user_encoder(
     scratch: Tables, settings: Settings, sizes: Sizes, features: DataFrame, seen: DataFrame
 ) -> SideEncoder | None:
-    """The aSDAE, or none where the settings want none.
+    """The aSDAE, or none where the settings want another.
 
     Args:
         scratch: of the training; gets `user_inputs`.
@@ -35,7 +35,7 @@ def make_user_encoder(
     """
     own = settings.user_encoder
     width = _width(features)
-    if own.kind == "none" or not (own.use_ratings or width):
+    if own.kind != "asdae" or not (own.use_ratings or width):
         return None
     shape = sizes.shape(settings.factorize)
     numbers = asdae_numbers(
@@ -58,6 +58,8 @@ def make_user_encoder(
         initial=initial_state("asdae", numbers, settings.seed),
         first=fit_numbers(own.fit, settings.feed, asdae_loss(own), first=True),
         later=fit_numbers(own.fit, settings.feed, asdae_loss(own), first=False),
+        rank=settings.factorize.rank,
+        held_out_share=own.fit.held_out_share,
         feed=settings.feed,
         seed=settings.seed,
     )
@@ -72,7 +74,7 @@ def make_item_encoder(
     vocabulary: list[str],
     train: DataFrame,
 ) -> SideEncoder | None:
-    """The TextCNN, or none where the settings want none or nothing is known of the items.
+    """The TextCNN, or none where the settings want another or nothing is known of the items.
 
     Args:
         scratch: of the training; gets `item_inputs`.
@@ -85,7 +87,7 @@ def make_item_encoder(
     """
     own = settings.item_encoder
     width = _width(features)
-    if own.kind == "none" or not (vocabulary or width):
+    if own.kind != "text_cnn" or not (vocabulary or width):
         return None
     numbers = text_cnn_numbers(
         own,
@@ -106,6 +108,8 @@ def make_item_encoder(
         initial=initial,
         first=fit_numbers(own.fit, settings.feed, LossWeights(), first=True),
         later=fit_numbers(own.fit, settings.feed, LossWeights(), first=False),
+        rank=settings.factorize.rank,
+        held_out_share=own.fit.held_out_share,
         feed=settings.feed,
         seed=settings.seed,
     )

@@ -19,10 +19,10 @@ from bgmrec.errors import SettingsError
 from bgmrec.factorize.cells import one_row, read_rows
 from bgmrec.factorize.half_step import read_cell
 from bgmrec.factorize.hyper import Link, no_link
-from bgmrec.factorize.layout import RatingBlock
-from bgmrec.session import arrow_batch
+from bgmrec.factorize.layout import LONG, RatingBlock
+from bgmrec.factorize.row_scale import RowScale
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
-from bgmrec.train.rounds import BLOCKS_PER_BATCH
 
 _GRAM_TASKS = 4  # each sends columns² numbers to the driver
 _SUMS = "rows double, total binary, gram binary"
@@ -76,7 +76,9 @@ def log_counts(mean_ratings: float) -> Make:
     return make
 
 
-def write_linked(place: Tables, side: str, rating_blocks: DataFrame, pieces: list[Piece], max_columns: int) -> Link:
+def write_linked(
+    place: Tables, side: str, rating_blocks: DataFrame, pieces: list[Piece], row_scale: RowScale, max_columns: int
+) -> Link:
     """Writes `<side>_linked_blocks` and sums its features, unless an interrupted run did. Actions.
 
     Args:
@@ -84,6 +86,7 @@ def write_linked(place: Tables, side: str, rating_blocks: DataFrame, pieces: lis
         side: user or item.
         rating_blocks: `schemas.RATING_BLOCKS` of the side.
         pieces: the columns, in the order of their groups.
+        row_scale: how strongly the side's prior holds.
         max_columns: bound of the link.
 
     Raises:
@@ -105,7 +108,7 @@ def write_linked(place: Tables, side: str, rating_blocks: DataFrame, pieces: lis
         if not columns:
             return no_link()
         groups = np.repeat([piece.group for piece in pieces], [piece.columns for piece in pieces])
-        return _summed(place.read(name), columns, groups)
+        return _summed(place.read(name), columns, groups, row_scale)
 
 
 def _linked(rating_blocks: DataFrame, pieces: list[Piece]) -> DataFrame:
@@ -138,15 +141,17 @@ def _features(row: dict[str, Any], makers: list[tuple[bool, int, Make]]) -> np.n
     return np.ascontiguousarray(np.hstack(parts), FLOAT)
 
 
-def _summed(linked: DataFrame, columns: int, groups: np.ndarray) -> Link:
+def _summed(linked: DataFrame, columns: int, groups: np.ndarray, row_scale: RowScale) -> Link:
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows, total, gram = 0.0, np.zeros(columns), np.zeros((columns, columns))
         for row in read_rows(batches):
             features = from_cell(row[c.FEATURES], columns).astype(np.float64)
-            rows, total, gram = rows + len(features), total + features.sum(axis=0), gram + features.T @ features
+            scales = row_scale.of(np.diff(from_cell(row["row_offsets"], dtype=LONG)))
+            scaled = features * scales[:, None]
+            rows, total, gram = rows + scales.sum(), total + scaled.sum(axis=0), gram + features.T @ scaled
         yield one_row(rows=rows, total=total, gram=gram)
 
-    parts = linked.select(c.FEATURES).coalesce(_GRAM_TASKS).mapInArrow(add, _SUMS).collect()
+    parts = linked.select(c.FEATURES, "row_offsets").coalesce(_GRAM_TASKS).mapInArrow(add, _SUMS).collect()
     rows = sum(part["rows"] for part in parts)
     total = np.sum([np.frombuffer(part["total"]) for part in parts], axis=0)
     gram = np.sum([np.frombuffer(part["gram"]) for part in parts], axis=0).reshape(columns, columns)

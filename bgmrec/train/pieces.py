@@ -1,9 +1,8 @@
-"""From `[bayes]` groups to the columns of both sides' links: fields, singular vectors, counts, encoder means."""
+"""From groups of names to the columns of both sides' links: fields, singular vectors, counts, encoder means."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,14 +11,13 @@ from bgmrec.config.model import BayesSettings
 from bgmrec.config.settings import Settings
 from bgmrec.factorize.blocks import num_blocks, rating_blocks
 from bgmrec.factorize.factors import pack_factors
-from bgmrec.features.fitted import FittedFeatures
-from bgmrec.session import arrow_batch
+from bgmrec.features.fitted import field_columns
+from bgmrec.features.text_pairs import text_pairs
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.link import Piece, chosen, log_counts, transformed
 from bgmrec.train.prepare import ROWS_PER_BATCH, Sizes
-from bgmrec.train.rounds import BLOCKS_PER_BATCH
 from bgmrec.train.spectral import PairSide, SpectralRows, singular_rows
-from bgmrec.train.text_pairs import text_pairs
 
 RATINGS, TEXT, COUNTS, ENCODER = "svd:ratings", "svd:text", "log:counts", "prior:encoder"
 
@@ -43,23 +41,24 @@ class Known:
     settings: Settings
 
 
-def side_pieces(place: Tables, known: Known) -> dict[str, list[Piece]]:
+def side_pieces(place: Tables, known: Known, groups: dict[str, list[list[str]]]) -> dict[str, list[Piece]]:
     """The pieces of both sides' links; singular vectors are computed where a group names them. Actions.
 
     Args:
         place: of the chain; gets the packed fields and the singular vectors.
         known: about the entities.
+        groups: of either side, names that share a ridge.
     """
-    bayes, sizes = known.settings.bayes, known.sizes
-    named = {name for groups in (bayes.user_groups, bayes.item_groups) for group in groups for name in group}
+    sizes = known.sizes
+    named = {name for of_side in groups.values() for group in of_side for name in group}
     singular: dict[str, dict[str, SpectralRows]] = {"user": {}, "item": {}}
     if RATINGS in named:
         singular["user"][RATINGS], singular["item"][RATINGS] = _of_ratings(place.below("svd-ratings"), known)
     if TEXT in named:
         singular["item"][TEXT] = _of_text(place.below("svd-text"), known)
     return {
-        "user": _pieces(place, known, "user", bayes.user_groups, (sizes.users, sizes.user_blocks), singular["user"]),
-        "item": _pieces(place, known, "item", bayes.item_groups, (sizes.items, sizes.item_blocks), singular["item"]),
+        "user": _pieces(place, known, "user", groups["user"], (sizes.users, sizes.user_blocks), singular["user"]),
+        "item": _pieces(place, known, "item", groups["item"], (sizes.items, sizes.item_blocks), singular["item"]),
     }
 
 
@@ -97,13 +96,6 @@ def _fields(place: Tables, known: Known, side: str, group: int, fields: list[str
             place.write(pack_factors(known.work.read(f"{side}_features"), *size), name)
     columns, width = field_columns(known.work.document("fitted_features")[f"{side}_features"], fields)
     return Piece(group, len(columns), place.read(name), width, chosen(columns))
-
-
-def field_columns(fitted: list[dict[str, Any]], fields: list[str]) -> tuple[np.ndarray, int]:
-    """(positions of some fields' columns in the feature vector, its width)."""
-    counts = [(one.field, len(one.column_names)) for one in FittedFeatures.from_json(fitted).features]
-    names = np.repeat([name for name, _ in counts], [count for _, count in counts])
-    return np.flatnonzero(np.isin(names, fields)), len(names)
 
 
 def _of_ratings(place: Tables, known: Known) -> tuple[SpectralRows, SpectralRows]:

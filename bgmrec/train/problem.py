@@ -6,7 +6,7 @@ from bgmrec.config.model import FactorizeSettings
 from bgmrec.factorize.solve import Regularisation
 from bgmrec.tables import Tables
 from bgmrec.train.prepare import Sizes
-from bgmrec.train.refit import SideEncoder
+from bgmrec.train.refit import Encoder
 from bgmrec.train.rounds import Problem, Side
 
 
@@ -14,8 +14,8 @@ def make_problem(
     place: Tables,
     sizes: Sizes,
     settings: FactorizeSettings,
-    user_encoder: SideEncoder | None,
-    item_encoder: SideEncoder | None,
+    user_encoder: Encoder | None,
+    item_encoder: Encoder | None,
 ) -> Problem:
     """The problem over the rating blocks that `prepare.write_blocks` left in `place`."""
     exponent = settings.reg_exponent

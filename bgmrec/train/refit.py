@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
 
 from bgmrec import columns as c
 from bgmrec import files
+from bgmrec.arrays import from_cell
 from bgmrec.config.model import FeedSettings
 from bgmrec.encoders.batches import KINDS, TRAINING_COLUMNS
+from bgmrec.encoders.calibrate import Calibration, calibrate
 from bgmrec.encoders.distributed import fit_distributed
 from bgmrec.encoders.encode import encode_priors
 from bgmrec.encoders.fit import EpochLoss, FitNumbers
@@ -20,6 +24,31 @@ from bgmrec.factorize.factors import pack_factors, unpack_factors
 from bgmrec.feed.parquet import FeedSpec
 from bgmrec.feed.tables import WRITER_OPTIONS, lay_out, with_targets
 from bgmrec.tables import Tables
+
+MAX_HELD_OUT = 10_000  # about so many are enough for a slope, and their factors meet on the driver
+
+
+class Encoder(Protocol):
+    """What the rounds ask of an encoder, fitted or solved."""
+
+    @property
+    def file(self) -> str:
+        """Name of the weights' file below a round's folder."""
+
+    @property
+    def reads_item_factors(self) -> bool:
+        """Whether refit needs the table of all item factors."""
+
+    def refit(
+        self,
+        factors: DataFrame,
+        item_table: np.ndarray | None,
+        before: Tables,
+        place: Tables,
+        number: int,
+        on_epoch: Callable[[EpochLoss], None],
+    ) -> list[EpochLoss]:
+        """Fits to the factors and writes weights and prior means into the round's folder."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +63,8 @@ class SideEncoder:
         initial: the state before the first fit.
         first: numbers of the first fit.
         later: numbers of every later one, which starts from the last round's weights.
+        rank: columns of a factor row before its bias.
+        held_out_share: of the entities; they are not fitted to, and show how far to trust the prior means.
         feed: how the rows reach Torch.
         seed: of the run.
     """
@@ -45,6 +76,8 @@ class SideEncoder:
     initial: EncoderState
     first: FitNumbers
     later: FitNumbers
+    rank: int
+    held_out_share: float
     feed: FeedSettings
     seed: int
 
@@ -87,8 +120,9 @@ class SideEncoder:
         start = self.load(before)
         begin = start or self.initial
         targets = unpack_factors(factors, self.num_blocks).withColumnRenamed(c.FEATURES, c.TARGET)
+        rows = with_targets(self.inputs, targets)
         feed = lay_out(
-            with_targets(self.inputs, targets),
+            rows.withColumn(c.WEIGHT, f.when(self._held_out(), f.lit(0.0).cast("float")).otherwise(f.col(c.WEIGHT))),
             n_rows=self.n,
             processes=self.feed.processes,
             row_group_rows=self.feed.row_group_rows,
@@ -118,7 +152,24 @@ class SideEncoder:
             on_epoch=on_epoch,
         )
         place.delete(name)
+        state = replace(state, calibration=self._calibration(rows, state))
         files.write_bytes(place.spark, place.path(self.file), state.to_bytes())
-        rows = encode_priors(self.inputs, state)
-        place.write(pack_factors(rows, self.n, self.num_blocks), f"{self.side}_prior")
+        priors = encode_priors(self.inputs, state)
+        place.write(pack_factors(priors, self.n, self.num_blocks), f"{self.side}_prior")
         return losses
+
+    def _held_out(self) -> f.Column:
+        """Whether an entity is never fitted to: by a hash, so that it stays so from round to round."""
+        share = min(self.held_out_share, MAX_HELD_OUT / max(self.n, 1))
+        return f.pmod(f.xxhash64(f.lit(self.seed), f.lit(self.side), c.IDX), f.lit(1_000_000)) < int(share * 1_000_000)
+
+    def _calibration(self, rows: DataFrame, state: EncoderState) -> Calibration | None:
+        """From the held-out entities with ratings: the factors of others are prior means themselves."""
+        if not self.held_out_share:
+            return None
+        held_out = rows.where(self._held_out() & (f.col(c.WEIGHT) > 0))
+        pairs = encode_priors(held_out, state).join(held_out.select(c.IDX, c.TARGET), on=c.IDX, how="inner")
+        found = pairs.orderBy(c.IDX).collect()
+        width = int(self.initial.numbers["width"])
+        outputs, targets = (from_cell(b"".join(row[name] for row in found), width) for name in (c.FEATURES, c.TARGET))
+        return calibrate(outputs, targets, rank=self.rank)

@@ -19,15 +19,14 @@ from bgmrec.factorize.objective import Objective, objective
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.solve import Regularisation
 from bgmrec.logs import Progress
-from bgmrec.session import arrow_batch
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
-from bgmrec.train.refit import SideEncoder
+from bgmrec.train.refit import Encoder
 
 Validate = Callable[[DataFrame, DataFrame], float]
 AfterRound = Callable[[TrainState], None]
 STAGE = "train"
-BLOCKS_PER_BATCH = 4  # blocks are megabytes each, and one Arrow batch's cells share 32-bit offsets
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Side:
     num_blocks: int
     ratings: DataFrame
     regularisation: Regularisation
-    encoder: SideEncoder | None
+    encoder: Encoder | None
 
 
 @dataclass(frozen=True)

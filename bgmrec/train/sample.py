@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
+from bgmrec.factorize.row_scale import RowScale
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.logs import Progress
-from bgmrec.session import arrow_batch
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.chain import Chain, ChainNumbers, ChainState, chain_sides, run_chain, start_chain
 from bgmrec.train.link import write_linked
 from bgmrec.train.pieces import Known, side_pieces
-from bgmrec.train.rounds import BLOCKS_PER_BATCH, factors
+from bgmrec.train.rounds import factors
 from bgmrec.train.wide import wide_factors, wide_shape
 
 
@@ -39,12 +40,18 @@ def sample(place: Tables, known: Known, progress: Progress) -> Sampled:
     settings, sizes = known.settings, known.sizes
     bayes, shape = settings.bayes, sizes.shape(settings.factorize)
     progress.update("bayes", step="features")
-    pieces = side_pieces(place, known)
-    links = {
-        side: write_linked(place, side, known.rated.read(f"{side}_rating_blocks"), pieces[side], bayes.max_columns)
-        for side in ("user", "item")
+    pieces = side_pieces(place, known, {"user": bayes.user_groups, "item": bayes.item_groups})
+    scales = {
+        "user": RowScale(bayes.user_prior_exponent, sizes.train / sizes.users),
+        "item": RowScale(bayes.item_prior_exponent, sizes.train / sizes.items),
     }
-    sides = chain_sides((sizes.users, sizes.user_blocks), (sizes.items, sizes.item_blocks), place, links)
+    links = {
+        side: write_linked(
+            place, side, known.rated.read(f"{side}_rating_blocks"), pieces[side], scale, bayes.max_columns
+        )
+        for side, scale in scales.items()
+    }
+    sides = chain_sides((sizes.users, sizes.user_blocks), (sizes.items, sizes.item_blocks), place, links, scales)
     numbers = ChainNumbers(
         bayes.burn_in, bayes.draws, bayes.noise_strength, bayes.prior_scale, bayes.ridge_every, settings.seed,
         settings.factorize.broadcast_bytes,

@@ -9,10 +9,9 @@ from pyspark.sql import DataFrame
 
 from bgmrec.factorize.spectral import final_transforms, orthonormal
 from bgmrec.factorize.spectral_step import spectral_start, spectral_step
-from bgmrec.session import arrow_batch
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.drawn import deliver_drawn, read_drawn, write_drawn
-from bgmrec.train.rounds import BLOCKS_PER_BATCH
 
 OVERSAMPLED = 10  # directions beyond those asked for: the last of them converge with these
 

@@ -10,10 +10,8 @@ from bgmrec.factorize.factors import initial_factors, pack_factors, unpack_facto
 from bgmrec.factorize.noise import ITEM_SIDE
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.models import StoredModel
-from bgmrec.session import arrow_batch
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
-
-BLOCKS_PER_BATCH = 4
 
 
 def write_start(

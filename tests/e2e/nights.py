@@ -17,7 +17,8 @@ from bgmrec.java import ensure_java
 PROJECT = Path(__file__).parents[2]
 FIRST_DAY = "2025-01-01"
 LAST_DAY = "2025-01-06"
-CONFIG = ["--config", "conf/base.toml", "--config", "conf/demo.toml"]
+DEMO = ["--config", "conf/base.toml", "--config", "conf/demo.toml"]
+CONFIG = [*DEMO, "--config", "conf/demo-ratings.toml"]
 # small enough for a night of a minute, large enough that cold users, cold music and every reject occur
 SMALL = [
     "train.rounds=3",
@@ -57,9 +58,9 @@ def submit_job(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def night_arguments(world: Path, root: Path, ds: str, *extra: str) -> list[str]:
+def night_arguments(world: Path, root: Path, ds: str, *extra: str, config: list[str] = CONFIG) -> list[str]:
     sets = [f"paths.data={world}", f"paths.root={root}", *SMALL, *extra]
-    return [*CONFIG, *(part for item in sets for part in ("--set", item)), "--ds", ds]
+    return [*config, *(part for item in sets for part in ("--set", item)), "--ds", ds]
 
 
 def published(root: Path, table: str, ds: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pytest
 
 from bgmrec.config import load_settings
 from tests.e2e.nights import (
+    DEMO,
     FIRST_DAY,
     LAST_DAY,
     PROJECT,
@@ -67,6 +68,19 @@ def test_the_summary_accounts_for_every_row(undisturbed: Path) -> None:
     assert counts["rejected"] > 0
     assert counts["kept"] == counts["ratings"] + counts["merged"]
     assert summary["metrics"]["bgmrec"]["rmse"] < 1.5
+
+
+def test_the_demos_own_night_ranks_likes_and_shows_them(world: Path, tmp_path: Path) -> None:
+    arguments = night_arguments(world, tmp_path, LAST_DAY, config=DEMO)
+    run_job("nightly", *arguments)
+    summary = json.loads(next((tmp_path / "summaries").glob("*.json")).read_text())
+    metrics = summary["metrics"]
+    assert "rmse" not in metrics["bgmrec"] and metrics["bgmrec"]["coverage@10"] > metrics["popularity"]["coverage@10"]
+    assert 0.0 < metrics["bgmrec"]["ndcg@10"] < 1.0
+    lists = published(tmp_path, "recommendations", LAST_DAY)
+    user = lists.loc[lists["source"] == "warm", "user_id"].iloc[0]
+    shown = run_job("show", *arguments, "--user", user).stdout
+    assert f"user {user} (warm)" in shown and "recommended (score, music)" in shown
 
 
 def test_a_search_goes_on_where_it_stopped_and_its_best_settings_load(

@@ -7,20 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bgmrec.config.model import LinearSettings
 from bgmrec.config.settings import Settings
 from bgmrec.errors import SettingsError
 from bgmrec.factorize.factors import collect_factors, pack_factors
 from bgmrec.factorize.layout import RatingBlock
+from bgmrec.factorize.row_scale import RowScale
 from bgmrec.features.fitted import FittedFeature, FittedFeatures
+from bgmrec.features.text_pairs import text_pairs
 from bgmrec.features.transform import float_cells
 from bgmrec.logs import Progress
 from bgmrec.session import arrow_batch
 from bgmrec.tables import Tables
+from bgmrec.train.linear import make_linear_encoder
 from bgmrec.train.link import write_linked
 from bgmrec.train.pieces import Known, side_pieces
 from bgmrec.train.prepare import Sizes, write_blocks
 from bgmrec.train.sample import sample
-from bgmrec.train.text_pairs import text_pairs
 
 USERS, ITEMS, WORDS = 30, 20, 12
 GROUPS = [["a"], ["b", "svd:ratings"], ["log:counts"]]
@@ -82,6 +85,11 @@ class Night:
         self.known = Known(self.work, self.rated, self.best, self.sizes, own)
 
 
+def pieces_of(place, known):
+    bayes = known.settings.bayes
+    return side_pieces(place, known, {"user": bayes.user_groups, "item": bayes.item_groups})
+
+
 @pytest.fixture(scope="module")
 def night(spark, tmp_path_factory):
     return Night(spark, tmp_path_factory.mktemp("night"), settings())
@@ -99,10 +107,10 @@ def features_of(place: Tables, side: str, n: int, count: int) -> np.ndarray:
 
 def test_columns_come_in_the_order_of_their_groups(night, tmp_path):
     place = Tables(night.work.spark, str(tmp_path))
-    pieces = side_pieces(place, night.known)
+    pieces = pieces_of(place, night.known)
     assert [(piece.group, piece.columns) for piece in pieces["item"]] == [(0, 2), (1, 3), (1, 2), (2, 2), (3, 2)]
     blocks = night.rated.read("item_rating_blocks")
-    link = write_linked(place, "item", blocks, pieces["item"], 11)
+    link = write_linked(place, "item", blocks, pieces["item"], RowScale(), 11)
     found = features_of(place, "item", ITEMS, 3)
     np.testing.assert_allclose(found[:, :2], night.features["item"][:, :2], atol=1e-6)
     np.testing.assert_allclose(found[:, 5:7], night.features["item"][:, 2:], atol=1e-6)
@@ -118,11 +126,37 @@ def test_columns_come_in_the_order_of_their_groups(night, tmp_path):
     np.testing.assert_allclose(abs(np.corrcoef(found[:, 2], left)[0, 1]), 1, atol=1e-3)
 
 
+def test_a_link_by_ratings_weighs_rows_by_their_ratings(night, tmp_path):
+    place = Tables(night.work.spark, str(tmp_path))
+    pieces, scale = pieces_of(place, night.known)["item"], RowScale(1.0, 2.0)
+    link = write_linked(place, "item", night.rated.read("item_rating_blocks"), pieces, scale, 11)
+    found, n = features_of(place, "item", ITEMS, 3), night.observed.sum(axis=0)
+    mean = np.average(found, axis=0, weights=n)
+    np.testing.assert_allclose(link.mean, mean, atol=1e-5)
+    np.testing.assert_allclose(link.gram, ((found - mean) * n[:, None] / 2).T @ (found - mean), rtol=1e-4, atol=1e-4)
+
+
+def test_a_linear_encoder_gives_every_item_its_regressed_factors(night, tmp_path):
+    place = Tables(night.work.spark, str(tmp_path))
+    own = LinearSettings(groups=[["a"], ["log:counts"]], ridges=[0.5, 2.0])
+    encoder = make_linear_encoder(place, night.known, "item", own)
+    factors = collect_factors(night.best.read("item_half_step"), 3, encoder.shape.width, max_bytes=10**6).astype(float)
+    with arrow_batch(place.spark, 2):
+        assert encoder.refit(night.best.read("item_half_step"), None, place, place, 1, print) == []
+    found = collect_factors(place.read("item_prior"), 3, encoder.shape.width, max_bytes=10**6)
+    features = features_of(place, "item", ITEMS, 3)
+    centred = features - features.mean(axis=0)
+    gram = centred.T @ centred + np.diag(np.where(encoder.link.groups == 0, 0.5, 2.0))
+    expected = factors.mean(axis=0) + centred @ np.linalg.solve(gram, centred.T @ factors)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert make_linear_encoder(place, night.known, "item", LinearSettings()) is None
+
+
 def test_a_link_that_is_too_wide_names_its_setting(night, tmp_path):
     place = Tables(night.work.spark, str(tmp_path))
-    pieces = side_pieces(place, night.known)["item"]
+    pieces = pieces_of(place, night.known)["item"]
     with pytest.raises(SettingsError) as caught:
-        write_linked(place, "item", night.rated.read("item_rating_blocks"), pieces, 10)
+        write_linked(place, "item", night.rated.read("item_rating_blocks"), pieces, RowScale(), 10)
     assert "11 columns" in caught.value.found and "item_groups" in caught.value.where
 
 
@@ -144,7 +178,8 @@ def test_few_ratings_shrink_what_the_ratings_say(night, tmp_path):
     for few in (0.0, 10.0):
         place = Tables(night.work.spark, str(tmp_path / str(few)))
         known = Known(night.work, night.rated, night.best, night.sizes, settings(few_ratings=few))
-        write_linked(place, "user", night.rated.read("user_rating_blocks"), side_pieces(place, known)["user"], 99)
+        pieces = pieces_of(place, known)["user"]
+        write_linked(place, "user", night.rated.read("user_rating_blocks"), pieces, RowScale(), 99)
         found[few] = features_of(place, "user", USERS, 4)[:, 2:5]
     n = night.observed.sum(axis=1)[:, None]
     np.testing.assert_allclose(found[10.0], found[0.0] * n / (n + 10), atol=1e-5)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as f
 
 from bgmrec.factorize.blocks import rating_blocks
 from bgmrec.factorize.delivery import out_links
 from bgmrec.factorize.draw_step import DrawNumbers, draw_step
 from bgmrec.factorize.factors import collect_factors
 from bgmrec.factorize.hyper import RowPrior
+from bgmrec.factorize.row_scale import RowScale
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.sums import add_all
 from bgmrec.logs import Progress
@@ -25,6 +27,7 @@ SHAPE = ModelShape(3, bias=True, mean=2.5)
 WIDTH = SHAPE.width
 BROADCAST, ROUTED = 10**6, 100
 ANY = 10**9
+EVEN = RowScale()
 
 
 def cells(spark, table, count):
@@ -53,12 +56,12 @@ class World:
     def cells(self, kind, side, count):
         return cells(self.spark, getattr(self, kind)[side].astype(np.float32), count)
 
-    def linked(self, place, side, count, partitions=None):
+    def linked(self, place, side, count, partitions=None, scale=EVEN):
         names = ("user_idx", "item_idx") if side == "user" else ("item_idx", "user_idx")
         n = USERS if side == "user" else ITEMS
         blocks = rating_blocks(self.rows, *names, count, n, partitions=partitions)
         piece = Piece(0, COLUMNS, self.cells("features", side, count), COLUMNS, chosen(np.arange(COLUMNS)))
-        return write_linked(place, side, blocks, [piece], 10)
+        return write_linked(place, side, blocks, [piece], scale, 10)
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +82,14 @@ def prior() -> RowPrior:
     return RowPrior(random.normal(size=WIDTH), random.normal(size=(COLUMNS, WIDTH)), basis @ basis.T + np.eye(WIDTH))
 
 
-def drawn(world, place, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, strength=4.0, links=False):
+def drawn(world, place, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, strength=4.0, links=False, exponent=0.0):
     with arrow_batch(world.spark, 2):
         world.linked(place, "user", dst, partitions)
         blocks = place.read("user_linked_blocks")
         blocks = blocks if partitions is None else blocks.repartition(partitions, "block")
         items = weighted(world, "item", src).selectExpr("*", "cast('' as binary) as sums").cache()
         source, _ = deliver_drawn(items, ITEMS, src, WIDTH + 1, bytes_)
-        numbers = DrawNumbers(prior(), 1.5, strength, 0.9, 1.1, 7, 3, 0)
+        numbers = DrawNumbers(prior(), RowScale(exponent, 5.0), 1.5, strength, 0.9, 1.1, 7, 3, 0)
         own = weighted(world, "user", dst) if strength else None
         made = draw_step(
             blocks, source, own, SHAPE, numbers, num_blocks=dst, own_is_small=bytes_ == BROADCAST,
@@ -130,6 +133,19 @@ def test_the_sums_are_those_of_the_rows(world, expected):
     np.testing.assert_allclose(sums.cross, world.features["user"].T @ table[:, :WIDTH], rtol=1e-3, atol=1e-3)
 
 
+def test_the_sums_weigh_rows_by_their_scales(world, tmp_path):
+    table, sums = drawn(world, Tables(world.spark, str(tmp_path)), exponent=1.0)
+    counts = world.rows.groupBy("user_idx").agg(f.count("*").alias("n")).collect()
+    scales = np.zeros(USERS)
+    scales[[row["user_idx"] for row in counts]] = [row["n"] / 5 for row in counts]
+    rows = table[:, :WIDTH].astype(float)
+    assert sums.rows == USERS - 1
+    np.testing.assert_allclose(sums.scale, scales.sum())
+    np.testing.assert_allclose(sums.outer, (rows * scales[:, None]).T @ rows, rtol=1e-4, atol=1e-4)
+    means = prior().means(world.features["user"][11:12].astype(np.float32))
+    np.testing.assert_allclose(table[11, :WIDTH], means[0], atol=1e-5)
+
+
 def test_one_noise_for_all_keeps_weights_of_one(world, tmp_path):
     table, sums = drawn(world, Tables(world.spark, str(tmp_path)), strength=0.0)
     np.testing.assert_array_equal(table[:, WIDTH], 1)
@@ -139,9 +155,10 @@ def test_one_noise_for_all_keeps_weights_of_one(world, tmp_path):
 def chain(world, root, *, draws=3, seed=5, bytes_=BROADCAST):
     place = Tables(world.spark, str(root))
     with arrow_batch(world.spark, 2):
-        links = {side: world.linked(place, side, count) for side, count in (("user", 3), ("item", 2))}
+        scales = {"user": RowScale(), "item": RowScale(1.0, 5.0)}
+        links = {s: world.linked(place, s, count, scale=scales[s]) for s, count in (("user", 3), ("item", 2))}
     numbers = ChainNumbers(2, draws, 4.0, 0.1, 2, seed, bytes_)
-    return Chain(place, SHAPE, chain_sides((USERS, 3), (ITEMS, 2), place, links), numbers)
+    return Chain(place, SHAPE, chain_sides((USERS, 3), (ITEMS, 2), place, links, scales), numbers)
 
 
 def run(world, made):

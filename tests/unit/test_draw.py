@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bgmrec.factorize.layout import build_block
+from bgmrec.factorize.row_scale import RowScale
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.solve import Noise, Regularisation, draw_block, solve_block
 from tests.reference.gibbs import row_posterior
@@ -34,12 +35,15 @@ class Case:
         mine = self.dst % count == number
         return build_block(number, count, 6, self.dst[mine], self.src_idx[mine], self.ratings[mine], self.weights[mine])
 
-    def draw(self, seed: int, number: int = 0, count: int = 1, std: float = ALPHA**-0.5, round_: int = 1):
+    def draw(self, seed: int, number: int = 0, count: int = 1, std: float = ALPHA**-0.5, round_: int = 1, scales=None):
         block = self.block(number, count)
         positions = block.src_ids[block.src_pos]
         noise = Noise(seed, round_, 0, std)
         means = self.means[number::count]
-        return draw_block(block, self.source, positions, means, self.precision / ALPHA, SHAPE, noise, num_blocks=count)
+        own = (np.ones(6) if scales is None else scales)[number::count]
+        return draw_block(
+            block, self.source, positions, means, self.precision / ALPHA, SHAPE, noise, scales=own, num_blocks=count
+        )
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +101,29 @@ def test_errors_are_those_of_the_drawn_rows():
     scores = SHAPE.mean + drawn[:, :3] @ source[:, :3].T + drawn[:, 3:] + source[:, 3]
     squared = case.weights * (case.ratings - scores[case.dst, case.src_idx]) ** 2
     np.testing.assert_allclose(errors, np.bincount(case.dst, squared, minlength=6), rtol=1e-4)
+
+
+def test_a_row_of_scale_0_is_its_prior_mean():
+    case = Case()
+    scales = np.array([1.0, 1, 1, 1, 0, 1])  # row 4 is cold
+    drawn = case.draw(3, scales=scales)[0]
+    np.testing.assert_array_equal(drawn[4], case.means[4])
+    np.testing.assert_array_equal(np.delete(drawn, 4, axis=0), np.delete(case.draw(3)[0], 4, axis=0))
+
+
+def test_a_scale_multiplies_the_precision_of_the_prior():
+    case, doubled = Case(), Case()
+    doubled.precision = 2 * case.precision
+    np.testing.assert_allclose(case.draw(3, scales=np.full(6, 2.0))[0], doubled.draw(3)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "scales"),
+    [
+        (0.0, [1, 1, 1, 1]),  # 0^0 = 1: without an exponent a cold row counts like any other
+        (0.5, [0, 0.5, 1, 2]),  # (1/4)^½, 1, (16/4)^½
+        (1.0, [0, 0.25, 1, 4]),
+    ],
+)
+def test_scales_grow_with_the_ratings(exponent, scales):
+    np.testing.assert_allclose(RowScale(exponent, mean_ratings=4.0).of(np.array([0, 1, 4, 16])), scales)

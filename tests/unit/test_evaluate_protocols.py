@@ -11,7 +11,7 @@ import pytest
 from bgmrec import columns as c
 from bgmrec.errors import InputError
 from bgmrec.evaluate import protocols
-from bgmrec.evaluate.protocols import music_study, rating_study
+from bgmrec.evaluate.protocols import cold_study, music_study, rating_study
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_ml1m = pytest.mark.skipif(not (DATA / "ml-1m").is_dir(), reason=f"no MovieLens 1M below {DATA}")
@@ -52,6 +52,36 @@ def test_without_valid_the_rest_is_test(ratings_csv: Path) -> None:
 def test_another_file_is_refused_where_figures_are_published(ratings_csv: Path) -> None:
     with pytest.raises(InputError, match="not the rows that the protocol"):
         rating_study(ratings_csv, seed=0, fraction=0.8)
+
+
+def test_cold_items_and_users_leave_training(ratings_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocols, "_PUBLISHED_COLD", {})
+    study, raw = cold_study(ratings_csv, seed=0), pd.read_csv(ratings_csv)
+    g = np.random.default_rng(1000)
+    items = g.choice(np.sort(raw["item"].unique()), 2, replace=False)  # of 20 and number 99: round(2.1)
+    users = g.choice(np.sort(raw["user"].unique()), 3, replace=False)
+    assert study.cold_items[c.ITEM_ID].tolist() == items.astype(str).tolist()
+    of_item, of_user = raw["item"].isin(items), raw["user"].isin(users)
+    train = study.rows[study.rows[c.PART] == c.TRAIN]
+    assert train[c.ITEM_ID].tolist() == raw.loc[~of_item & ~of_user, "item"].astype(str).tolist()
+    assert study.counts == ((~of_item & ~of_user).sum(), (of_item & ~of_user).sum(), (~of_item & of_user).sum())
+
+
+def test_cold_items_of_valid_train_for_test(ratings_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocols, "_PUBLISHED_COLD", {})
+    test, valid = cold_study(ratings_csv, seed=1), cold_study(ratings_csv, seed=1, part=c.VALID)
+    assert set(valid.rows[c.PART]) == {c.TRAIN, c.VALID}
+    assert not set(valid.cold_items[c.ITEM_ID]) & set(test.cold_items[c.ITEM_ID])
+    pairs = [
+        set(zip(rows[c.USER_ID], rows[c.ITEM_ID], strict=True))
+        for rows in (valid.rows, test.rows[test.rows[c.PART] == c.TRAIN])
+    ]
+    assert pairs[0] <= pairs[1]
+
+
+def test_other_ratings_are_no_protocol_c(ratings_csv: Path) -> None:
+    with pytest.raises(InputError, match="cold item and cold user ratings"):
+        cold_study(ratings_csv, seed=0)
 
 
 @pytest.fixture
@@ -107,3 +137,16 @@ def test_protocol_a_gives_the_published_test_rows() -> None:
 @needs_kuairand
 def test_protocol_b_gives_the_published_counts() -> None:
     assert music_study(DATA / "kuairand-pure").counts() == (9_709, 17_191, 7_119, 192)
+
+
+@needs_ml1m
+@pytest.mark.parametrize(("seed", "user_mean", "item_mean"), [(0, 1.0407, 0.9473), (1, 1.0515, 0.9651)])
+def test_protocol_c_gives_the_cold_films_and_users(seed: int, user_mean: float, item_mean: float) -> None:
+    """DATA.md's bias baselines (1.0624, .9491; 1.0739, .9678) lie near these means over the same ratings."""
+    study = cold_study(DATA / "ml-1m" / "ratings.csv", seed=seed)
+    assert len(study.cold_items) == 371
+    train, test = (study.rows[study.rows[c.PART] == part] for part in (c.TRAIN, c.TEST))
+    of_item = test[c.ITEM_ID].isin(study.cold_items[c.ITEM_ID])
+    for rows, side, expected in ((test[of_item], c.USER_ID, user_mean), (test[~of_item], c.ITEM_ID, item_mean)):
+        means = rows[side].map(train.groupby(side)[c.RATING].mean())
+        assert np.sqrt(((rows[c.RATING] - means) ** 2).mean()) == pytest.approx(expected, abs=1e-3)

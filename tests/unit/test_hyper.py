@@ -30,9 +30,9 @@ def world(seed: int = 0):
     return rows, features
 
 
-def sums_of(rows, features):
+def sums_of(rows, features, scales=None):
     ones = np.ones(len(rows))
-    return block_sums(rows, features, 2 * ones, ones, ones)
+    return block_sums(rows, features, 2 * ones, ones if scales is None else scales, ones, ones)
 
 
 def link_of(features) -> Link:
@@ -49,6 +49,17 @@ def test_sums_of_parts_are_the_sum_of_the_whole():
     np.testing.assert_allclose(added.outer, whole.outer, rtol=1e-10)
     np.testing.assert_allclose(added.cross, whole.cross, rtol=1e-5)
     np.testing.assert_allclose(added.total, rows.sum(axis=0), rtol=1e-5)
+
+
+def test_a_row_of_scale_2_counts_like_two_rows_and_one_of_scale_0_like_none():
+    rows, features = world()
+    scales = np.repeat([2.0, 0.0, 1.0], [10, 5, N - 15])
+    scaled = sums_of(rows, features, scales)
+    repeated = np.repeat(np.arange(N), scales.astype(int))
+    twice = sums_of(rows[repeated], features[repeated])
+    for name in ("scale", "total", "outer", "cross"):
+        np.testing.assert_allclose(getattr(scaled, name), getattr(twice, name), rtol=1e-5)
+    assert (scaled.rows, scaled.ratings) == (N - 5, 2 * N)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,126 @@
+"""The encoder that is none: prior means linear in features, a ridge regression on the running factors every round.
+
+The features are those of the sampler's links (pieces.py), beside the side's rating blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from safetensors import numpy as safetensors
+
+from bgmrec import files, schemas
+from bgmrec.arrays import FLOAT
+from bgmrec.config.model import LinearSettings
+from bgmrec.encoders.fit import EpochLoss
+from bgmrec.factorize.cells import one_row, read_rows
+from bgmrec.factorize.draw_step import read_features, sum_rows
+from bgmrec.factorize.hyper import Link, RowPrior
+from bgmrec.factorize.layout import RatingBlock
+from bgmrec.factorize.ridge import ridge_prior
+from bgmrec.factorize.row_scale import RowScale
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.sums import add_all
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
+from bgmrec.tables import Tables
+from bgmrec.train.link import write_linked
+from bgmrec.train.pieces import Known, side_pieces
+
+
+@dataclass(frozen=True)
+class LinearEncoder:
+    """One side's linear prior means.
+
+    Args:
+        side: user or item.
+        shape: of the model.
+        blocks: `schemas.LINKED_BLOCKS` of the side.
+        link: of its features.
+        ridges: per group.
+        row_scale: how much a row counts.
+    """
+
+    side: str
+    shape: ModelShape
+    blocks: DataFrame
+    link: Link
+    ridges: tuple[float, ...]
+    row_scale: RowScale
+
+    @property
+    def file(self) -> str:
+        """Name of the weights' file below a round's folder."""
+        return f"{self.side}_encoder.safetensors"
+
+    @property
+    def reads_item_factors(self) -> bool:
+        return False
+
+    def refit(
+        self,
+        factors: DataFrame,
+        item_table: np.ndarray | None,
+        before: Tables,
+        place: Tables,
+        number: int,
+        on_epoch: Callable[[EpochLoss], None],
+    ) -> list[EpochLoss]:
+        """Solves the regression and writes weights and prior means into the round's folder; it has no epochs.
+
+        Args:
+            factors: `schemas.FACTOR_BLOCKS` of the side.
+            item_table, before, number, on_epoch: what encoders that are fitted need.
+            place: folder of this round.
+        """
+        with arrow_batch(place.spark, BLOCKS_PER_BATCH):
+            summed = sum_rows(self.blocks, factors, self.shape, len(self.link.groups), self.row_scale)
+            cells = [bytes(row["sums"]) for row in summed.select("sums").collect() if row["sums"]]
+            prior = ridge_prior(add_all(cells, self.shape.width), self.link, np.array(self.ridges))
+            place.write(_prior_means(self.blocks, prior), f"{self.side}_prior")
+        weights = {"offset": prior.offset.astype(FLOAT), "weights": prior.weights.astype(FLOAT)}
+        files.write_bytes(place.spark, place.path(self.file), safetensors.save(weights))
+        return []
+
+
+def make_linear_encoder(place: Tables, known: Known, side: str, settings: LinearSettings) -> LinearEncoder | None:
+    """The linear encoder of a side, or none where its groups have no columns. Actions.
+
+    Args:
+        place: of the training; gets the linked blocks and the singular vectors.
+        known: about the entities.
+        side: user or item.
+        settings: of the encoder.
+    """
+    sizes = known.sizes
+    groups = {name: settings.groups if name == side else [] for name in ("user", "item")}
+    pieces = side_pieces(place, known, groups)[side]
+    if not pieces:
+        return None
+    rows = sizes.users if side == "user" else sizes.items
+    scale = RowScale(settings.weight_exponent, sizes.train / rows)
+    blocks = known.rated.read(f"{side}_rating_blocks")
+    link = write_linked(place, side, blocks, pieces, scale, known.settings.bayes.max_columns)
+    return LinearEncoder(
+        side,
+        sizes.shape(known.settings.factorize),
+        place.read(f"{side}_linked_blocks"),
+        link,
+        tuple(settings.ridges),
+        scale,
+    )
+
+
+def _prior_means(blocks: DataFrame, prior: RowPrior) -> DataFrame:
+    columns = len(prior.weights)
+
+    def means(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for row in read_rows(batches):
+            block = RatingBlock.from_cells(row)
+            made = prior.means(read_features(row, block, columns))
+            yield one_row(block=block.block, n_rows=block.n_rows, factors=made.astype(FLOAT))
+
+    return blocks.mapInArrow(means, schemas.FACTOR_BLOCKS)

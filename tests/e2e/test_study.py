@@ -1,0 +1,105 @@
+"""Studies of any data by a settings file alone: all three protocols, and one that was interrupted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.nights import FIRST_DAY, LAST_DAY, run_job
+
+SETTINGS = """
+[ratings]
+sources = [{ name = "log", format = "csv", paths = ["{data}/ratings.csv"], rated_at = "to_timestamp(time)" }]
+
+[items]
+sources = [{ name = "items", format = "csv", paths = ["{data}/items.csv"], id = "item_id" }]
+fields = [{ name = "genre", type = "string" }, { name = "title", type = "text" }]
+
+[item_features]
+features = [{ field = "genre", kind = "one_hot" }]
+document = { fields = ["title"], min_documents = 1 }
+
+[user_encoder]
+kind = "none"
+
+[item_encoder]
+kind = "none"
+
+[factorize]
+rank = 2
+
+[train]
+rounds = 1
+
+[study]
+fractions = [0.7]
+valid_days = 1
+test_days = 2
+cold_item_share = 0.2
+genre_field = "genre"
+
+[evaluate]
+relevant_rating = 4.0
+"""
+USERS, ITEMS = 40, 30
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everybody likes one of two genres, and rates half of all items over the days."""
+    place = tmp_path_factory.mktemp("own-data")
+    day = int(FIRST_DAY[-2:])
+    rows = ["user_id,item_id,rating,time"]
+    for user in range(USERS):
+        for item in range(ITEMS):
+            if (user * 7 + item * 3) % 2:
+                rating = 5 - (user * item) % 2 if user % 2 == item // 3 % 2 else 1 + (user + item) % 3
+                rows.append(f"u{user},i{item},{rating},{FIRST_DAY[:-2]}{day + (user + item) % 6:02d} 12:00:00")
+    (place / "ratings.csv").write_text("\n".join(rows))
+    titles = [f"i{item},{'jazz' if item // 3 % 2 else 'rock'},song {item % 4}" for item in range(ITEMS)]
+    (place / "items.csv").write_text("\n".join(["item_id,genre,title", *titles]))
+    (place / "my.toml").write_text(SETTINGS)
+    return place
+
+
+def study(folder: Path, protocol: str, out: Path, *extra: str) -> list[dict]:
+    where = ["--config", str(folder / "my.toml"), "--data", str(folder), "--root", str(out.parent / "root")]
+    run_job("study", protocol, *where, "--ds", LAST_DAY, "--json", str(out), *extra)
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_random_goes_on_after_what_the_file_holds(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    first = study(folder, "random", out)
+    assert [(row["protocol"], row["model"], row["fraction"], row["seed"]) for row in first] == [
+        ("random", "settings", 0.7, 0)
+    ]
+    assert 0.2 < first[0]["rmse"] < 1.8 and first[0]["mae"] < first[0]["rmse"] and first[0]["seconds"] > 0
+    both = study(folder, "random", out, "--seeds", "0,1")
+    assert both[0] == first[0]
+    assert [row["seed"] for row in both] == [0, 1] and both[1]["rmse"] != both[0]["rmse"]
+
+
+@pytest.mark.parametrize("part", ["test", "valid"])
+def test_days_ranks_what_is_new_in_the_last_days(folder: Path, tmp_path: Path, part: str) -> None:
+    (row,) = study(folder, "days", tmp_path / "out.jsonl", "--part", part)
+    assert {"ndcg_10", "ndcg_20", "recall_20", "coverage_20"} <= set(row) and "rmse" not in row
+    assert 0 < row["ndcg_10"] <= 1
+
+
+def test_cold_judges_items_and_users_apart_beside_baselines(folder: Path, tmp_path: Path) -> None:
+    (row,) = study(folder, "cold", tmp_path / "out.jsonl", "--seeds", "3")
+    for name in ("rmse_cold_item", "rmse_cold_user", "ndcg_10_cold_items"):
+        assert 0 < row[name] < 3
+    lists = {"popularity", "genre_popularity", "content_knn", "knn_popularity"}
+    assert set(row["baselines"]) == {"mean", "bias"} | lists
+    assert all(0 <= row["baselines"][name]["ndcg_10_cold_items"] <= 1 for name in lists)
+    # by parity of user and genre a liked item's genre says nearly everything, and popularity nothing
+    assert row["baselines"]["content_knn"]["ndcg_10_cold_items"] > row["baselines"]["popularity"]["ndcg_10_cold_items"]
+
+
+def test_days_without_their_last_day_are_refused(folder: Path, tmp_path: Path) -> None:
+    done = run_job("study", "days", "--config", str(folder / "my.toml"), "--data", str(folder), check=False)
+    assert done.returncode == 2 and "--ds" in done.stderr
