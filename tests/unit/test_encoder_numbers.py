@@ -20,9 +20,10 @@ def test_every_setting_of_an_encoder_reaches_its_network():
     items = text_cnn_numbers(ItemEncoderSettings(filters=7), vocabulary_size=9, feature_width=3, width=4)
     assert initial_state("text_cnn", items, 1).weights["convolutions.0.weight"].shape == (7, 32, 3)
     # a setting that is nobody's business would be a lie to the reader
-    known = set(UserEncoderSettings.model_fields) - {"kind", "fit", "activation", "reconstruction_weight"}
-    assert known - set(numbers) == {"latent_weight", "prediction_weight", "rating_loss_weight"}
-    assert set(ItemEncoderSettings.model_fields) - set(items) == {"kind", "fit", "word_vectors"}
+    known = set(UserEncoderSettings.model_fields) - {"kind", "fit", "linear", "activation", "reconstruction_weight"}
+    of_loss, of_inputs = {"latent_weight", "prediction_weight", "rating_loss_weight"}, {"center_ratings"}
+    assert known - set(numbers) == of_loss | of_inputs
+    assert set(ItemEncoderSettings.model_fields) - set(items) == {"kind", "fit", "linear", "word_vectors"}
 
 
 def test_alpha_shares_the_reconstruction_out():
