@@ -149,7 +149,7 @@ def _summed(linked: DataFrame, columns: int, groups: np.ndarray, row_scale: RowS
             scales = row_scale.of(np.diff(from_cell(row["row_offsets"], dtype=LONG)))
             scaled = features * scales[:, None]
             rows, total, gram = rows + scales.sum(), total + scaled.sum(axis=0), gram + features.T @ scaled
-        yield one_row(rows=rows, total=total, gram=gram)
+        yield one_row(rows=float(rows), total=total, gram=gram)
 
     parts = linked.select(c.FEATURES, "row_offsets").coalesce(_GRAM_TASKS).mapInArrow(add, _SUMS).collect()
     rows = sum(part["rows"] for part in parts)

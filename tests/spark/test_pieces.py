@@ -204,16 +204,16 @@ def encoded(night, tmp_path):
 def test_encoder_means_are_columns_with_the_bias_among_them(night, encoded, tmp_path):
     known, means = encoded
     place = Tables(night.work.spark, str(tmp_path / "place"))
-    pieces = side_pieces(place, known)
+    pieces = pieces_of(place, known)
     assert [(piece.group, piece.columns) for piece in pieces["item"]] == [(0, 3), (1, 2)]
     for side, n, count in (("user", USERS, 4), ("item", ITEMS, 3)):
-        write_linked(place, side, night.rated.read(f"{side}_rating_blocks"), pieces[side], 9)
+        write_linked(place, side, night.rated.read(f"{side}_rating_blocks"), pieces[side], RowScale(), 9)
         np.testing.assert_allclose(features_of(place, side, n, count)[:, :3], means[side], atol=1e-6)
 
 
 def test_a_side_that_nothing_encodes_has_no_encoder_columns(night, encoded, tmp_path):
     known = replace(encoded[0], priors=night.best)
-    pieces = side_pieces(Tables(night.work.spark, str(tmp_path / "place")), known)
+    pieces = pieces_of(Tables(night.work.spark, str(tmp_path / "place")), known)
     assert [(piece.group, piece.columns) for piece in pieces["item"]] == [(1, 2)]
 
 
