@@ -90,7 +90,7 @@ def write_log(folder: Path) -> None:
 
 def make_run(spark: SparkSession, folder: Path, *overrides: str) -> Run:
     given = [f"paths.data={folder}", f"paths.root={folder}/root", "split.valid_days=1.0", *overrides]
-    configs = [CONF / name for name in ("base.toml", "demo.toml", "demo-crawl.toml")]
+    configs = [CONF / name for name in ("base.toml", "demo.toml", "demo-ratings.toml", "demo-crawl.toml")]
     return Run(load_settings(configs, given), date.fromisoformat(DS), spark, Progress(), Summary())
 
 
