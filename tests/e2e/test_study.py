@@ -10,8 +10,12 @@ import pytest
 from tests.e2e.nights import FIRST_DAY, LAST_DAY, run_job
 
 SETTINGS = """
-[ratings]
-sources = [{ name = "log", format = "csv", paths = ["{data}/ratings.csv"], rated_at = "to_timestamp(time)" }]
+[[ratings.sources]]
+name = "log"
+format = "csv"
+paths = ["{data}/ratings.csv"]
+rating = "rating"
+rated_at = "to_timestamp(time)"
 
 [items]
 sources = [{ name = "items", format = "csv", paths = ["{data}/items.csv"], id = "item_id" }]
