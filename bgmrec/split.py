@@ -10,6 +10,8 @@ from pyspark.sql import functions as f
 from bgmrec import columns as c
 from bgmrec.config.sources import SplitSettings
 
+USER_KNOWN, ITEM_KNOWN = "_user_known", "_item_known"
+
 
 def held_out_from(settings: SplitSettings, end: datetime) -> datetime | None:
     """The moment from which ratings are validation ratings; none where the split is not by time.
@@ -52,14 +54,14 @@ def _is_valid(settings: SplitSettings, seed: int, end: datetime) -> Column:
 def cold_to_train(parts: DataFrame) -> DataFrame:
     """A held-out row whose user or item has no train row becomes one; whether it has is judged before any moves."""
     train = parts.where(f.col(c.PART) == c.TRAIN)
-    held_out = parts.where(f.col(c.PART) != c.TRAIN)
-    users = train.select(c.USER_IDX, f.lit(True).alias("_user_known")).distinct()
-    items = train.select(c.ITEM_IDX, f.lit(True).alias("_item_known")).distinct()
-    known = f.col("_user_known").isNotNull() & f.col("_item_known").isNotNull()
-    judged = (
-        held_out.join(users, on=c.USER_IDX, how="left")
-        .join(items, on=c.ITEM_IDX, how="left")
-        .withColumn(c.PART, f.when(known, f.col(c.PART)).otherwise(c.TRAIN))
-        .select(parts.columns)
-    )
-    return train.unionByName(judged)
+    held_out = beside_known(parts.where(f.col(c.PART) != c.TRAIN), train)
+    known = f.col(USER_KNOWN).isNotNull() & f.col(ITEM_KNOWN).isNotNull()
+    judged = held_out.withColumn(c.PART, f.when(known, f.col(c.PART)).otherwise(c.TRAIN))
+    return train.unionByName(judged.select(parts.columns))
+
+
+def beside_known(ratings: DataFrame, train: DataFrame) -> DataFrame:
+    """Ratings with `_user_known` and `_item_known`: true where train has one of the user, or the item; else null."""
+    users = train.select(c.USER_IDX, f.lit(True).alias(USER_KNOWN)).distinct()
+    items = train.select(c.ITEM_IDX, f.lit(True).alias(ITEM_KNOWN)).distinct()
+    return ratings.join(users, on=c.USER_IDX, how="left").join(items, on=c.ITEM_IDX, how="left")

@@ -23,8 +23,8 @@ _PUBLISHED_TEST = {
     (0.2, True, 0): (399_701, 2_243_593_502_404),
     (0.9, False, 0): (100_012, 560_945_855_309),
 }
-# seed → training ratings, ratings of (warm user, cold item), of (cold user, warm item)
-_PUBLISHED_COLD = {
+# seed → training ratings, ratings of (warm user, cold item), of (cold user, warm item); counted here
+_COUNTED_COLD = {
     0: (814_114, 93_275, 83_343),
     1: (814_402, 85_927, 90_338),
     2: (807_858, 92_823, 89_333),
@@ -107,7 +107,7 @@ def cold_study(ratings_csv: Path, *, seed: int, part: str = c.TEST) -> ColdStudy
         marked, items = _made_cold(rows, np.random.default_rng(_COLD_VALID_SEED + seed), part)
     of_cold_item, judged = marked["item"].isin(items), marked[c.PART] == part
     counts = (int((~judged).sum()), int((judged & of_cold_item).sum()), int((judged & ~of_cold_item).sum()))
-    expected = _PUBLISHED_COLD.get(seed) if part == c.TEST else None
+    expected = _COUNTED_COLD.get(seed) if part == c.TEST else None
     _expect(counts, expected, str(ratings_csv), "training, cold item and cold user ratings")
     ids = {c.USER_ID: marked["user"].astype(str), c.ITEM_ID: marked["item"].astype(str)}
     named = pd.DataFrame({**ids, c.RATING: marked["rating"].astype("float32"), c.PART: marked[c.PART]})

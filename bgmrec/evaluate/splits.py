@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec import columns as c
-from bgmrec.split import cold_to_train, uniform
+from bgmrec.split import ITEM_KNOWN, USER_KNOWN, beside_known, cold_to_train, uniform
 
 _ITEMS, _USERS, _VALID = 1, 2, 4  # what a draw is for, so that no two are the same
 
@@ -71,12 +71,6 @@ def _judged(rows: DataFrame, item_share: float, user_share: float, seed: int, sa
 def _known(marked: DataFrame) -> DataFrame:
     """Without the judged ratings of which neither user nor item trains."""
     train = marked.where(f.col(c.PART) == c.TRAIN)
-    judged = marked.where(f.col(c.PART) != c.TRAIN)
-    users = train.select(c.USER_IDX, f.lit(True).alias("_user_known")).distinct()
-    items = train.select(c.ITEM_IDX, f.lit(True).alias("_item_known")).distinct()
-    kept = (
-        judged.join(users, on=c.USER_IDX, how="left")
-        .join(items, on=c.ITEM_IDX, how="left")
-        .where(f.coalesce("_user_known", "_item_known").isNotNull())
-    )
+    judged = beside_known(marked.where(f.col(c.PART) != c.TRAIN), train)
+    kept = judged.where(f.coalesce(USER_KNOWN, ITEM_KNOWN).isNotNull())
     return train.unionByName(kept.select(marked.columns))

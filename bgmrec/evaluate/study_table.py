@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
+from statistics import fmean, stdev
 from typing import Any
 
 from bgmrec.evaluate.figures import known_figures
@@ -36,11 +36,8 @@ def study_table(results: list[dict[str, Any]]) -> str:
 
 def mean_and_spread(values: list[float]) -> str:
     """Mean ± standard deviation of the sample; of one value that value alone."""
-    mean = math.fsum(values) / len(values)
-    if len(values) == 1:
-        return _number(mean)
-    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    return f"{_number(mean)} ± {_number(spread)}"
+    shown = _number(fmean(values))
+    return shown if len(values) == 1 else f"{shown} ± {_number(stdev(values))}"
 
 
 def _with_baselines(results: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ The features are those of the sampler's links (pieces.py), beside the side's rat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.link import write_linked
 from bgmrec.train.pieces import Known, side_pieces
+from bgmrec.train.refit import Refit
 
 
 @dataclass(frozen=True)
@@ -60,24 +61,11 @@ class LinearEncoder:
     def reads_item_factors(self) -> bool:
         return False
 
-    def refit(
-        self,
-        factors: DataFrame,
-        item_table: np.ndarray | None,
-        before: Tables,
-        place: Tables,
-        number: int,
-        on_epoch: Callable[[EpochLoss], None],
-    ) -> list[EpochLoss]:
-        """Solves the regression and writes weights and prior means into the round's folder; it has no epochs.
-
-        Args:
-            factors: `schemas.FACTOR_BLOCKS` of the side.
-            item_table, before, number, on_epoch: what encoders that are fitted need.
-            place: folder of this round.
-        """
+    def refit(self, round_: Refit) -> list[EpochLoss]:
+        """Solves the regression and writes weights and prior means into the round's folder; it has no epochs."""
+        place = round_.place
         with arrow_batch(place.spark, BLOCKS_PER_BATCH):
-            summed = sum_rows(self.blocks, factors, self.shape, len(self.link.groups), self.row_scale)
+            summed = sum_rows(self.blocks, round_.factors, self.shape, len(self.link.groups), self.row_scale)
             cells = [bytes(row["sums"]) for row in summed.select("sums").collect() if row["sums"]]
             prior = ridge_prior(add_all(cells, self.shape.width), self.link, np.array(self.ridges))
             place.write(_prior_means(self.blocks, prior), f"{self.side}_prior")

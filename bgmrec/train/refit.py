@@ -23,9 +23,31 @@ from bgmrec.encoders.state import EncoderState, with_item_factors
 from bgmrec.factorize.factors import pack_factors, unpack_factors
 from bgmrec.feed.parquet import FeedSpec
 from bgmrec.feed.tables import WRITER_OPTIONS, lay_out, with_targets
+from bgmrec.split import uniform
 from bgmrec.tables import Tables
 
 MAX_HELD_OUT = 10_000  # about so many are enough for a slope, and their factors meet on the driver
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What a round gives an encoder to be refitted with.
+
+    Args:
+        factors: `schemas.FACTOR_BLOCKS` of the encoder's side.
+        item_table: all item factors (items, width), where the encoder reads them.
+        before: folder of the round before, whose weights are the start.
+        place: folder of this round, which gets weights and prior means.
+        number: of this round.
+        on_epoch: told each epoch's loss.
+    """
+
+    factors: DataFrame
+    item_table: np.ndarray | None
+    before: Tables
+    place: Tables
+    number: int
+    on_epoch: Callable[[EpochLoss], None]
 
 
 class Encoder(Protocol):
@@ -39,15 +61,7 @@ class Encoder(Protocol):
     def reads_item_factors(self) -> bool:
         """Whether refit needs the table of all item factors."""
 
-    def refit(
-        self,
-        factors: DataFrame,
-        item_table: np.ndarray | None,
-        before: Tables,
-        place: Tables,
-        number: int,
-        on_epoch: Callable[[EpochLoss], None],
-    ) -> list[EpochLoss]:
+    def refit(self, round_: Refit) -> list[EpochLoss]:
         """Fits to the factors and writes weights and prior means into the round's folder."""
 
 
@@ -98,28 +112,12 @@ class SideEncoder:
         """Whether the encoder is fitted to predict ratings with the running item factors."""
         return bool(self.initial.numbers.get("use_item_factors"))
 
-    def refit(
-        self,
-        factors: DataFrame,
-        item_table: np.ndarray | None,
-        before: Tables,
-        place: Tables,
-        number: int,
-        on_epoch: Callable[[EpochLoss], None],
-    ) -> list[EpochLoss]:
-        """Fits to the factors and writes weights and prior means into the round's folder.
-
-        Args:
-            factors: `schemas.FACTOR_BLOCKS` of the side.
-            item_table: all item factors (items, width), where the encoder reads them.
-            before: folder of the round before, whose weights are the start.
-            place: folder of this round.
-            number: of this round.
-            on_epoch: told each epoch's loss.
-        """
-        start = self.load(before)
+    def refit(self, round_: Refit) -> list[EpochLoss]:
+        """Fits to the factors and writes weights and prior means into the round's folder."""
+        place, item_table = round_.place, round_.item_table
+        start = self.load(round_.before)
         begin = start or self.initial
-        targets = unpack_factors(factors, self.num_blocks).withColumnRenamed(c.FEATURES, c.TARGET)
+        targets = unpack_factors(round_.factors, self.num_blocks).withColumnRenamed(c.FEATURES, c.TARGET)
         rows = with_targets(self.inputs, targets)
         feed = lay_out(
             rows.withColumn(c.WEIGHT, f.when(self._held_out(), f.lit(0.0).cast("float")).otherwise(f.col(c.WEIGHT))),
@@ -129,7 +127,7 @@ class SideEncoder:
         )
         name = f"{self.side}_feed"
         place.write(feed, name, options=WRITER_OPTIONS)
-        seed = self.seed * 10_007 + number
+        seed = self.seed * 10_007 + round_.number
         kind = self.initial.kind
         columns = (*KINDS[kind].columns, *TRAINING_COLUMNS)
         spec = FeedSpec(
@@ -149,10 +147,10 @@ class SideEncoder:
             processes=self.feed.processes,
             local=self.feed.local,
             use_gpu=self.feed.use_gpu,
-            on_epoch=on_epoch,
+            on_epoch=round_.on_epoch,
         )
         place.delete(name)
-        state = replace(state, calibration=self._calibration(rows, state))
+        state = replace(state, calibration=self._calibration(targets, state))
         files.write_bytes(place.spark, place.path(self.file), state.to_bytes())
         priors = encode_priors(self.inputs, state)
         place.write(pack_factors(priors, self.n, self.num_blocks), f"{self.side}_prior")
@@ -161,15 +159,14 @@ class SideEncoder:
     def _held_out(self) -> f.Column:
         """Whether an entity is never fitted to: by a hash, so that it stays so from round to round."""
         share = min(self.held_out_share, MAX_HELD_OUT / max(self.n, 1))
-        return f.pmod(f.xxhash64(f.lit(self.seed), f.lit(self.side), c.IDX), f.lit(1_000_000)) < int(share * 1_000_000)
+        return uniform(self.seed, f.lit(self.side), c.IDX) < share
 
-    def _calibration(self, rows: DataFrame, state: EncoderState) -> Calibration | None:
+    def _calibration(self, targets: DataFrame, state: EncoderState) -> Calibration | None:
         """From the held-out entities with ratings: the factors of others are prior means themselves."""
         if not self.held_out_share:
             return None
-        held_out = rows.where(self._held_out() & (f.col(c.WEIGHT) > 0))
-        pairs = encode_priors(held_out, state).join(held_out.select(c.IDX, c.TARGET), on=c.IDX, how="inner")
-        found = pairs.orderBy(c.IDX).collect()
+        outputs = encode_priors(self.inputs.where(self._held_out() & (f.col(c.WEIGHT) > 0)), state)
+        found = outputs.join(targets, on=c.IDX, how="inner").orderBy(c.IDX).collect()
         width = int(self.initial.numbers["width"])
-        outputs, targets = (from_cell(b"".join(row[name] for row in found), width) for name in (c.FEATURES, c.TARGET))
-        return calibrate(outputs, targets, rank=self.rank)
+        given, wanted = (from_cell(b"".join(row[name] for row in found), width) for name in (c.FEATURES, c.TARGET))
+        return calibrate(given, wanted, rank=self.rank)

@@ -22,7 +22,7 @@ from bgmrec.logs import Progress
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
-from bgmrec.train.refit import Encoder
+from bgmrec.train.refit import Encoder, Refit
 
 Validate = Callable[[DataFrame, DataFrame], float]
 AfterRound = Callable[[TrainState], None]
@@ -146,7 +146,7 @@ def _one_round(
         if side.encoder is not None:
             table = _item_table(problem, place) if side.encoder.reads_item_factors else None
             report = _reporter(progress, side, number)
-            losses = side.encoder.refit(factors(place, side.name), table, before, place, number, report)
+            losses = side.encoder.refit(Refit(factors(place, side.name), table, before, place, number, report))
             entry[f"{side.name}_encoder"] = [loss.total for loss in losses]
     progress.update(STAGE, round=number, step="validation")
     value = None if validate is None else validate(factors(place, "user"), factors(place, "item"))

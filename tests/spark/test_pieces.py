@@ -23,6 +23,7 @@ from bgmrec.train.linear import make_linear_encoder
 from bgmrec.train.link import write_linked
 from bgmrec.train.pieces import Known, side_pieces
 from bgmrec.train.prepare import Sizes, write_blocks
+from bgmrec.train.refit import Refit
 from bgmrec.train.sample import sample
 
 USERS, ITEMS, WORDS = 30, 20, 12
@@ -142,7 +143,7 @@ def test_a_linear_encoder_gives_every_item_its_regressed_factors(night, tmp_path
     encoder = make_linear_encoder(place, night.known, "item", own)
     factors = collect_factors(night.best.read("item_half_step"), 3, encoder.shape.width, max_bytes=10**6).astype(float)
     with arrow_batch(place.spark, 2):
-        assert encoder.refit(night.best.read("item_half_step"), None, place, place, 1, print) == []
+        assert encoder.refit(Refit(night.best.read("item_half_step"), None, place, place, 1, print)) == []
     found = collect_factors(place.read("item_prior"), 3, encoder.shape.width, max_bytes=10**6)
     features = features_of(place, "item", ITEMS, 3)
     centred = features - features.mean(axis=0)

@@ -14,7 +14,7 @@ from bgmrec.encoders.state import initial_state
 from bgmrec.factorize.factors import collect_factors, pack_factors
 from bgmrec.schemas import ENTITY_FEATURES, ITEM_INPUTS
 from bgmrec.tables import Tables
-from bgmrec.train.refit import SideEncoder
+from bgmrec.train.refit import Refit, SideEncoder
 
 N, FEATURES, RANK, BLOCKS, SEED = 400, 40, 3, 2, 5
 NUMBERS = {"vocabulary_size": 0, "feature_width": FEATURES, "width": RANK, "hidden": 64, "dropout_rate": 0.0}
@@ -44,7 +44,7 @@ def refit(spark, place, features, share, factors=FACTORS):
     side, folder = encoder(spark, place, features, share), Tables(spark, str(place / "round"))
     rows = spark.createDataFrame([(i, to_cell(factors[i])) for i in range(N)], ENTITY_FEATURES)
     packed = folder.write(pack_factors(rows, N, BLOCKS), "factors")
-    side.refit(packed, None, Tables(spark, str(place / "before")), folder, 1, lambda loss: None)
+    side.refit(Refit(packed, None, Tables(spark, str(place / "before")), folder, 1, lambda loss: None))
     return side.load(folder), collect_factors(folder.read("item_prior"), BLOCKS, RANK, max_bytes=10**9)
 
 

@@ -55,7 +55,7 @@ def test_another_file_is_refused_where_figures_are_published(ratings_csv: Path) 
 
 
 def test_cold_items_and_users_leave_training(ratings_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocols, "_PUBLISHED_COLD", {})
+    monkeypatch.setattr(protocols, "_COUNTED_COLD", {})
     study, raw = cold_study(ratings_csv, seed=0), pd.read_csv(ratings_csv)
     g = np.random.default_rng(1000)
     items = g.choice(np.sort(raw["item"].unique()), 2, replace=False)  # of 20 and number 99: round(2.1)
@@ -68,7 +68,7 @@ def test_cold_items_and_users_leave_training(ratings_csv: Path, monkeypatch: pyt
 
 
 def test_cold_items_of_valid_train_for_test(ratings_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocols, "_PUBLISHED_COLD", {})
+    monkeypatch.setattr(protocols, "_COUNTED_COLD", {})
     test, valid = cold_study(ratings_csv, seed=1), cold_study(ratings_csv, seed=1, part=c.VALID)
     assert set(valid.rows[c.PART]) == {c.TRAIN, c.VALID}
     assert not set(valid.cold_items[c.ITEM_ID]) & set(test.cold_items[c.ITEM_ID])
