@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
@@ -14,9 +14,15 @@ INTERVAL = 0.5  # seconds between looks; one look at a tree of ten processes tak
 
 @dataclass
 class Peak:
-    """The most seen so far, in bytes."""
+    """The most seen so far, in bytes.
+
+    Args:
+        bytes: of driver, Java and workers together.
+        workers: of the Python workers together, which Java starts.
+    """
 
     bytes: int = 0
+    workers: int = 0
 
 
 def tree_bytes(process: psutil.Process) -> int:
@@ -25,6 +31,20 @@ def tree_bytes(process: psutil.Process) -> int:
     Where the system does not tell shared pages apart (anywhere but on Linux), they count for each process.
     """
     return sum(map(_own_bytes, [process, *process.children(recursive=True)]))
+
+
+def worker_bytes(process: psutil.Process) -> int:
+    """Memory of what Java started, in bytes, counted as by `tree_bytes`: Spark's Python workers in local mode."""
+    return sum(map(_own_bytes, _workers(process)))
+
+
+def _workers(process: psutil.Process) -> list[psutil.Process]:
+    found = []
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if child.name() == "java":
+                found += child.children(recursive=True)
+    return found
 
 
 def _own_bytes(process: psutil.Process) -> int:
@@ -46,6 +66,7 @@ def watched() -> Iterator[Peak]:
         process = psutil.Process()
         while True:
             peak.bytes = max(peak.bytes, tree_bytes(process))
+            peak.workers = max(peak.workers, worker_bytes(process))
             if over.wait(INTERVAL):
                 return
 

@@ -45,7 +45,7 @@ class Tables:
         schema = schema or TABLES.get(name)
         checked = df if schema is None else conform(df, schema, name)
         checked.write.mode("overwrite").options(**(options or {})).parquet(self.path(name))
-        return self.read(name, schema)
+        return self.spark.read.schema(checked.schema).parquet(self.path(name))  # known: Spark need not look for it
 
     def read(self, name: str, schema: StructType | None = None) -> DataFrame:
         """Reads a complete table.

@@ -54,15 +54,24 @@ class Source:
 
 
 def deliver(
-    factors: DataFrame, num_blocks: int, shape: ModelShape, *, broadcast_bytes: int, with_gram: bool = False
+    factors: DataFrame,
+    num_blocks: int,
+    shape: ModelShape,
+    *,
+    broadcast_bytes: int,
+    with_gram: bool = False,
+    n: int | None = None,
 ) -> Source:
     """Decides by size and broadcasts what fits. Actions: reads the sizes, and the factors where they fit.
 
     Args:
         factors: `schemas.FACTOR_BLOCKS`, written or cached.
         broadcast_bytes: the largest table that may go through the driver.
+        with_gram: whether implicit mode needs the sum of outer products.
+        n: rows of the side; counted where it is not said, which costs a job.
     """
-    if count_rows(factors) * shape.width * FLOAT.itemsize > broadcast_bytes:
+    n = count_rows(factors) if n is None else n
+    if n * shape.width * FLOAT.itemsize > broadcast_bytes:
         gram = _routed_gram(factors, shape) if with_gram else None
         return Source(factors, num_blocks, shape.width, None, gram)
     table = collect_table(factors, num_blocks, shape.width)

@@ -35,6 +35,7 @@ def half_step(
     dst_num_blocks: int,
     unobserved_weight: float = 0.0,
     broadcast_bytes: int,
+    n_src: int | None = None,
     links: DataFrame | None = None,
 ) -> DataFrame:
     """Solves one side, `schemas.HALF_STEP`; equation and sums in solve.py. Symmetric in users and items.
@@ -49,10 +50,11 @@ def half_step(
         src_num_blocks, dst_num_blocks: blocks of either side.
         unobserved_weight: alpha0 of implicit mode; 0 in explicit mode.
         broadcast_bytes: a factor or prior table above this is routed or shuffled, never in one piece.
+        n_src: rows of the fixed side; counted where it is not said.
         links: `delivery.out_links`, cached; None computes them where the source side is routed.
     """
     implicit = unobserved_weight > 0
-    source = deliver(src_factors, src_num_blocks, shape, broadcast_bytes=broadcast_bytes, with_gram=implicit)
+    source = deliver(src_factors, src_num_blocks, shape, broadcast_bytes=broadcast_bytes, with_gram=implicit, n=n_src)
     unobserved = Unobserved(unobserved_weight, source.gram) if source.gram is not None else None
     blocks, resolve = attach(rating_blocks, source, links)
     if dst_prior is not None:

@@ -23,8 +23,8 @@ def make_problem(
     item = Regularisation(settings.item_reg, settings.item_bias_reg, exponent)
     return Problem(
         shape=sizes.shape(settings),
-        user=Side("user", sizes.user_blocks, place.read("user_rating_blocks"), user, user_encoder),
-        item=Side("item", sizes.item_blocks, place.read("item_rating_blocks"), item, item_encoder),
+        user=Side("user", sizes.users, sizes.user_blocks, place.read("user_rating_blocks"), user, user_encoder),
+        item=Side("item", sizes.items, sizes.item_blocks, place.read("item_rating_blocks"), item, item_encoder),
         unobserved_weight=settings.unobserved_weight if settings.mode == "implicit" else 0.0,
         broadcast_bytes=settings.broadcast_bytes,
     )

@@ -35,13 +35,15 @@ class Side:
 
     Args:
         name: user or item.
-        num_blocks: blocks of the side.
+        n: entities of the side.
+        num_blocks: their blocks.
         ratings: `schemas.RATING_BLOCKS` with this side as the solved one.
         regularisation: of the side's rows.
         encoder: that gives the side's prior means; none: they are zero.
     """
 
     name: str
+    n: int
     num_blocks: int
     ratings: DataFrame
     regularisation: Regularisation
@@ -73,13 +75,13 @@ def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Ob
         place: folder that gets the factors of both sides.
         priors: folder with the prior means; a side without any there has zero ones.
     """
+    solved = {"item": factors(before, "item")}
     for dst, src in ((problem.user, problem.item), (problem.item, problem.user)):
-        fixed = before if dst is problem.user else place
         prior = f"{dst.name}_prior"
         with arrow_batch(place.spark, BLOCKS_PER_BATCH):
-            solved = half_step(
+            step = half_step(
                 dst.ratings,
-                factors(fixed, src.name),
+                solved[src.name],
                 priors.read(prior) if priors.exists(prior) else None,
                 problem.shape,
                 dst.regularisation,
@@ -87,9 +89,10 @@ def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Ob
                 dst_num_blocks=dst.num_blocks,
                 unobserved_weight=problem.unobserved_weight,
                 broadcast_bytes=problem.broadcast_bytes,
+                n_src=src.n,
             )
-            place.write(solved, f"{dst.name}_half_step")
-    return objective(factors(place, "user"), factors(place, "item"))
+            solved[dst.name] = place.write(step, f"{dst.name}_half_step")
+    return objective(solved["user"], solved["item"])
 
 
 def run_rounds(

@@ -37,9 +37,22 @@ def sample(place: Tables, known: Known, progress: Progress) -> Sampled:
         known: ratings, features, and the folder of the best round.
         progress: told every draw.
     """
+    progress.update("bayes", step="features")
+    chain = open_chain(place, known)
+    state = run_chain(chain, progress)
+    user_factors, item_factors = (_wide(chain, side.name, side.num_blocks) for side in chain.sides)
+    return Sampled(user_factors, item_factors, wide_shape(chain.shape, known.settings.bayes.draws), state)
+
+
+def open_chain(place: Tables, known: Known) -> Chain:
+    """A chain that is ready to run: links written and draw 0 made, unless an interrupted one left them. Actions.
+
+    Args:
+        place: of the chain.
+        known: as for `sample`.
+    """
     settings, sizes = known.settings, known.sizes
     bayes, shape = settings.bayes, sizes.shape(settings.factorize)
-    progress.update("bayes", step="features")
     pieces = side_pieces(place, known, {"user": bayes.user_groups, "item": bayes.item_groups})
     scales = {
         "user": RowScale(bayes.user_prior_exponent, sizes.train / sizes.users),
@@ -60,9 +73,7 @@ def sample(place: Tables, known: Known, progress: Progress) -> Sampled:
     solved = {side: factors(known.priors, side) for side in ("user", "item")}
     errors = [row["squared_error"] for row in solved["item"].select("squared_error").collect()]
     start_chain(chain, solved["user"], solved["item"], math.fsum(errors))
-    state = run_chain(chain, progress)
-    user_factors, item_factors = (_wide(chain, side.name, side.num_blocks) for side in chain.sides)
-    return Sampled(user_factors, item_factors, wide_shape(shape, bayes.draws), state)
+    return chain
 
 
 def _wide(chain: Chain, side: str, num_blocks: int) -> DataFrame:

@@ -1,0 +1,66 @@
+"""The benchmarks on problems of a second: what they print, and that both sides did the same work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = ("--users", "1200", "--items", "300", "--ratings", "20000", "--rank", "8", "--repeats", "1")
+KEYS = {"name", "ratio", "ours_s", "peer_s", "quality_ours", "quality_peer"}
+
+
+@pytest.fixture
+def measure(spark, tmp_path, monkeypatch, capsys):
+    """(sub-command and options) → the object on the last line, measured in the shared session."""
+    monkeypatch.syspath_prepend(str(ROOT / "jobs"))
+    import benchmark
+
+    def run(*options):
+        assert (
+            benchmark.main([*options, *SIZES, "--root", str(tmp_path), "--config", str(ROOT / "conf/base.toml")]) == 0
+        )
+        found = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert found.keys() >= KEYS
+        assert found["ratio"] == pytest.approx(found["peer_s"] / found["ours_s"], rel=1e-2)
+        assert found["peak_mb"] and found["versions"]["pyspark"]
+        return found
+
+    return run
+
+
+def test_als_solves_the_same_problem_as_mllib(measure):
+    found = measure("als", "--iterations", "5")
+    assert found["quality_ours"] == pytest.approx(found["quality_peer"], rel=0.02)
+
+
+def test_implicit_mode_reaches_the_objective_of_implicit(measure):
+    pytest.importorskip("implicit")
+    found = measure("als", "--implicit", "--iterations", "8")
+    assert found["quality_ours"] == pytest.approx(found["peer_cholesky"]["quality"], rel=0.02)
+
+
+def test_lists_are_those_of_both_peers(measure):
+    pytest.importorskip("implicit")
+    assert measure("topn")["quality_ours"] == 1.0
+    assert measure("topn", "--peer", "implicit")["quality_ours"] == 1.0
+
+
+def test_the_kernel_is_judged_by_an_exact_solution(measure):
+    found = measure("kernel")
+    assert found["quality_ours"] < 1e-4
+    assert found["share"] == pytest.approx(found["ratio"], rel=1e-2)
+
+
+def test_a_draw_is_timed_against_a_round(measure):
+    assert measure("bayes")["ours"]["n"] == 1
+
+
+def test_ratings_too_few_for_their_skew_are_refused(spark, tmp_path, monkeypatch, capfd):
+    monkeypatch.syspath_prepend(str(ROOT / "jobs"))
+    import benchmark
+
+    assert benchmark.main(["skew", *SIZES, "--items", "100", "--root", str(tmp_path)]) == 2
+    assert "each pair is rated once" in capfd.readouterr().err
