@@ -31,6 +31,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from bench_encode import encode
 from bench_factorize import als, als_implicit, blocks
@@ -69,9 +70,9 @@ def parser() -> argparse.ArgumentParser:
     result = arg_parser("benchmark", __doc__)
     result.add_argument("name", choices=sorted(BENCHMARKS), help="what is measured: see above")
     result.add_argument("--rank", type=int, default=64, help="of the factors")
-    result.add_argument("--users", type=number, default=200_000, metavar="N")
-    result.add_argument("--items", type=number, default=40_000, metavar="N")
-    result.add_argument("--ratings", type=number, default=20_000_000, metavar="N", help="of the log, or of the world")
+    result.add_argument("--users", type=number, default=200_000, metavar="N", help="of the ratings, or of the world")
+    result.add_argument("--items", type=number, default=40_000, metavar="N", help="of the ratings, or of the world")
+    result.add_argument("--ratings", type=number, default=20_000_000, metavar="N", help="or the world's events")
     result.add_argument("--iterations", type=int, default=5, help="als: of both, at least 3")
     result.add_argument("--implicit", action="store_true", help="als: in implicit mode, against the library implicit")
     result.add_argument("--peer", choices=("mllib", "implicit"), default="mllib", help="topn: whom against")
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--sizes", default="1e6,1e7,1e8", help="scale: ratings, by comma")
     result.add_argument("--days", type=int, default=50, help="nightly, warm: days of the world's log")
     result.add_argument("--repeats", type=int, default=3, help="of every measurement")
+    result.add_argument("--json", metavar="FILE", help="results accumulate here, one JSON object per line")
     result.add_argument("--root", default="build/benchmark", metavar="FOLDER", help="where tables go")
     return result
 
@@ -97,7 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         bench = Bench(spark, settings, place, progress, arguments.repeats, settings.spark.shuffle_partitions)
         found = BENCHMARKS[arguments.name](bench, arguments).document()
         print(show([found]))
-        print(last_line({**found, "peak_mb": bench.peaks, **machine(load)}), flush=True)
+        line = last_line({**found, "peak_mb": bench.peaks, **machine(load)})
+        if arguments.json:
+            with Path(arguments.json).open("a") as out:
+                out.write(line + "\n")
+        print(line, flush=True)
 
     return guarded(body)
 

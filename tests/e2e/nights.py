@@ -21,6 +21,10 @@ DEMO = ["--config", "conf/base.toml", "--config", "conf/demo.toml"]
 CONFIG = [*DEMO, "--config", "conf/demo-ratings.toml"]
 # small enough for a night of a minute, large enough that cold users, cold music and every reject occur
 SMALL = [
+    # interpreted: half of a small night's processor time went into compiling generated code that runs for a moment
+    'spark.conf={"spark.driver.memory"="2g","spark.sql.codegen.wholeStage"="false","spark.sql.codegen.factoryMode"='
+    '"NO_CODEGEN"}',
+    "feed.threads=1",
     "train.rounds=3",
     "factorize.rank=8",
     "user_encoder.hidden=[16]",

@@ -15,6 +15,7 @@ from tests.e2e.nights import PROJECT
 
 GOLDEN = PROJECT / "tests" / "golden" / "help"
 JOBS = (
+    "benchmark",
     "build_features",
     "compare_nights",
     "crawl_frontier",
