@@ -1,4 +1,4 @@
-"""The present demand for music, as part of what the model learns: what is in demand is preferred more.
+"""What time says to the model: old ratings weigh less, and what is in demand is preferred more.
 
 Drift can matter more than taste: on KuaiRand-Pure a day's exposures say more of the next days than all months before.
 A factor on the finished scores would do the same to everybody; as the target of both half steps it reaches each user
@@ -16,6 +16,20 @@ from bgmrec import columns as c
 from bgmrec.config.model import TrendSettings
 
 _DAY = 86_400.0
+
+
+def with_decay(ratings: DataFrame, half_life_days: float, now: datetime) -> DataFrame:
+    """Weights times 2^(−age / half life); a rating without a time keeps its weight.
+
+    Args:
+        ratings: training ratings in `schemas.RATINGS_SPLIT`'s columns.
+        half_life_days: 0 changes nothing.
+        now: the end of the training ratings, UTC: an age is 0 there.
+    """
+    if half_life_days == 0:
+        return ratings
+    left = f.coalesce(_decay(half_life_days, now), f.lit(1.0))
+    return ratings.withColumn(c.WEIGHT, (f.col(c.WEIGHT) * left).cast("float"))
 
 
 def with_trend(ratings: DataFrame, settings: TrendSettings, now: datetime) -> DataFrame:

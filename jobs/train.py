@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
@@ -38,7 +39,7 @@ from bgmrec.train.rounds import AfterRound, Problem, Validate, factors, run_roun
 from bgmrec.train.sample import sample
 from bgmrec.train.start import write_start
 from bgmrec.train.validation import rmse_validator
-from bgmrec.trend import with_trend
+from bgmrec.trend import with_decay, with_trend
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _sampled(
 def _problem(run: Run, scratch: Tables, train: DataFrame, seen: DataFrame, sizes: Sizes) -> Problem:
     fitted = run.work.document("fitted_features")
     end = (held_out_from(run.settings.split, run.end) if sizes.valid else None) or run.end
-    write_blocks(scratch, with_trend(train, run.settings.trend, end), sizes)
+    write_blocks(scratch, _timed(run, train, end), sizes)
     linear = _linear_encoders(run, scratch, sizes)
     item_features, tokens = run.work.read("item_features"), run.work.read("item_tokens")
     return make_problem(
@@ -150,6 +151,12 @@ def _problem(run: Run, scratch: Tables, train: DataFrame, seen: DataFrame, sizes
         linear["item"]
         or make_item_encoder(scratch, run.settings, sizes, item_features, tokens, fitted["vocabulary"], train),
     )
+
+
+def _timed(run: Run, ratings: DataFrame, end: datetime) -> DataFrame:
+    """Ratings as the model learns them: weights by age, preferences by demand."""
+    weighed = with_decay(ratings, run.settings.factorize.weight_half_life_days, end)
+    return with_trend(weighed, run.settings.trend, end)
 
 
 def _linear_encoders(run: Run, scratch: Tables, sizes: Sizes) -> dict[str, LinearEncoder | None]:
@@ -218,7 +225,7 @@ def _served(run: Run, learned: Learned) -> dict[str, DataFrame]:
     if not (sizes.valid and settings.train.final_rounds):
         return learned.factors
     run.progress.update("train", step="final rounds", ratings=sizes.train + sizes.valid)
-    write_blocks(run.work, with_trend(run.work.read("ratings_split"), settings.trend, run.end), sizes)
+    write_blocks(run.work, _timed(run, run.work.read("ratings_split"), run.end), sizes)
     if settings.bayes.draws:
         return _sampled(run, run.scratch("train").below("final-chain"), run.work, learned.best, sizes)[0]
     everything = make_problem(run.work, sizes, settings.factorize, problem.user.encoder, problem.item.encoder)

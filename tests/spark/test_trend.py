@@ -9,7 +9,7 @@ import pytest
 from bgmrec.config import load_settings
 from bgmrec.config.model import TrendSettings
 from bgmrec.errors import SettingsError
-from bgmrec.trend import with_trend
+from bgmrec.trend import with_decay, with_trend
 
 NOW = datetime(2025, 3, 2)
 SETTINGS = TrendSettings(exponent=0.5, half_life_days=1.0, damping=2.0)
@@ -47,6 +47,17 @@ def test_preferences_times_the_root_of_the_trend(spark, partitions):
 def test_an_exponent_of_zero_changes_nothing(spark):
     before = ratings(spark)
     assert with_trend(before, TrendSettings(), NOW) is before
+
+
+def test_weights_halve_with_age(spark):
+    decayed = with_decay(ratings(spark), 2.0, NOW)
+    assert decayed.columns == ratings(spark).columns
+    weights = {(row["user_idx"], row["item_idx"]): row["weight"] for row in decayed.collect()}
+    # a day, now, later than now, two days, and without a time
+    assert weights == pytest.approx({(0, 0): 0.5**0.5, (1, 0): 2.0, (2, 0): 1.0, (0, 1): 0.5, (1, 1): 1.0}, rel=1e-6)
+    assert found(decayed) == found(ratings(spark))
+    before = ratings(spark)
+    assert with_decay(before, 0.0, NOW) is before
 
 
 def test_without_any_time_nothing_is_in_demand(spark):
