@@ -22,6 +22,11 @@ class StoredModel:
     def table(self, name: str) -> DataFrame:
         return self.tables.read(name)
 
+    def weights(self, name: str) -> bytes | None:
+        """An encoder's weights, or none where the model has no such encoder."""
+        path = f"{self.tables.path(name)}.safetensors"
+        return files.read_bytes(self.tables.spark, path) if files.exists(self.tables.spark, path) else None
+
 
 @dataclass(frozen=True)
 class ModelStore:

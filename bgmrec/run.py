@@ -80,6 +80,12 @@ class Run:
         run_id = self.shelf.last_run_before(str(self.ds))
         return None if run_id is None else self.models.load(run_id)
 
+    def warm_model(self) -> StoredModel | None:
+        """The model to go on from; none where the night begins anew, because it should or as nothing came before."""
+        train = self.settings.train
+        model = self.previous_model() if train.warm_start else None
+        return None if model is None or model.facts.get("warm_nights", 0) >= train.warm_nights else model
+
     @property
     def end(self) -> datetime:
         """The end of the logical date: nothing rated at or after this belongs to the night."""

@@ -15,9 +15,9 @@ from pyspark.sql import DataFrame
 from bgmrec import columns as c
 from bgmrec.config.features import EntityFeatures
 from bgmrec.errors import InputError
-from bgmrec.features.document import fit_vocabulary, tokenize
+from bgmrec.features.document import Vocabulary, fit_vocabulary, tokenize
 from bgmrec.features.entities import entities_by_idx, with_training_ratings
-from bgmrec.features.fitted import feature_names, fit_features
+from bgmrec.features.fitted import FittedFeatures, feature_names, fit_features
 from bgmrec.features.transform import transform_features
 from bgmrec.index import all_ids, extend_index
 from bgmrec.job import run_job
@@ -34,7 +34,7 @@ def stage(run: Run) -> None:
     settings = run.settings
     split = run.work.write(split_ratings(indexed, settings.split, settings.seed, run.end), "ratings_split")
     _report_split(run, split)
-    write_features(run, split)
+    write_features(run, split, known=_known_features(run))
 
 
 def index_ratings(run: Run, ratings: DataFrame, previous: Tables | None) -> DataFrame:
@@ -50,20 +50,34 @@ def index_ratings(run: Run, ratings: DataFrame, previous: Tables | None) -> Data
     return ratings.join(user_index, on=c.USER_ID, how="inner").join(item_index, on=c.ITEM_ID, how="inner")
 
 
-def write_features(run: Run, split: DataFrame) -> None:
+def _known_features(run: Run) -> dict[str, Any] | None:
+    """What the model that this night goes on from was fitted with, if the settings still ask for the same."""
+    model = run.warm_model()
+    if model is None:
+        return None
+    now, before = run.settings.model_dump(mode="json"), model.facts["settings"]
+    same = all(now[name] == before.get(name) for name in ("user_features", "item_features"))
+    same = same and all(now[name]["fields"] == before[name]["fields"] for name in ("users", "items"))
+    return model.tables.document("fitted_features") if same else None
+
+
+def write_features(run: Run, split: DataFrame, *, known: dict[str, Any] | None = None) -> None:
     """Writes features, tokens and what was fitted for them.
 
     Args:
         run: the night, or a study's.
         split: `schemas.RATINGS_SPLIT`; only entities with training ratings are fitted on.
+        known: `fitted_features` of an earlier night, to keep; none: they are fitted.
     """
     settings = run.settings
     users = entities_by_idx(run.work.read("user_index"), _users(run), c.USER_ID, c.USER_IDX)
     items = entities_by_idx(run.work.read("item_index"), _items(run), c.ITEM_ID, c.ITEM_IDX)
+    known = known or {}
+    run.summary.add("build_features", fitted_anew=not known)
     fitted = {
-        "user_features": _features(run, "user_features", users, split, c.USER_IDX, settings.user_features),
-        "item_features": _features(run, "item_features", items, split, c.ITEM_IDX, settings.item_features),
-        "vocabulary": _tokens(run, items, split),
+        "user_features": _features(run, "user_features", users, split, c.USER_IDX, settings.user_features, known),
+        "item_features": _features(run, "item_features", items, split, c.ITEM_IDX, settings.item_features, known),
+        "vocabulary": _tokens(run, items, split, known),
     }
     run.work.write_json("fitted_features", fitted)
 
@@ -102,19 +116,26 @@ def _report_split(run: Run, split: DataFrame) -> None:
 
 
 def _features(
-    run: Run, name: str, entities: DataFrame, split: DataFrame, idx_column: str, settings: EntityFeatures
-) -> list[dict[str, Any]]:
+    run: Run, name: str, entities: DataFrame, split: DataFrame, idx_column: str, settings: EntityFeatures,
+    known: dict[str, Any],
+) -> list[dict[str, Any]]:  # fmt: skip
     run.progress.update("build_features", table=name)
-    fitted = fit_features(with_training_ratings(entities, split, idx_column), settings.features)
+    if name in known:
+        fitted = FittedFeatures.from_json(known[name])
+    else:
+        fitted = fit_features(with_training_ratings(entities, split, idx_column), settings.features)
     run.work.write(transform_features(entities, settings.features, fitted), name)
     run.summary.add("build_features", **{f"{name}_width": len(feature_names(fitted))})
     return fitted.to_json()
 
 
-def _tokens(run: Run, items: DataFrame, split: DataFrame) -> list[str]:
+def _tokens(run: Run, items: DataFrame, split: DataFrame, known: dict[str, Any]) -> list[str]:
     run.progress.update("build_features", table="item_tokens")
     settings = run.settings.item_features.document
-    vocabulary = fit_vocabulary(with_training_ratings(items, split, c.ITEM_IDX), settings)
+    if "vocabulary" in known:
+        vocabulary = Vocabulary(tuple(known["vocabulary"]))
+    else:
+        vocabulary = fit_vocabulary(with_training_ratings(items, split, c.ITEM_IDX), settings)
     run.work.write(tokenize(items, vocabulary, settings), "item_tokens")
     run.summary.add("build_features", vocabulary=len(vocabulary.words))
     return vocabulary.to_json()

@@ -24,6 +24,7 @@ from recommend import shown_items
 from bgmrec import columns as c
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.job import run_job
+from bgmrec.models import StoredModel
 from bgmrec.run import Run, fingerprint
 from bgmrec.session import BLOCKS_PER_BATCH
 from bgmrec.split import held_out_from
@@ -98,6 +99,7 @@ def learn(
     train = ratings.where(f.col(c.PART) == c.TRAIN)
     problem = _problem(run, scratch, train, train if seen is None else seen, sizes)
     checkpoints = Checkpoints(scratch)
+    previous = run.warm_model()
     warm = write_start(
         checkpoints.place(0),
         sizes.items,
@@ -105,9 +107,10 @@ def learn(
         problem.shape,
         seed=settings.seed,
         scale=settings.factorize.init_scale,
-        previous=run.previous_model() if settings.train.warm_start else None,
+        previous=previous,
     )
-    run.summary.add("train", warm_start=warm)
+    encoders = _go_on(run, checkpoints.place(0), problem, previous if warm else None)
+    run.summary.add("train", warm_start=warm, warm_encoders=encoders)
     state = run_rounds(
         problem,
         checkpoints,
@@ -127,6 +130,19 @@ def learn(
             valid = _validator(run, scratch, ratings, sizes, shape)(made["user_factors"], made["item_factors"])
         run.progress.done("bayes", map=state.best_value, valid=valid)
     return Learned(problem, state, best, sizes, made, shape, valid, heard)
+
+
+def _go_on(run: Run, place: Tables, problem: Problem, previous: StoredModel | None) -> list[str]:
+    """The encoders that go on from last night's weights: those that see the same features in the same places."""
+    if previous is None or previous.tables.read_json("fitted_features") != run.work.document("fitted_features"):
+        return []
+    sides = (problem.user, problem.item)
+    return [
+        side.name
+        for side in sides
+        if side.encoder is not None
+        and side.encoder.go_on(previous.weights(side.encoder.file.removesuffix(".safetensors")), place)
+    ]
 
 
 def _sampled(
@@ -214,6 +230,7 @@ def _finish(run: Run, learned: Learned) -> None:
             "fingerprint": fingerprint(settings),
             "best_round": learned.state.best_round,
             "history": list(learned.state.history),
+            "warm_nights": 0 if (warm := run.warm_model()) is None else warm.facts.get("warm_nights", 0) + 1,
             "settings": settings.model_dump(mode="json"),
         },
     )

@@ -100,6 +100,30 @@ def state_of(kind: str, numbers: dict[str, Any], network: nn.Module) -> EncoderS
     return EncoderState(kind, numbers, weights)
 
 
+def grown(state: EncoderState, fresh: EncoderState) -> EncoderState | None:
+    """The state for more items: an item keeps its row of every item table, new items have those of a fresh state.
+
+    Args:
+        state: an earlier night's.
+        fresh: drawn for this night's sizes.
+
+    Returns:
+        the earlier weights in this night's sizes, without a calibration; none where they are another network's
+    """
+    if state.kind != fresh.kind or state.weights.keys() != fresh.weights.keys():
+        return None
+    sized = ("n_items",)
+    if any(state.numbers.get(name) != value for name, value in fresh.numbers.items() if name not in sized):
+        return None
+    weights = {}
+    for name, drawn in fresh.weights.items():
+        known = state.weights[name]
+        if known.shape[1:] != drawn.shape[1:] or len(known) > len(drawn):
+            return None
+        weights[name] = np.concatenate([known, drawn[len(known) :]])
+    return EncoderState(fresh.kind, fresh.numbers, weights)
+
+
 def with_item_factors(state: EncoderState, factors: np.ndarray) -> EncoderState:
     """The aSDAE with the running item factors as its constants; other states stay as they are.
 

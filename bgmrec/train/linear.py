@@ -61,6 +61,10 @@ class LinearEncoder:
     def reads_item_factors(self) -> bool:
         return False
 
+    def go_on(self, weights: bytes | None, place: Tables) -> bool:
+        """It is solved anew every round, and needs no start."""
+        return False
+
     def refit(self, round_: Refit) -> list[EpochLoss]:
         """Solves the regression and writes weights and prior means into the round's folder; it has no epochs."""
         place = round_.place

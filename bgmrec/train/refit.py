@@ -19,7 +19,7 @@ from bgmrec.encoders.calibrate import Calibration, calibrate
 from bgmrec.encoders.distributed import fit_distributed
 from bgmrec.encoders.encode import encode_priors
 from bgmrec.encoders.fit import EpochLoss, FitNumbers
-from bgmrec.encoders.state import EncoderState, with_item_factors
+from bgmrec.encoders.state import EncoderState, grown, with_item_factors
 from bgmrec.factorize.factors import pack_factors, unpack_factors
 from bgmrec.feed.parquet import FeedSpec
 from bgmrec.feed.tables import WRITER_OPTIONS, lay_out, with_targets
@@ -60,6 +60,9 @@ class Encoder(Protocol):
     @property
     def reads_item_factors(self) -> bool:
         """Whether refit needs the table of all item factors."""
+
+    def go_on(self, weights: bytes | None, place: Tables) -> bool:
+        """Writes an earlier night's weights and their prior means into round 0; returns whether they fit."""
 
     def refit(self, round_: Refit) -> list[EpochLoss]:
         """Fits to the factors and writes weights and prior means into the round's folder."""
@@ -106,6 +109,16 @@ class SideEncoder:
         if not files.exists(place.spark, path):
             return None
         return EncoderState.from_bytes(files.read_bytes(place.spark, path))
+
+    def go_on(self, weights: bytes | None, place: Tables) -> bool:
+        """Writes an earlier night's weights and their prior means into round 0; returns whether they fit."""
+        state = None if weights is None else grown(EncoderState.from_bytes(weights), self.initial)
+        if state is None:
+            return False
+        if not place.exists(f"{self.side}_prior"):
+            files.write_bytes(place.spark, place.path(self.file), state.to_bytes())
+            place.write(pack_factors(encode_priors(self.inputs, state), self.n, self.num_blocks), f"{self.side}_prior")
+        return True
 
     @property
     def reads_item_factors(self) -> bool:

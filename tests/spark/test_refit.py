@@ -79,3 +79,15 @@ def test_the_fit_does_not_see_the_factors_that_are_held_out(spark, tmp_path):
     for name, weights in state.weights.items():
         np.testing.assert_array_equal(weights, changed.weights[name], err_msg=name)
     assert not np.allclose(state.calibration.shift, changed.calibration.shift)
+
+
+def test_a_later_night_goes_on_from_the_weights_of_the_one_before(spark, tmp_path):
+    learned, priors = refit(spark, tmp_path / "before", KNOWN, 0.0)
+    side, start = encoder(spark, tmp_path / "after", KNOWN, 0.0), Tables(spark, str(tmp_path / "after" / "round-0"))
+    assert not side.go_on(None, start)
+    assert side.load(start) is None
+    assert side.go_on(learned.to_bytes(), start)
+    np.testing.assert_allclose(collect_factors(start.read("item_prior"), BLOCKS, RANK, max_bytes=10**9), priors)
+    np.testing.assert_array_equal(side.load(start).weights["output.weight"], learned.weights["output.weight"])
+    other = initial_state("text_cnn", {**NUMBERS, "hidden": 8}, SEED)
+    assert not side.go_on(other.to_bytes(), Tables(spark, str(tmp_path / "other")))
