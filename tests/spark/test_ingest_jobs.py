@@ -80,15 +80,37 @@ def test_a_later_night_keeps_the_previous_indices(spark, tmp_path, jobs):
     for job in jobs:
         job.stage(run)
     before = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
-    indices = {name: run.work.read(name) for name in ("user_index", "item_index")}
-    run.models.save("2023-01-01-001", indices, weights={}, documents={}, facts={})
-    run.shelf.tables.below("_manifests").write_json("2023-01-01", {"run_id": "2023-01-01-001", "tables": {}})
+    fitted = run.work.document("fitted_features")
+    save_model(run, fitted)
     (tmp_path / "log.csv").write_text("user_id,item_id,stars,at\nu1,another,3,2024-03-01\nu2,m1,4,2024-03-01\n")
     jobs[0].stage(run)
     jobs[2].stage(run)
     after = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
     assert after == {**before, "another": 4}
     assert run.summary.facts["build_features"]["item_index_new"] == 1
+    # u1 and m1 alone would make another vocabulary; the encoders that go on know this one
+    assert run.work.document("fitted_features") == fitted
+    assert run.summary.facts["build_features"]["fitted_anew"] is False
+
+
+@pytest.mark.parametrize("change", [{"warm_nights": 6}, {"user_features": {"features": []}}])
+def test_features_are_fitted_anew_after_so_many_nights_and_for_other_settings(spark, tmp_path, jobs, change):
+    run = make_run(spark, tmp_path, GOOD)
+    for job in jobs:
+        job.stage(run)
+    settings = {**run.settings.model_dump(mode="json"), **{n: v for n, v in change.items() if n != "warm_nights"}}
+    save_model(run, {"vocabulary": ["kept"]}, settings=settings, warm_nights=change.get("warm_nights", 0))
+    jobs[2].stage(run)
+    assert run.work.document("fitted_features")["vocabulary"] != ["kept"]
+    assert run.summary.facts["build_features"]["fitted_anew"] is True
+
+
+def save_model(run, fitted, **facts):
+    """An earlier night's model with this run's indices."""
+    indices = {name: run.work.read(name) for name in ("user_index", "item_index")}
+    facts = {"settings": run.settings.model_dump(mode="json"), **facts}
+    run.models.save("2023-01-01-001", indices, weights={}, documents={"fitted_features": fitted}, facts=facts)
+    run.shelf.tables.below("_manifests").write_json("2023-01-01", {"run_id": "2023-01-01-001", "tables": {}})
 
 
 def test_too_many_rejects_stop_the_run_and_are_there_to_look_at(spark, tmp_path, jobs):
