@@ -16,6 +16,7 @@ from bgmrec.java import ensure_java
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 ARROW_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
+PARQUET_BATCH = "spark.sql.parquet.columnarReaderBatchSize"
 BLOCKS_PER_BATCH = 4  # blocks are megabytes each, and one Arrow batch's cells share 32-bit offsets
 
 _DEFAULTS = {
@@ -83,14 +84,17 @@ def build_session(
 
 @contextmanager
 def arrow_batch(spark: SparkSession, rows: int) -> Iterator[None]:
-    """Sends at most `rows` rows per Arrow batch to Python while plans are built and run inside.
+    """Moves at most `rows` rows at once, out of Parquet and to Python, while plans are built and run inside.
 
-    One batch's binary cells share 32-bit offsets, so that together they must stay below 2 GiB: Spark's
-    default of 10,000 rows is right for ratings and wrong for blocks of megabytes.
+    Spark's defaults are right for ratings and wrong for blocks of megabytes. One Arrow batch's binary cells share
+    32-bit offsets, so that together they must stay below 2 GiB; and Spark's vectorised Parquet reader gathers 4,096
+    rows before it passes on the first, so that a task would hold all blocks of its file in Java's heap.
     """
-    before = spark.conf.get(ARROW_BATCH)
+    before = {name: spark.conf.get(name) for name in (ARROW_BATCH, PARQUET_BATCH)}
     spark.conf.set(ARROW_BATCH, str(rows))
+    spark.conf.set(PARQUET_BATCH, str(min(rows, int(str(before[PARQUET_BATCH])))))
     try:
         yield
     finally:
-        spark.conf.set(ARROW_BATCH, str(before))
+        for name, value in before.items():
+            spark.conf.set(name, str(value))
