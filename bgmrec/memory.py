@@ -13,8 +13,8 @@ INTERVAL = 0.5  # seconds between looks; one look at a tree of ten processes tak
 
 
 @dataclass
-class Peak:
-    """The most seen so far, in bytes.
+class Memory:
+    """Memory at a moment, or the most seen so far, in bytes.
 
     Args:
         bytes: of driver, Java and workers together.
@@ -25,26 +25,21 @@ class Peak:
     workers: int = 0
 
 
-def tree_bytes(process: psutil.Process) -> int:
-    """Memory of a process and all that it started, in bytes; pages that several share are counted once.
+def tree_memory(process: psutil.Process) -> Memory:
+    """Memory of a process and all that it started; pages that several share are counted once.
 
     Where the system does not tell shared pages apart (anywhere but on Linux), they count for each process.
     """
-    return sum(map(_own_bytes, [process, *process.children(recursive=True)]))
+    children = process.children(recursive=True)
+    taken = {child.pid: _own_bytes(child) for child in children}
+    workers = {worker.pid for child in children for worker in _started_by_java(child)}
+    return Memory(_own_bytes(process) + sum(taken.values()), sum(taken.get(pid, 0) for pid in workers))
 
 
-def worker_bytes(process: psutil.Process) -> int:
-    """Memory of what Java started, in bytes, counted as by `tree_bytes`: Spark's Python workers in local mode."""
-    return sum(map(_own_bytes, _workers(process)))
-
-
-def _workers(process: psutil.Process) -> list[psutil.Process]:
-    found = []
-    for child in process.children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if child.name() == "java":
-                found += child.children(recursive=True)
-    return found
+def _started_by_java(process: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return process.children(recursive=True) if process.name() == "java" else []
+    return []
 
 
 def _own_bytes(process: psutil.Process) -> int:
@@ -58,15 +53,15 @@ def _own_bytes(process: psutil.Process) -> int:
 
 
 @contextmanager
-def watched() -> Iterator[Peak]:
+def watched() -> Iterator[Memory]:
     """Looks at this process's tree until the end of the block."""
-    peak, over = Peak(), threading.Event()
+    peak, over = Memory(), threading.Event()
 
     def look() -> None:
         process = psutil.Process()
         while True:
-            peak.bytes = max(peak.bytes, tree_bytes(process))
-            peak.workers = max(peak.workers, worker_bytes(process))
+            now = tree_memory(process)
+            peak.bytes, peak.workers = max(peak.bytes, now.bytes), max(peak.workers, now.workers)
             if over.wait(INTERVAL):
                 return
 

@@ -84,7 +84,7 @@ class Run:
         """The model to go on from; none where the night begins anew, because it should or as nothing came before."""
         train = self.settings.train
         model = self.previous_model() if train.warm_start else None
-        return None if model is None or model.facts.get("warm_nights", 0) >= train.warm_nights else model
+        return None if model is None or model.facts["warm_nights"] >= train.warm_nights else model
 
     @property
     def end(self) -> datetime:

@@ -118,7 +118,7 @@ def timed_rounds(
     return times, place.below(f"round-{iterations}")
 
 
-def _mllib(ratings: DataFrame, rank: int, iterations: int, users: int | None = None) -> ALSModel:
+def _mllib(ratings: DataFrame, rank: int, iterations: int) -> ALSModel:
     spark = ratings.sparkSession
     partitions = int(str(spark.conf.get("spark.sql.shuffle.partitions")))
     als_ = ALS(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from bench_factorize import rating_matrix, shape_of
-from bench_parts import Bench, Result, rounded
+from bench_parts import Bench, Result, Times
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
@@ -29,7 +29,7 @@ from bgmrec.session import arrow_batch
 from bgmrec.train.prepare import write_blocks
 
 NOBODY = PopularItems(np.empty(0, np.int32), np.empty(0, FLOAT))
-_ARRAY = "id int, features array<float>"
+CHECKED = 10_000  # users whose lists are compared with implicit's
 TOLERANCE = 1e-4  # scores of one pair differ by rounding alone
 
 
@@ -68,25 +68,19 @@ def topn(bench: Bench, arguments: argparse.Namespace) -> Result:
     if arguments.peer == "implicit":
         return _against_implicit(bench, arguments, ratings, ours, place.read("lists"), users, items)
     model_of_peer = _mllib_model(bench, users, items)
-    peer = bench.timed("mllib", lambda _: _mllib_lists(place, model_of_peer, n))
-    theirs = place.read("mllib").select(
-        f.col(f"{c.USER_IDX}").alias(c.USER_IDX), f.posexplode("recommendations").alias("place", "one")
-    )
-    theirs = theirs.select(
-        c.USER_IDX, (f.col("place") + 1).alias(c.POSITION), f.col("one.rating").alias("their_score"),
-        f.col(f"one.{c.ITEM_IDX}").alias("their_item"),
-    )  # fmt: skip
-    return Result(f"topn rank {arguments.rank}, MLlib", ours, peer, *_agreement(unfiltered, theirs), _NOTE)
+    peer = bench.timed("mllib", lambda _: place.write(model_of_peer.recommendForAllUsers(n), "mllib"))
+    theirs = place.read("mllib").select(c.USER_IDX, f.posexplode("recommendations").alias("place", "one"))
+    theirs = theirs.select(c.USER_IDX, (f.col("place") + 1).alias(c.POSITION), f.col("one.rating").alias("their_score"))
+    return Result(f"topn rank {arguments.rank}, MLlib", ours, peer, _agreement(unfiltered, theirs), facts=_NOTE)
 
 
 _NOTE = {"quality": "share of list places with the same score: the same lists up to ties"}
 
 
-def _agreement(ours: DataFrame, theirs: DataFrame) -> tuple[float, float]:
+def _agreement(ours: DataFrame, theirs: DataFrame) -> float:
     joined = ours.join(theirs, [c.USER_IDX, c.POSITION], "full")
     same = f.coalesce((f.abs(f.col(c.SCORE) - f.col("their_score")) < TOLERANCE).cast("double"), f.lit(0.0))
-    found = float(joined.agg(f.avg(same)).collect()[0][0])
-    return found, 1.0
+    return float(joined.agg(f.avg(same)).collect()[0][0])
 
 
 def _mllib_model(bench: Bench, users: np.ndarray, items: np.ndarray) -> ALSModel:
@@ -105,12 +99,8 @@ def _mllib_model(bench: Bench, users: np.ndarray, items: np.ndarray) -> ALSModel
     return ALSModel(java)
 
 
-def _mllib_lists(place: Any, model: ALSModel, n: int) -> None:
-    place.write(model.recommendForAllUsers(n), "mllib")
-
-
 def _against_implicit(
-    bench: Bench, arguments: argparse.Namespace, ratings: DataFrame, ours: Any, lists: DataFrame, users: np.ndarray,
+    bench: Bench, arguments: argparse.Namespace, ratings: DataFrame, ours: Times, lists: DataFrame, users: np.ndarray,
     items: np.ndarray,
 ) -> Result:  # fmt: skip
     from implicit.cpu.als import AlternatingLeastSquares
@@ -129,7 +119,4 @@ def _against_implicit(
     checked = lists.where(f.col(c.USER_IDX) < CHECKED).orderBy(c.USER_IDX, c.POSITION)
     rows: Any = checked.toPandas()
     same = np.abs(rows[c.SCORE].to_numpy().reshape(-1, arguments.n) - scores[: min(CHECKED, shape.users)]) < TOLERANCE
-    return Result(f"topn rank {arguments.rank}, implicit", ours, peer, rounded(float(same.mean()), 6), 1.0, _NOTE)
-
-
-CHECKED = 10_000  # users whose lists are compared one by one
+    return Result(f"topn rank {arguments.rank}, implicit", ours, peer, float(same.mean()), facts=_NOTE)

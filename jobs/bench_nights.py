@@ -20,12 +20,11 @@ from bgmrec.run import Run, Summary
 
 UNBOUNDED = ("train", "recommend")  # the work itself
 BOUND = 0.15  # of the night's time, for every other stage
-WARM_BOUND = 0.35  # of a cold night's time
 
 
 def nightly(bench: Bench, arguments: argparse.Namespace) -> Result:
     """One night: the longest stage besides training and top-N against 15 % of the night."""
-    settings, last = _world(bench, arguments, arguments.days)
+    settings, last = _world(bench, arguments)
     facts = _night(bench, settings, "nightly", last)
     seconds = facts["seconds"]
     longest = max((name for name in seconds if name not in UNBOUNDED), key=lambda name: seconds[name])
@@ -37,7 +36,7 @@ def nightly(bench: Bench, arguments: argparse.Namespace) -> Result:
 
 def warm(bench: Bench, arguments: argparse.Namespace) -> Result:
     """A night after last night's, with `1 / days` new events, against the same night from nothing."""
-    settings, last = _world(bench, arguments, arguments.days)
+    settings, last = _world(bench, arguments)
     before = date.fromordinal(last.toordinal() - 1)
     _night(bench, settings, "warm", before)
     of_warm = _night(bench, settings, "warm", last, fresh=False)
@@ -52,8 +51,8 @@ def warm(bench: Bench, arguments: argparse.Namespace) -> Result:
     return Result("warm", ours, peer, of_warm["train"]["valid"], of_cold["train"]["valid"], facts)
 
 
-def _world(bench: Bench, arguments: argparse.Namespace, days: int) -> tuple[Settings, date]:
-    sizes = {"users": arguments.users, "items": arguments.items, "events": arguments.ratings, "days": days}
+def _world(bench: Bench, arguments: argparse.Namespace) -> tuple[Settings, date]:
+    sizes = {"users": arguments.users, "items": arguments.items, "events": arguments.ratings, "days": arguments.days}
     world = bench.settings.world.model_copy(update={**sizes, "partitions": 4 * bench.partitions})
     paths = bench.settings.paths.model_copy(update={"data": bench.place.path("world")})
     settings = bench.settings.model_copy(update={"world": world, "paths": paths})

@@ -6,7 +6,6 @@ No job of its own: a part of benchmark.
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import statistics
 import time
@@ -19,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from bgmrec import files
 from bgmrec.config import Settings
+from bgmrec.evaluate.table import aligned
 from bgmrec.factorize.blocks import num_blocks
 from bgmrec.logs import Progress
 from bgmrec.memory import watched
@@ -152,24 +152,11 @@ def machine(load_before: float) -> dict[str, Any]:
     return {"cores": os.cpu_count(), "load_before": rounded(load_before, 2), "versions": versions}
 
 
-def show(documents: list[dict[str, Any]]) -> str:
-    """A table for people."""
-    head = ("name", "ours s", "peer s", "ratio", "quality ours", "quality peer")
-    keys = ("name", "ours_s", "peer_s", "ratio", "quality_ours", "quality_peer")
-    rows = [head, *(tuple("" if d.get(key) is None else str(d[key]) for key in keys) for d in documents)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
-def last_line(document: dict[str, Any]) -> str:
-    """The JSON object that ends a benchmark's output."""
-    return json.dumps(document, ensure_ascii=False)
+def show(document: dict[str, Any]) -> str:
+    """A result for people."""
+    keys = ("name", "ratio", "ours_s", "peer_s", "quality_ours", "quality_peer")
+    head = (key.replace("_", " ") for key in keys)
+    return aligned([list(head), ["" if document[key] is None else str(document[key]) for key in keys]])
 
 
 def rounded(value: float, digits: int = 4) -> float:

@@ -120,7 +120,7 @@ def _with_bias(settings: FactorizeSettings, rank: int) -> FactorizeSettings:
 def scale(bench: Bench, arguments: argparse.Namespace) -> Result:
     """Half steps over more and more ratings: time per rating of the largest against the one before it."""
     measured = {}
-    for n in sorted(int(float(size)) for size in arguments.sizes.split(",")):
+    for n in sorted(arguments.sizes):
         shape = PowerLaw(n // RATINGS_PER_USER, n // RATINGS_PER_ITEM, n)
         settings = like_mllib(bench.settings.factorize, arguments.rank)
         with bench.watched(f"{n} ratings, blocks"):
@@ -132,7 +132,6 @@ def scale(bench: Bench, arguments: argparse.Namespace) -> Result:
               for n, times in measured.items()}  # fmt: skip
     facts = {
         "points": points,
-        "quality": "none",
         "unit": f"one iteration over {many} ratings; the peer is that over {few}, times {many / few:.3g}",
     }
     return Result(f"scale rank {arguments.rank}", last, Times([s * many / few for s in before.seconds]), facts=facts)

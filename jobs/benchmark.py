@@ -28,6 +28,7 @@ The peer implicit is not among bgmrec's own packages: pip install '.[bench]'.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ from bench_encode import encode
 from bench_factorize import als, als_implicit, blocks
 from bench_lists import topn
 from bench_nights import nightly, warm
-from bench_parts import Bench, Result, last_line, machine, show
+from bench_parts import Bench, Result, machine, show
 from bench_scale import bayes, cost, kernel, scale, skew
 
 from bgmrec.config import load_settings
@@ -65,6 +66,11 @@ def number(text: str) -> int:
     return int(float(text))
 
 
+def numbers(text: str) -> list[int]:
+    """Whole numbers by comma."""
+    return [number(part) for part in text.split(",")]
+
+
 def parser() -> argparse.ArgumentParser:
     """The common arguments, and sizes."""
     result = arg_parser("benchmark", __doc__)
@@ -77,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--implicit", action="store_true", help="als: in implicit mode, against the library implicit")
     result.add_argument("--peer", choices=("mllib", "implicit"), default="mllib", help="topn: whom against")
     result.add_argument("--n", type=int, default=20, help="topn: length of a list")
-    result.add_argument("--sizes", default="1e6,1e7,1e8", help="scale: ratings, by comma")
+    result.add_argument("--sizes", type=numbers, default="1e6,1e7,1e8", help="scale: at least two, by comma")
     result.add_argument("--days", type=int, default=50, help="nightly, warm: days of the world's log")
     result.add_argument("--repeats", type=int, default=3, help="of every measurement")
     result.add_argument("--json", metavar="FILE", help="results accumulate here, one JSON object per line")
@@ -98,8 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = Tables(spark, arguments.root).below(arguments.name)
         bench = Bench(spark, settings, place, progress, arguments.repeats, settings.spark.shuffle_partitions)
         found = BENCHMARKS[arguments.name](bench, arguments).document()
-        print(show([found]))
-        line = last_line({**found, "peak_mb": bench.peaks, **machine(load)})
+        print(show(found))
+        line = json.dumps({**found, "peak_mb": bench.peaks, **machine(load)})
         if arguments.json:
             with Path(arguments.json).open("a") as out:
                 out.write(line + "\n")

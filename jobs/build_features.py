@@ -56,9 +56,9 @@ def _known_features(run: Run) -> dict[str, Any] | None:
     if model is None:
         return None
     now, before = run.settings.model_dump(mode="json"), model.facts["settings"]
-    same = all(now[name] == before.get(name) for name in ("user_features", "item_features"))
-    same = same and all(now[name]["fields"] == before[name]["fields"] for name in ("users", "items"))
-    return model.tables.document("fitted_features") if same else None
+    same_features = all(now[name] == before[name] for name in ("user_features", "item_features"))
+    same_fields = all(now[name]["fields"] == before[name]["fields"] for name in ("users", "items"))
+    return model.tables.document("fitted_features") if same_features and same_fields else None
 
 
 def write_features(run: Run, split: DataFrame, *, known: dict[str, Any] | None = None) -> None:

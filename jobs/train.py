@@ -230,7 +230,7 @@ def _finish(run: Run, learned: Learned) -> None:
             "fingerprint": fingerprint(settings),
             "best_round": learned.state.best_round,
             "history": list(learned.state.history),
-            "warm_nights": 0 if (warm := run.warm_model()) is None else warm.facts.get("warm_nights", 0) + 1,
+            "warm_nights": 0 if (warm := run.warm_model()) is None else warm.facts["warm_nights"] + 1,
             "settings": settings.model_dump(mode="json"),
         },
     )

@@ -110,10 +110,8 @@ def grown(state: EncoderState, fresh: EncoderState) -> EncoderState | None:
     Returns:
         the earlier weights in this night's sizes, without a calibration; none where they are another network's
     """
-    if state.kind != fresh.kind or state.weights.keys() != fresh.weights.keys():
-        return None
-    sized = ("n_items",)
-    if any(state.numbers.get(name) != value for name, value in fresh.numbers.items() if name not in sized):
+    same_size = {**state.numbers, "n_items": None} == {**fresh.numbers, "n_items": None}
+    if state.kind != fresh.kind or not same_size or state.weights.keys() != fresh.weights.keys():
         return None
     weights = {}
     for name, drawn in fresh.weights.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
@@ -40,13 +39,13 @@ def objective(user_half_step: DataFrame, item_half_step: DataFrame) -> Objective
         user_half_step, item_half_step: `schemas.HALF_STEP`, written or cached. Collected are two numbers per
             block, summed exactly, so that the result does not depend on the partitioning.
     """
-    named = (half_step.select(f.lit(side).alias("side"), "squared_error", "penalty")
-             for side, half_step in (("user", user_half_step), ("item", item_half_step)))  # fmt: skip
-    rows = reduce(DataFrame.unionByName, named).collect()  # one job
-    sums = {
-        (side, term): math.fsum(row[term] for row in rows if row["side"] == side)
-        for side in ("user", "item")
-        for term in ("squared_error", "penalty")
-    }
-    data, user_prior, item_prior = sums["item", "squared_error"], sums["user", "penalty"], sums["item", "penalty"]
-    return Objective(0.5 * data, 0.5 * user_prior, 0.5 * item_prior)
+    users, items = (
+        half_step.select(f.lit(side).alias("side"), "squared_error", "penalty")
+        for side, half_step in (("user", user_half_step), ("item", item_half_step))
+    )
+    rows = users.union(items).collect()  # one job
+
+    def half(side: str, term: str) -> float:
+        return 0.5 * math.fsum(row[term] for row in rows if row["side"] == side)
+
+    return Objective(half("item", "squared_error"), half("user", "penalty"), half("item", "penalty"))

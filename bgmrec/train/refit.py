@@ -116,8 +116,7 @@ class SideEncoder:
         if state is None:
             return False
         if not place.exists(f"{self.side}_prior"):
-            files.write_bytes(place.spark, place.path(self.file), state.to_bytes())
-            place.write(pack_factors(encode_priors(self.inputs, state), self.n, self.num_blocks), f"{self.side}_prior")
+            self._write(state, place)
         return True
 
     @property
@@ -164,10 +163,13 @@ class SideEncoder:
         )
         place.delete(name)
         state = replace(state, calibration=self._calibration(targets, state))
-        files.write_bytes(place.spark, place.path(self.file), state.to_bytes())
-        priors = encode_priors(self.inputs, state)
-        place.write(pack_factors(priors, self.n, self.num_blocks), f"{self.side}_prior")
+        self._write(state, place)
         return losses
+
+    def _write(self, state: EncoderState, place: Tables) -> None:
+        """Weights, then prior means: where these are, both are there."""
+        files.write_bytes(place.spark, place.path(self.file), state.to_bytes())
+        place.write(pack_factors(encode_priors(self.inputs, state), self.n, self.num_blocks), f"{self.side}_prior")
 
     def _held_out(self) -> f.Column:
         """Whether an entity is never fitted to: by a hash, so that it stays so from round to round."""

@@ -33,6 +33,7 @@ def measure(spark, tmp_path, monkeypatch, capsys):
 
 def test_als_solves_the_same_problem_as_mllib(measure):
     found = measure("als", "--iterations", "8")
+    assert found["peak_mb"]["ours"]["all_mb"] > found["peak_mb"]["ours"]["workers_mb"] > 30
     assert found["quality_ours"] == pytest.approx(found["quality_peer"], rel=0.02)
 
 

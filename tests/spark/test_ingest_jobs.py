@@ -108,7 +108,7 @@ def test_features_are_fitted_anew_after_so_many_nights_and_for_other_settings(sp
 def save_model(run, fitted, **facts):
     """An earlier night's model with this run's indices."""
     indices = {name: run.work.read(name) for name in ("user_index", "item_index")}
-    facts = {"settings": run.settings.model_dump(mode="json"), **facts}
+    facts = {"settings": run.settings.model_dump(mode="json"), "warm_nights": 0, **facts}
     run.models.save("2023-01-01-001", indices, weights={}, documents={"fitted_features": fitted}, facts=facts)
     run.shelf.tables.below("_manifests").write_json("2023-01-01", {"run_id": "2023-01-01-001", "tables": {}})
 

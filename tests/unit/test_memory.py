@@ -8,7 +8,7 @@ import time
 
 import psutil
 
-from bgmrec.memory import INTERVAL, tree_bytes, watched
+from bgmrec.memory import INTERVAL, tree_memory, watched
 
 MB = 2**20
 HOLD = f"import sys; held = bytearray(b'x') * (200 * {MB}); print('ready', flush=True); sys.stdin.read()"
@@ -22,12 +22,12 @@ def holding_child():
 
 
 def test_what_a_child_holds_counts():
-    before = tree_bytes(psutil.Process())
+    before = tree_memory(psutil.Process()).bytes
     child = holding_child()
-    during = tree_bytes(psutil.Process())
+    during = tree_memory(psutil.Process()).bytes
     child.communicate()
     assert 200 <= (during - before) / MB < 260
-    assert (tree_bytes(psutil.Process()) - before) / MB < 60
+    assert (tree_memory(psutil.Process()).bytes - before) / MB < 60
 
 
 def test_the_peak_outlives_what_held_it():
@@ -35,4 +35,4 @@ def test_the_peak_outlives_what_held_it():
         child = holding_child()
         time.sleep(3 * INTERVAL)
         child.communicate()
-    assert peak.bytes - tree_bytes(psutil.Process()) > 150 * MB
+    assert peak.bytes - tree_memory(psutil.Process()).bytes > 150 * MB
