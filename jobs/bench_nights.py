@@ -68,5 +68,6 @@ def _night(bench: Bench, settings: Settings, name: str, ds: date, *, fresh: bool
         files.delete(bench.spark, root)
     paths = settings.paths.model_copy(update={"root": root})
     run = Run(settings.model_copy(update={"paths": paths}), ds, bench.spark, bench.progress, Summary())
-    night(run)
+    with bench.watched(f"{name} {ds}"):
+        night(run)
     return run.summary.facts
