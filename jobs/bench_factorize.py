@@ -32,6 +32,7 @@ from bgmrec.train.validation import rmse_validator
 
 REG = 0.02  # of both, times the number of ratings of the row, as MLlib scales it
 IMPLICIT_REG = 1.0
+CG_STEPS = 3  # implicit's default
 SAMPLED_USERS = 500  # whose loss over all items says how good an implicit model is
 
 
@@ -47,11 +48,11 @@ def like_mllib(settings: FactorizeSettings, rank: int) -> FactorizeSettings:
     return settings.model_copy(update={"mode": "explicit", "rank": rank, **own})
 
 
-def like_implicit(settings: FactorizeSettings, rank: int) -> FactorizeSettings:
+def like_implicit(settings: FactorizeSettings, rank: int, cg_steps: int) -> FactorizeSettings:
     """implicit's model: weight 1 on every pair, one more on those observed, a constant λ."""
-    own = {"bias": False, "user_reg": IMPLICIT_REG, "item_reg": IMPLICIT_REG, "reg_exponent": 0.0}
+    own = {"bias": False, "user_reg": IMPLICIT_REG, "item_reg": IMPLICIT_REG, "reg_exponent": 0.0, "init_scale": 0.1}
     return settings.model_copy(
-        update={"mode": "implicit", "rank": rank, "unobserved_weight": 1.0, "init_scale": 0.1, **own}
+        update={"mode": "implicit", "rank": rank, "unobserved_weight": 1.0, "cg_steps": cg_steps, **own}
     )
 
 
@@ -146,47 +147,55 @@ def _packed(place: Tables, model: ALSModel, sizes: Sizes, rank: int) -> dict[str
 
 
 def als_implicit(bench: Bench, arguments: argparse.Namespace) -> Result:
-    """One iteration in implicit mode against implicit's CPU code on all cores."""
-    from implicit.cpu.als import AlternatingLeastSquares
-
+    """One iteration in implicit mode against implicit's CPU code on all cores: by conjugate gradients, and exact."""
     shape, rank, iterations = shape_of(arguments), arguments.rank, arguments.iterations
     ratings = bench.ratings(shape).withColumn(c.RATING, f.lit(1.0).cast("float"))
-    sizes, settings = bench.sizes(ratings, shape), like_implicit(bench.settings.factorize, rank)
+    sizes = bench.sizes(ratings, shape)
     place = bench.fresh("als-implicit")
     write_blocks(place, ratings, sizes)
-    problem = make_problem(place, sizes, settings, None, None)
-    ours, last = timed_rounds(bench, place, problem, sizes, settings, iterations)
     matrix = rating_matrix(ratings, shape)
-    peers, losses = {}, {}
-    for solver, with_cg in (("cg", True), ("cholesky", False)):
-        seconds: list[float] = []
-        model = AlternatingLeastSquares(
-            factors=rank, regularization=IMPLICIT_REG, iterations=iterations, use_cg=with_cg, random_state=1
+    results: dict[str, tuple[Times, Times, float, float]] = {}
+    for solver, steps in (("cg", CG_STEPS), ("exact", 0)):
+        settings = like_implicit(bench.settings.factorize, rank, steps)
+        problem = make_problem(place, sizes, settings, None, None)
+        ours, last = timed_rounds(bench, place.below(solver), problem, sizes, settings, iterations, f"ours, {solver}")
+        found = (
+            collect_table(factors(last, side), blocks, rank)
+            for side, blocks in (("user", sizes.user_blocks), ("item", sizes.item_blocks))
         )
-        with threadpool_limits(1, "blas"):  # it has threads of its own, as its warning says
-            model.fit(
-                matrix * 2.0, show_progress=False, callback=lambda _, elapsed, *rest, kept=seconds: kept.append(elapsed)
-            )
-        peers[solver] = Times(seconds[1:])
-        bench.progress.done("benchmark", what=f"implicit, {solver}", **peers[solver].facts())
-        losses[solver] = implicit_loss(matrix, model.user_factors, model.item_factors)
-    tables = {
-        side: collect_table(factors(last, side), blocks, rank)
-        for side, blocks in (("user", sizes.user_blocks), ("item", sizes.item_blocks))
-    }
+        peer, theirs = _implicit(bench, matrix, rank, iterations, steps)
+        results[solver] = ours, peer, implicit_loss(matrix, *found), implicit_loss(matrix, *theirs)
+    exact_ours, exact_peer, *losses = results["exact"]
     return Result(
         f"als implicit rank {rank}",
-        ours,
-        peers["cg"],
-        implicit_loss(matrix, tables["user"], tables["item"]),
-        losses["cg"],
+        *results["cg"],
         {
             "iterations": iterations,
             "ratings": sizes.train,
+            "cg_steps": CG_STEPS,
             "quality": f"objective of the first {SAMPLED_USERS} users per user: lower is better",
-            "peer_cholesky": {**peers["cholesky"].facts(), "quality": rounded(losses["cholesky"], 6)},
+            "exact_ours": {**exact_ours.facts(), "quality": rounded(losses[0], 6)},
+            "exact_peer": {**exact_peer.facts(), "quality": rounded(losses[1], 6)},
         },
     )
+
+
+def _implicit(
+    bench: Bench, matrix: sparse.csr_matrix, rank: int, iterations: int, cg_steps: int
+) -> tuple[Times, tuple[np.ndarray, np.ndarray]]:
+    """implicit's seconds per iteration after the first one, and its factors; no steps: its Cholesky solver."""
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    seconds: list[float] = []
+    model = AlternatingLeastSquares(
+        factors=rank, regularization=IMPLICIT_REG, iterations=iterations, use_cg=cg_steps > 0, random_state=1
+    )
+    model.cg_steps = cg_steps or model.cg_steps
+    with threadpool_limits(1, "blas"):  # it has threads of its own, as its warning says
+        model.fit(matrix * 2.0, show_progress=False, callback=lambda _, elapsed, *rest: seconds.append(elapsed))
+    times = Times(seconds[1:])
+    bench.progress.done("benchmark", what=f"implicit, {cg_steps or 'no'} steps", **times.facts())
+    return times, (model.user_factors, model.item_factors)
 
 
 def rating_matrix(ratings: DataFrame, shape: PowerLaw) -> sparse.csr_matrix:

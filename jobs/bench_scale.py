@@ -22,7 +22,8 @@ from bgmrec.errors import SettingsError
 from bgmrec.factorize.blocks import num_blocks
 from bgmrec.factorize.layout import RatingBlock, build_block
 from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import Regularisation, solve_block
+from bgmrec.factorize.solve import solve_block
+from bgmrec.factorize.terms import Regularisation
 from bgmrec.synthetic.power_law import CHUNK, PowerLaw, chunk_ratings, item_shares
 from bgmrec.tables import Tables
 from bgmrec.train.chain import run_chain

@@ -114,6 +114,7 @@ class FactorizeSettings(Section):
     item_bias_reg: Positive = 5.0
     reg_exponent: float = Field(0.0, ge=0.0, le=1.0)  # 0: PMF, 1: ALS-WR
     unobserved_weight: NonNegative = 0.0  # implicit: weight of every unobserved pair
+    cg_steps: Count = 0  # implicit: conjugate gradient steps per row and round; 0: each row is solved exactly
     weight_half_life_days: NonNegative = 0.0  # a rating weighs half as much after so many days; 0: for ever as much
     init_scale: Positive = 0.1
     block_rows: AtLeastOne = 2048  # rows of the solved side per block

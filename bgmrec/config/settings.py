@@ -64,6 +64,14 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _steps_need_unobserved_pairs(self) -> Settings:
+        """Conjugate gradients are worth their steps where all rows share a part."""
+        own = self.factorize
+        if own.cg_steps and (own.mode != "implicit" or not own.unobserved_weight):
+            raise ValueError("factorize.cg_steps above 0 needs mode = implicit and unobserved_weight above 0")
+        return self
+
+    @model_validator(mode="after")
     def _predicted_ratings_are_centred(self) -> Settings:
         """Prior mean and item factors predict what is left of a rating, so that no whole one may enter."""
         own = self.user_encoder

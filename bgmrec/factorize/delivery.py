@@ -26,15 +26,18 @@ from bgmrec import columns as c
 from bgmrec.arrays import FLOAT, INT, from_cell
 from bgmrec.errors import TrainingError
 from bgmrec.factorize.cells import one_row, read_rows
+from bgmrec.factorize.conjugate import Basis
 from bgmrec.factorize.factors import collect_table, count_rows
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import source_gram
+from bgmrec.factorize.terms import source_gram
 
 _LINK = "block int, dst_block int, local_rows binary"
 _MESSAGE = "dst_block int, src_block int, rows binary"
 _MESSAGES = "messages"
 
+# terms.source_gram -> the basis of a half step
+BasisOf = Callable[[np.ndarray], Basis]
 # (row, block) -> (source rows (n, width), position of each rating's source row)
 Resolve = Callable[[dict[str, Any], RatingBlock], tuple[np.ndarray, np.ndarray]]
 
@@ -43,14 +46,16 @@ Resolve = Callable[[dict[str, Any], RatingBlock], tuple[np.ndarray, np.ndarray]]
 class Source:
     """The fixed side on its way: `table` (n, width) where it is broadcast, the factor blocks where it is routed.
 
-    `gram` is solve.source_gram of the whole side, or None where nobody asked for it.
+    `gram` is terms.source_gram of the whole side, or None where nobody asked for it. With a `basis`, its design rows
+    arrive in place of factors.
     """
 
     factors: DataFrame
     num_blocks: int
     width: int
     table: Broadcast[np.ndarray] | None
-    gram: np.ndarray | None
+    gram: np.ndarray | None = None
+    basis: Basis | None = None
 
 
 def deliver(
@@ -60,6 +65,7 @@ def deliver(
     *,
     broadcast_bytes: int,
     with_gram: bool = False,
+    basis_of: BasisOf | None = None,
     n: int | None = None,
 ) -> Source:
     """Decides by size and broadcasts what fits. Actions: reads the sizes, and the factors where they fit.
@@ -68,15 +74,21 @@ def deliver(
         factors: `schemas.FACTOR_BLOCKS`, written or cached.
         broadcast_bytes: the largest table that may go through the driver.
         with_gram: whether implicit mode needs the sum of outer products.
+        basis_of: the basis that the Gram matrix asks for, where rows are to arrive as its design rows.
         n: rows of the side; counted where it is not said, which costs a job.
     """
     n = count_rows(factors) if n is None else n
-    if n * shape.width * FLOAT.itemsize > broadcast_bytes:
-        gram = _routed_gram(factors, shape) if with_gram else None
-        return Source(factors, num_blocks, shape.width, None, gram)
-    table = collect_table(factors, num_blocks, shape.width)
-    gram = source_gram(table, shape) if with_gram else None
-    return Source(factors, num_blocks, shape.width, factors.sparkSession.sparkContext.broadcast(table), gram)
+    routed = n * shape.width * FLOAT.itemsize > broadcast_bytes
+    table = None if routed else collect_table(factors, num_blocks, shape.width)
+    gram = None
+    if with_gram:
+        gram = _routed_gram(factors, shape) if table is None else source_gram(table, shape)
+    basis = None if basis_of is None or gram is None else basis_of(gram)
+    if table is None:
+        return Source(factors, num_blocks, shape.width, None, gram, basis)
+    arriving = table if basis is None else basis.design(table)
+    sent = factors.sparkSession.sparkContext.broadcast(arriving)
+    return Source(factors, num_blocks, shape.width, sent, gram, basis)
 
 
 def _routed_gram(factors: DataFrame, shape: ModelShape) -> np.ndarray:
@@ -133,11 +145,12 @@ def attach(rating_blocks: DataFrame, source: Source, links: DataFrame | None) ->
 
 
 def _messages(source: Source, links: DataFrame) -> DataFrame:
-    width = source.width
+    basis, width = source.basis, source.width
 
     def send(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
             rows = from_cell(row[c.FACTORS], width)
+            rows = rows if basis is None else basis.design(rows)
             of_block, local = row["links"].field("dst_block"), row["links"].field("local_rows")
             for dst_block, cell in zip(of_block, local, strict=True):
                 used = np.frombuffer(cell.as_buffer(), INT)
@@ -161,7 +174,7 @@ def _from_table(table: Broadcast[np.ndarray]) -> Resolve:
 
 
 def _from_messages(source: Source) -> Resolve:
-    num_blocks, width = source.num_blocks, source.width
+    num_blocks, width = source.num_blocks, source.width if source.basis is None else source.basis.design_width
 
     def resolve(row: dict[str, Any], block: RatingBlock) -> tuple[np.ndarray, np.ndarray]:
         rows = np.empty((block.src_ids.size, width), FLOAT)

@@ -44,11 +44,13 @@ class Rated(NamedTuple):
 
 
 class AllPairs(NamedTuple):
-    """alpha0 of every unobserved pair, and the float64 (rank + 2)² Gram matrix, flat, of [v, mean + b, 1]."""
+    """alpha0 of every unobserved pair, and what all source rows add to every equation: float32, padded as Room is."""
 
     weight: float
-    gram: np.ndarray
-    rows: float
+    latent: np.ndarray  # (size, size), flat: alpha0 Σ v vᵀ
+    edge: np.ndarray  # (2, size), flat: alpha0 [Σ v, −Σ (mean + b) v]
+    corner: float  # alpha0 · the number of source rows
+    right: float  # −alpha0 Σ (mean + b)
 
 
 class Precision(NamedTuple):
@@ -74,7 +76,8 @@ class Room(NamedTuple):
 
 
 @compiled
-def _aligned(n: int) -> np.ndarray:
+def aligned(n: int) -> np.ndarray:
+    """Zeros, float32 (n,)."""
     # on a cache line's border: a vector that crosses two lines costs twice
     raw = np.zeros(n + 16, dtype=np.float32)
     skip = (-(raw.ctypes.data // 4)) % 16
@@ -87,14 +90,14 @@ def make_room(rank: int, weighted: bool) -> Room:
     size = -(-rank // LANES) * LANES
     return Room(
         size,
-        _aligned(PANEL * size),
-        _aligned(PANEL * size if weighted else 0),
-        _aligned(PANEL * BORDER),
-        _aligned(size * size),
-        _aligned(2 * size),
-        _aligned(size),
-        _aligned(size),
-        _aligned(LANES),
+        aligned(PANEL * size),
+        aligned(PANEL * size if weighted else 0),
+        aligned(PANEL * BORDER),
+        aligned(size * size),
+        aligned(2 * size),
+        aligned(size),
+        aligned(size),
+        aligned(LANES),
     )
 
 
@@ -163,15 +166,11 @@ def start(precision: Precision, pull: np.ndarray, scale: float, rank: int, room:
 
 
 @compiled
-def add_all_pairs(pairs: AllPairs, rank: int, room: Room) -> tuple[float, float]:
+def add_all_pairs(pairs: AllPairs, room: Room) -> tuple[float, float]:
     """gram += alpha0 Σ v vᵀ, edge += alpha0 [Σ v, −Σ (mean + b) v] over all source rows; the bias's share returned."""
-    n, size = rank + 2, room.size
-    for j in range(rank):
-        for i in range(rank):
-            room.gram[j * size + i] += pairs.weight * pairs.gram[j * n + i]
-        room.edge[j] += pairs.weight * pairs.gram[j * n + rank + 1]
-        room.edge[size + j] -= pairs.weight * pairs.gram[j * n + rank]
-    return pairs.weight * pairs.rows, -pairs.weight * pairs.gram[n * n - 2]
+    row_add(room.gram, 0, pairs.latent, 0, ONE, room.gram.size // LANES)
+    row_add(room.edge, 0, pairs.edge, 0, ONE, room.edge.size // LANES)
+    return pairs.corner, pairs.right
 
 
 @compiled

@@ -15,13 +15,15 @@ from bgmrec import schemas
 from bgmrec.arrays import FLOAT, from_cell
 from bgmrec.errors import TrainingError
 from bgmrec.factorize.cells import OnBatches, one_row, read_rows
-from bgmrec.factorize.delivery import Resolve, attach, deliver
+from bgmrec.factorize.conjugate import Basis, approach_block, shared_basis
+from bgmrec.factorize.delivery import BasisOf, Resolve, attach, deliver
 from bgmrec.factorize.factors import count_rows
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import Regularisation, Unobserved, solve_block
+from bgmrec.factorize.solve import solve_block
+from bgmrec.factorize.terms import Regularisation, Unobserved
 
-_PRIOR = "prior"
+_PRIOR, _START = "prior", "start"
 
 
 def half_step(
@@ -34,8 +36,11 @@ def half_step(
     src_num_blocks: int,
     dst_num_blocks: int,
     unobserved_weight: float = 0.0,
+    cg_steps: int = 0,
+    dst_start: DataFrame | None = None,
     broadcast_bytes: int,
     n_src: int | None = None,
+    n_dst: int | None = None,
     links: DataFrame | None = None,
 ) -> DataFrame:
     """Solves one side, `schemas.HALF_STEP`; equation and sums in solve.py. Symmetric in users and items.
@@ -49,24 +54,37 @@ def half_step(
         dst_prior: prior means of the solved side in the same form; None is zero.
         src_num_blocks, dst_num_blocks: blocks of either side.
         unobserved_weight: alpha0 of implicit mode; 0 in explicit mode.
+        cg_steps: implicit mode: conjugate gradient steps instead of a solution, see conjugate.py; 0: solved exactly.
+        dst_start: the solved side's factors that the steps start from; None: they start at the prior means.
         broadcast_bytes: a factor or prior table above this is routed or shuffled, never in one piece.
-        n_src: rows of the fixed side; counted where it is not said.
+        n_src, n_dst: rows of the fixed and of the solved side; counted where they are not said and needed.
         links: `delivery.out_links`, cached; None computes them where the source side is routed.
     """
-    implicit = unobserved_weight > 0
-    source = deliver(src_factors, src_num_blocks, shape, broadcast_bytes=broadcast_bytes, with_gram=implicit, n=n_src)
+    source = deliver(
+        src_factors, src_num_blocks, shape, broadcast_bytes=broadcast_bytes, with_gram=unobserved_weight > 0,
+        basis_of=_basis_of(unobserved_weight, shape, regularisation) if cg_steps else None, n=n_src,
+    )  # fmt: skip
     unobserved = Unobserved(unobserved_weight, source.gram) if source.gram is not None else None
     blocks, resolve = attach(rating_blocks, source, links)
-    if dst_prior is not None:
-        blocks = join_rows(blocks, dst_prior, _PRIOR, shape.width, broadcast_bytes)
-    solve = _solver(resolve, dst_prior is not None, shape, regularisation, unobserved, dst_num_blocks)
+    cells = {_PRIOR: dst_prior, _START: dst_start if cg_steps else None}
+    for name, rows in cells.items():
+        if rows is not None:
+            blocks = join_rows(blocks, rows, name, shape.width, broadcast_bytes, n_dst)
+    known = frozenset(name for name, rows in cells.items() if rows is not None)
+    solve = _solver(resolve, known, shape, regularisation, unobserved, source.basis, cg_steps, dst_num_blocks)
     return blocks.mapInArrow(solve, schemas.HALF_STEP)
 
 
-def join_rows(blocks: DataFrame, rows: DataFrame, name: str, width: int, broadcast_bytes: int) -> DataFrame:
+def _basis_of(weight: float, shape: ModelShape, regularisation: Regularisation) -> BasisOf:
+    return lambda gram: shared_basis(Unobserved(weight, gram), shape, regularisation)
+
+
+def join_rows(
+    blocks: DataFrame, rows: DataFrame, name: str, width: int, broadcast_bytes: int, n: int | None = None
+) -> DataFrame:
     """Adds the factor or prior cell of each block as a column, null where it is missing."""
     cells = rows.select(c.BLOCK, f.col(c.FACTORS).alias(name))
-    small = count_rows(rows) * width * FLOAT.itemsize <= broadcast_bytes
+    small = (count_rows(rows) if n is None else n) * width * FLOAT.itemsize <= broadcast_bytes
     return blocks.join(cells.hint("broadcast" if small else "shuffle_hash"), c.BLOCK, "left")
 
 
@@ -90,20 +108,30 @@ def read_cell(row: dict[str, Any], name: str, block: RatingBlock, width: int) ->
 
 def _solver(
     resolve: Resolve,
-    with_prior: bool,
+    known: frozenset[str],
     shape: ModelShape,
     regularisation: Regularisation,
     unobserved: Unobserved | None,
+    basis: Basis | None,
+    cg_steps: int,
     num_blocks: int,
 ) -> OnBatches:
     def solve(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
             block = RatingBlock.from_cells(row)
             table, positions = resolve(row, block)
-            prior = read_cell(row, _PRIOR, block, shape.width) if with_prior else None
-            solved = solve_block(
-                block, table, positions, prior, shape, regularisation, unobserved, num_blocks=num_blocks
+            prior, start = (
+                read_cell(row, name, block, shape.width) if name in known else None for name in (_PRIOR, _START)
             )
+            if basis is None or unobserved is None:
+                solved = solve_block(
+                    block, table, positions, prior, shape, regularisation, unobserved, num_blocks=num_blocks
+                )
+            else:
+                solved = approach_block(
+                    block, table, positions, prior, start, regularisation, unobserved, basis,
+                    steps=cg_steps, num_blocks=num_blocks,
+                )  # fmt: skip
             yield one_row(
                 block=block.block,
                 n_rows=block.n_rows,

@@ -55,22 +55,6 @@ def _row_error(source: Source, rated: Rated, unobserved: float, offset: float, r
     return total
 
 
-@compiled
-def _all_pairs_error(pairs: AllPairs, rank: int, row: np.ndarray) -> float:
-    """Σ r̂² of one row over all source rows: xᵀ G x with x = [u, 1, a]."""
-    n = rank + 2
-    x = np.ones(n)
-    x[:rank] = row[:rank]
-    x[rank + 1] = row[rank] if row.size > rank else 0.0
-    value = 0.0
-    for i in range(n):
-        inner = 0.0
-        for j in range(n):
-            inner += pairs.gram[i * n + j] * x[j]
-        value += x[i] * inner
-    return value
-
-
 class Draw(NamedTuple):
     """Standard normal z of every row, float32 (n_rows · width), flat, and 1 / √alpha; no z: rows are solved."""
 
@@ -87,7 +71,7 @@ def _solve_row(
     rank, biased = source.rank, source.stride > source.rank
     corner, right = start(precision, pull, scale, rank, room)
     if pairs.weight > 0:
-        weight, of_pairs = add_all_pairs(pairs, rank, room)
+        weight, of_pairs = add_all_pairs(pairs, room)
         corner, right = corner + weight, right + of_pairs
     weight, of_ratings = add_ratings(source, rated, pairs.weight, room)
     positive, bias = solve(corner + weight, right + of_ratings, biased, noise, std, room)
@@ -119,7 +103,7 @@ def solve_rows(
         offsets: int64 (n_rows + 1,), where each row's ratings begin in `rated`.
         prior, pull, out: float32 (n_rows, width): m_i, P m_i, the result.
         scales: float64 (n_rows,), s_i.
-        errors: float64 (n_rows,), gets each row's squared error as in solve.py.
+        errors: float64 (n_rows,), gets Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over each row's ratings.
 
     Returns:
         first row that could not be solved, or SOLVED.
@@ -140,8 +124,6 @@ def solve_rows(
             if not solved:
                 return row
             errors[row] = error
-        if pairs.weight > 0:
-            errors[row] += pairs.weight * _all_pairs_error(pairs, source.rank, out[row])
     return SOLVED
 
 

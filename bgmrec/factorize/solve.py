@@ -33,24 +33,11 @@ from bgmrec.factorize.kernels import Draw
 from bgmrec.factorize.layout import RatingBlock, block_idx
 from bgmrec.factorize.noise import normals
 from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.terms import Regularisation, SolvedBlock, Unobserved, judged, row_scales
 from bgmrec.factorize.vectors import LANES
 
-_GRAM_ROWS = 65_536  # converted to float64 at a time
-_NO_GRAM = np.zeros(0)
+_NO_PAIRS = np.zeros(0, np.float32)
 _NO_NOISE = np.zeros(0)
-
-
-@dataclass(frozen=True)
-class Regularisation:
-    """λ of the solved side: `reg` for latent coordinates, `bias_reg` for the bias, times n^exponent."""
-
-    reg: float
-    bias_reg: float = 0.0
-    exponent: float = 0.0
-
-    def precision(self, shape: ModelShape) -> np.ndarray:
-        """P before it is scaled by s_i; float64 (width, width)."""
-        return np.diag([self.reg] * shape.rank + [self.bias_reg] * shape.bias)
 
 
 @dataclass(frozen=True)
@@ -61,34 +48,6 @@ class Noise:
     round: int
     side: int
     std: float
-
-
-@dataclass(frozen=True)
-class Unobserved:
-    """Implicit mode: the weight alpha0 of unobserved pairs, and source_gram of the fixed side."""
-
-    weight: float
-    gram: np.ndarray
-
-
-@dataclass(frozen=True)
-class SolvedBlock:
-    """Factors float32 (n_rows, width) and the block's share of the objective, see the module."""
-
-    factors: np.ndarray
-    squared_error: float
-    penalty: float
-
-
-def source_gram(source: np.ndarray, shape: ModelShape) -> np.ndarray:
-    """Σ e eᵀ over source rows, e = [v, mean + b, 1]; float64 (rank + 2, rank + 2)."""
-    gram = np.zeros((shape.rank + 2, shape.rank + 2))
-    for first in range(0, len(source), _GRAM_ROWS):
-        rows = source[first : first + _GRAM_ROWS].astype(np.float64)
-        offset = rows[:, shape.rank :] if shape.bias else np.zeros((len(rows), 1))
-        extended = np.hstack([rows[:, : shape.rank], offset + shape.mean, np.ones((len(rows), 1))])
-        gram += extended.T @ extended
-    return gram
 
 
 def solve_block(
@@ -115,13 +74,11 @@ def solve_block(
     """
     prior = np.zeros((block.n_rows, shape.width), np.float32) if prior is None else prior
     precision = regularisation.precision(shape)
-    pairs = _all_pairs(unobserved)
-    scales = _row_scales(block, pairs, regularisation.exponent)
-    draw = Draw(_plain(_NO_NOISE, np.float32), 0.0)
+    pairs = _all_pairs(unobserved, shape)
+    scales = row_scales(block, unobserved, regularisation.exponent)
+    draw = Draw(plain(_NO_NOISE, np.float32), 0.0)
     factors, errors = _run(block, source, positions, prior, precision, scales, pairs, draw, shape, num_blocks)
-    distance = (factors - prior).astype(np.float64)
-    penalty = float(np.einsum("ij,ij,i", distance @ precision, distance, scales))
-    return SolvedBlock(factors, float(errors.sum()), penalty)
+    return judged(factors, errors, prior, precision, scales, shape, unobserved)
 
 
 def draw_block(
@@ -157,9 +114,11 @@ def draw_block(
     """
     idx = block_idx(block.n_rows * num_blocks, num_blocks, block.block)[: block.n_rows]
     numbers = normals(noise.seed, noise.round, noise.side, idx, shape.width)
-    draw = Draw(_plain(numbers.reshape(-1), np.float32), float(noise.std))
+    draw = Draw(plain(numbers.reshape(-1), np.float32), float(noise.std))
     held = np.where(scales > 0, scales, 1.0)
-    factors, errors = _run(block, source, positions, mean, precision, held, _all_pairs(None), draw, shape, num_blocks)
+    factors, errors = _run(
+        block, source, positions, mean, precision, held, _all_pairs(None, shape), draw, shape, num_blocks
+    )
     unknown = scales == 0
     factors[unknown] = mean[unknown]
     return factors, errors
@@ -172,27 +131,32 @@ def _run(
     out, errors = np.zeros((block.n_rows, shape.width), dtype=np.float32), np.zeros(block.n_rows)
     failed = kernels.solve_rows(
         _source(source, shape),
-        _plain(block.row_offsets, np.int64),
-        _rated(block, positions),
+        plain(block.row_offsets, np.int64),
+        rated_of(block, positions),
         pairs,
         _padded(precision, shape),
-        _plain(prior, np.float32),
-        _plain(prior @ precision.astype(np.float32), np.float32),
-        _plain(scales, np.float64),
+        plain(prior, np.float32),
+        plain(prior @ precision.astype(np.float32), np.float32),
+        plain(scales, np.float64),
         draw,
         out,
         errors,
     )
     if failed != kernels.SOLVED:
-        n = block.row_offsets[failed + 1] - block.row_offsets[failed]
-        raise TrainingError(
-            "a row's normal equation could not be solved",
-            where=f"idx {failed * num_blocks + block.block} (block {block.block}, local row {failed}), {n} ratings",
-            expected="finite ratings, weights and factors, and a regularisation above 0",
-            found="a matrix that is not positive definite, or a result that is not finite",
-            cure="check the ratings of this row for NaN, or raise reg_param",
-        )
+        raise not_solved(block, failed, num_blocks)
     return out, errors
+
+
+def not_solved(block: RatingBlock, row: int, num_blocks: int) -> TrainingError:
+    """The error of a row whose equation has no finite solution, which names the entity."""
+    n = block.row_offsets[row + 1] - block.row_offsets[row]
+    return TrainingError(
+        "a row's normal equation could not be solved",
+        where=f"idx {row * num_blocks + block.block} (block {block.block}, local row {row}), {n} ratings",
+        expected="finite ratings, weights and factors, and a regularisation above 0",
+        found="a matrix that is not positive definite, or a result that is not finite",
+        cure="check the ratings of this row for NaN, or raise reg_param",
+    )
 
 
 def score_block(
@@ -200,18 +164,19 @@ def score_block(
 ) -> np.ndarray:
     """The model's score of every (dst, src) pair of a block; float32 (pairs,), arguments as solve_block's."""
     out = np.empty(block.ratings.size, dtype=np.float32)
-    offsets = _plain(block.row_offsets, np.int64)
-    rows = _plain(positions, np.int32)
-    kernels.score_rows(_source(source, shape), offsets, rows, _plain(factors, np.float32), out)
+    offsets = plain(block.row_offsets, np.int64)
+    rows = plain(positions, np.int32)
+    kernels.score_rows(_source(source, shape), offsets, rows, plain(factors, np.float32), out)
     return out
 
 
 def _source(source: np.ndarray, shape: ModelShape) -> Source:
-    return Source(_plain(source, np.float32).reshape(-1), source.shape[1], shape.rank, float(shape.mean))
+    return Source(plain(source, np.float32).reshape(-1), source.shape[1], shape.rank, float(shape.mean))
 
 
-def _rated(block: RatingBlock, positions: np.ndarray) -> Rated:
-    return Rated(_plain(positions, np.int32), _plain(block.ratings, np.float32), _plain(block.weights, np.float32))
+def rated_of(block: RatingBlock, positions: np.ndarray) -> Rated:
+    """The ratings of all rows of a block, for a kernel."""
+    return Rated(plain(positions, np.int32), plain(block.ratings, np.float32), plain(block.weights, np.float32))
 
 
 def _padded(precision: np.ndarray, shape: ModelShape) -> Precision:
@@ -222,23 +187,26 @@ def _padded(precision: np.ndarray, shape: ModelShape) -> Precision:
     corner = 0.0
     if shape.bias:
         edge[:rank], corner = precision[rank, :rank], float(precision[rank, rank])
-    return Precision(_plain(latent.reshape(-1), np.float32), _plain(edge, np.float32), corner)
+    return Precision(plain(latent.reshape(-1), np.float32), plain(edge, np.float32), corner)
 
 
-def _row_scales(block: RatingBlock, pairs: AllPairs, exponent: float) -> np.ndarray:
-    """s_i; 1 for a row without ratings, which is not solved."""
-    n = np.diff(block.row_offsets)
-    return np.where(n > 0, n + pairs.weight * pairs.rows, 1.0) ** exponent
-
-
-def _all_pairs(unobserved: Unobserved | None) -> AllPairs:
+def _all_pairs(unobserved: Unobserved | None, shape: ModelShape) -> AllPairs:
     if unobserved is None:
-        return AllPairs(0.0, _plain(_NO_GRAM, np.float64), 0.0)
-    gram = _plain(unobserved.gram.reshape(-1), np.float64)
-    return AllPairs(float(unobserved.weight), gram, float(gram[-1]))
+        return AllPairs(0.0, plain(_NO_PAIRS, np.float32), plain(_NO_PAIRS, np.float32), 0.0, 0.0)
+    rank, size, gram = shape.rank, -(-shape.rank // LANES) * LANES, unobserved.weight * unobserved.gram
+    latent, edge = np.zeros((size, size)), np.zeros((2, size))
+    latent[:rank, :rank] = gram[:rank, :rank]
+    edge[0, :rank], edge[1, :rank] = gram[:rank, rank + 1], -gram[:rank, rank]
+    return AllPairs(
+        float(unobserved.weight),
+        plain(latent.reshape(-1), np.float32),
+        plain(edge.reshape(-1), np.float32),
+        float(gram[-1, -1]),
+        -float(gram[rank, rank + 1]),
+    )
 
 
-def _plain(array: np.ndarray, dtype: type) -> np.ndarray:
+def plain(array: np.ndarray, dtype: np.typing.DTypeLike) -> np.ndarray:
     """Contiguous, aligned and read-only: one numba type, so that a kernel is compiled once and not per flavour."""
     view = np.require(array, dtype, ["C", "A"]).view()
     view.flags.writeable = False

@@ -37,8 +37,8 @@ def deliver_drawn(
     """
     if n * width * FLOAT.itemsize > broadcast_bytes:
         rows = drawn.select("sums").where("length(sums) > 0").collect()
-        return Source(drawn, num_blocks, width, None, None), [bytes(row["sums"]) for row in rows]
+        return Source(drawn, num_blocks, width, None), [bytes(row["sums"]) for row in rows]
     rows = drawn.select(c.BLOCK, c.N_ROWS, c.FACTORS, "sums").collect()
     table = table_of(rows, num_blocks, width)
-    source = Source(drawn, num_blocks, width, drawn.sparkSession.sparkContext.broadcast(table), None)
+    source = Source(drawn, num_blocks, width, drawn.sparkSession.sparkContext.broadcast(table))
     return source, [bytes(row["sums"]) for row in rows if row["sums"]]

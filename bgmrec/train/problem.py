@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bgmrec.config.model import FactorizeSettings
-from bgmrec.factorize.solve import Regularisation
+from bgmrec.factorize.terms import Regularisation
 from bgmrec.tables import Tables
 from bgmrec.train.prepare import Sizes
 from bgmrec.train.refit import Encoder
@@ -26,5 +26,6 @@ def make_problem(
         user=Side("user", sizes.users, sizes.user_blocks, place.read("user_rating_blocks"), user, user_encoder),
         item=Side("item", sizes.items, sizes.item_blocks, place.read("item_rating_blocks"), item, item_encoder),
         unobserved_weight=settings.unobserved_weight if settings.mode == "implicit" else 0.0,
+        cg_steps=settings.cg_steps,
         broadcast_bytes=settings.broadcast_bytes,
     )

@@ -17,7 +17,7 @@ from bgmrec.factorize.factors import collect_factors
 from bgmrec.factorize.half_step import half_step
 from bgmrec.factorize.objective import Objective, objective
 from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import Regularisation
+from bgmrec.factorize.terms import Regularisation
 from bgmrec.logs import Progress
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
@@ -58,6 +58,7 @@ class Problem:
     user: Side
     item: Side
     unobserved_weight: float
+    cg_steps: int
     broadcast_bytes: int
 
 
@@ -71,13 +72,13 @@ def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Ob
 
     Args:
         problem: ratings and numbers.
-        before: folder with the item factors to start from.
+        before: folder with the item factors to start from, and, after the first round, the user factors.
         place: folder that gets the factors of both sides.
         priors: folder with the prior means; a side without any there has zero ones.
     """
     solved = {"item": factors(before, "item")}
     for dst, src in ((problem.user, problem.item), (problem.item, problem.user)):
-        prior = f"{dst.name}_prior"
+        prior, last = f"{dst.name}_prior", f"{dst.name}_half_step"
         with arrow_batch(place.spark, BLOCKS_PER_BATCH):
             step = half_step(
                 dst.ratings,
@@ -88,10 +89,13 @@ def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Ob
                 src_num_blocks=src.num_blocks,
                 dst_num_blocks=dst.num_blocks,
                 unobserved_weight=problem.unobserved_weight,
+                cg_steps=problem.cg_steps,
+                dst_start=before.read(last) if problem.cg_steps and before.exists(last) else None,
                 broadcast_bytes=problem.broadcast_bytes,
                 n_src=src.n,
+                n_dst=dst.n,
             )
-            solved[dst.name] = place.write(step, f"{dst.name}_half_step")
+            solved[dst.name] = place.write(step, last)
     return objective(solved["user"], solved["item"])
 
 

@@ -19,11 +19,15 @@ FIRST_DAY = "2025-01-01"
 LAST_DAY = "2025-01-06"
 DEMO = ["--config", "conf/base.toml", "--config", "conf/demo.toml"]
 CONFIG = [*DEMO, "--config", "conf/demo-ratings.toml"]
+# interpreted: half of a small night's processor time went into compiling generated code that runs for a moment
+SPARK_CONF = {
+    "spark.driver.memory": "2g",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
 # small enough for a night of a minute, large enough that cold users, cold music and every reject occur
 SMALL = [
-    # interpreted: half of a small night's processor time went into compiling generated code that runs for a moment
-    'spark.conf={"spark.driver.memory"="2g","spark.sql.codegen.wholeStage"="false","spark.sql.codegen.factoryMode"='
-    '"NO_CODEGEN"}',
+    "spark.conf={" + ",".join(f'"{key}"="{value}"' for key, value in SPARK_CONF.items()) + "}",
     "feed.threads=1",
     "train.rounds=3",
     "factorize.rank=8",

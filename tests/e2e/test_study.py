@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.nights import FIRST_DAY, LAST_DAY, run_job
+from tests.e2e.nights import FIRST_DAY, LAST_DAY, SPARK_CONF, run_job
 
 SETTINGS = """
 [[ratings.sources]]
@@ -64,7 +64,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "ratings.csv").write_text("\n".join(rows))
     titles = [f"i{item},{'jazz' if item // 3 % 2 else 'rock'},song {item % 4}" for item in range(ITEMS)]
     (place / "items.csv").write_text("\n".join(["item_id,genre,title", *titles]))
-    (place / "my.toml").write_text(SETTINGS)
+    conf = "\n".join(f'"{key}" = "{value}"' for key, value in SPARK_CONF.items())
+    (place / "my.toml").write_text(f"{SETTINGS}\n[spark.conf]\n{conf}\n")
     return place
 
 

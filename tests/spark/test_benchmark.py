@@ -40,7 +40,9 @@ def test_als_solves_the_same_problem_as_mllib(measure):
 def test_implicit_mode_reaches_the_objective_of_implicit(measure):
     pytest.importorskip("implicit")
     found = measure("als", "--implicit", "--iterations", "8")
-    assert found["quality_ours"] == pytest.approx(found["peer_cholesky"]["quality"], rel=0.02)
+    exact = found["exact_peer"]["quality"]
+    assert found["exact_ours"]["quality"] == pytest.approx(exact, rel=0.02)
+    assert found["quality_ours"] == pytest.approx(exact, rel=0.02)
 
 
 def test_lists_are_those_of_both_peers(measure):

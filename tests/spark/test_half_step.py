@@ -15,7 +15,7 @@ from bgmrec.factorize.factors import collect_factors
 from bgmrec.factorize.half_step import half_step
 from bgmrec.factorize.objective import objective
 from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import Regularisation, source_gram
+from bgmrec.factorize.terms import Regularisation, source_gram
 from bgmrec.session import arrow_batch
 from tests.reference import normal_equations as reference
 
@@ -61,12 +61,12 @@ class Data:
     def factors(self, table, count):
         return factor_blocks(self.spark, table, count)
 
-    def half_step(self, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, alpha0=0.0, prior=True, links=None):
+    def half_step(self, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, alpha0=0.0, prior=True, links=None, **cg):
         with arrow_batch(self.spark, 2):
             solved = half_step(
                 self.user_blocks(dst, partitions), self.factors(self.items, src),
                 self.factors(self.user_prior, dst) if prior else None, SHAPE, NUMBERS, src_num_blocks=src,
-                dst_num_blocks=dst, unobserved_weight=alpha0, broadcast_bytes=bytes_, links=links,
+                dst_num_blocks=dst, unobserved_weight=alpha0, broadcast_bytes=bytes_, links=links, **cg,
             ).cache()  # fmt: skip
             table = collect_factors(solved, dst, SHAPE.width, max_bytes=ANY)
             rows = solved.select("squared_error", "penalty").collect()
@@ -113,6 +113,16 @@ def test_any_number_of_blocks_either_way(data, dst, src, bytes_):
 def test_implicit_mode_either_way(spark, bytes_):
     plays = Data(spark, preference=True)
     agrees(plays.half_step(alpha0=0.2, bytes_=bytes_), plays.expected(alpha0=0.2))
+
+
+@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+def test_conjugate_gradients_either_way(spark, bytes_):
+    plays = Data(spark, preference=True)
+    exact = plays.expected(alpha0=0.2)
+    agrees(plays.half_step(alpha0=0.2, bytes_=bytes_, cg_steps=30), exact)
+    start = plays.factors(exact[0].astype(np.float32), 2)
+    agrees(plays.half_step(alpha0=0.2, bytes_=bytes_, cg_steps=1, dst_start=start), exact)
+    assert np.abs(plays.half_step(alpha0=0.2, bytes_=bytes_, cg_steps=1)[0] - exact[0]).max() > 1e-3
 
 
 def test_without_priors(data):

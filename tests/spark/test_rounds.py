@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as f
 
 from bgmrec import columns as c
 from bgmrec.config.model import FactorizeSettings
@@ -114,6 +115,20 @@ def test_blocks_change_nothing(undisturbed, spark, ratings, tmp_path):
     cut = Training(spark, tmp_path, ratings, SETTINGS.model_copy(update={"block_rows": 1}))
     cut.run(4)
     np.testing.assert_allclose(cut.table("user", 4), undisturbed[0].table("user", 4), atol=1e-4)
+
+
+def test_rounds_of_conjugate_gradients_go_on_from_the_last_ones(spark, ratings, tmp_path):
+    plays = ratings.withColumn("rating", f.lit(1.0).cast("float"))
+    numbers = {"mode": "implicit", "unobserved_weight": 0.2}
+    found = {}
+    for steps in (0, 1):
+        settings = SETTINGS.model_copy(update={**numbers, "cg_steps": steps})
+        training = Training(spark, tmp_path / str(steps), plays, settings)
+        state = training.run(8)
+        found[steps] = [entry["objective"]["total"] for entry in state.history]
+    assert all(later < earlier * (1 + 1e-6) for earlier, later in itertools.pairwise(found[1]))
+    assert found[1][0] > found[0][0] + 0.1  # one step does not solve a row
+    assert found[1][-1] == pytest.approx(found[0][-1], rel=0.01)  # many rounds of one step do
 
 
 def test_a_round_that_was_cut_off_is_made_again_and_no_other(undisturbed, spark, ratings, tmp_path):

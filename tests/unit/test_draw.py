@@ -8,7 +8,8 @@ import pytest
 from bgmrec.factorize.layout import build_block
 from bgmrec.factorize.row_scale import RowScale
 from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import Noise, Regularisation, draw_block, solve_block
+from bgmrec.factorize.solve import Noise, draw_block, solve_block
+from bgmrec.factorize.terms import Regularisation
 from tests.reference.gibbs import row_posterior
 
 SHAPE = ModelShape(3, bias=True, mean=3.2)

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 
-from bgmrec.factorize.dots import rows_dot
+from bgmrec.factorize.dots import rows_add, rows_dot
 from bgmrec.factorize.tiles import BORDER, BORDER_STEP, factor_tile, multiply_border, multiply_tile, solve_tile
 from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_scale
 
@@ -41,6 +41,11 @@ def row_operations(target, source, dots):
 @numba.njit
 def dots_of(out, table, rows, count, vector):
     rows_dot(out, 0, table, 1, 2 * LANES + 3, rows, 0, count, vector, 0, 2)
+
+
+@numba.njit
+def sum_of(target, table, rows, count, scales):
+    rows_add(target, 1, table, 1, 2 * LANES + 3, rows, 0, count, scales, 0, 2)
 
 
 def floats(*shape: int, seed: int = 0) -> np.ndarray:
@@ -105,3 +110,13 @@ def test_many_dot_products_keep_their_lanes(count):
     expected = table[rows[:count], 1 : 1 + 2 * LANES] @ vector
     np.testing.assert_allclose(out[:count], expected, atol=1e-5)
     np.testing.assert_allclose(out[count:], expected[-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, LANES - 1, LANES])
+def test_a_sum_of_rows_takes_those_that_count(count):
+    table, scales, target = floats(40, 2 * LANES + 3), floats(LANES, seed=1), floats(2 * LANES + 2, seed=2)
+    rows = np.random.default_rng(5).integers(0, 40, LANES).astype(np.int32)
+    expected = target.copy()
+    expected[1 : 1 + 2 * LANES] += scales[:count] @ table[rows[:count], 1 : 1 + 2 * LANES]
+    sum_of(target, table.reshape(-1), rows[:count], count, scales)
+    np.testing.assert_allclose(target, expected, atol=1e-4)

@@ -78,6 +78,7 @@ def test_a_missing_and_a_broken_file_are_named(tmp_path: Path) -> None:
     ("overrides", "what"),
     [
         (["user_encoder.center_ratings=false"], "needs user_encoder.prediction_weight = 0"),
+        (["factorize.cg_steps=3"], "needs mode = implicit"),
         (["bayes.item_groups=[['prior:encoder']]", "item_encoder.kind=none"], "but item_encoder.kind is none"),
         (["bayes.user_groups=[['prior:encoder']]", "user_encoder.kind=none"], "but user_encoder.kind is none"),
     ],

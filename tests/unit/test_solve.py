@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,65 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgmrec.errors import TrainingError
-from bgmrec.factorize.layout import RatingBlock, build_block
+from bgmrec.factorize.layout import build_block
 from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import Regularisation, SolvedBlock, Unobserved, score_block, solve_block, source_gram
+from bgmrec.factorize.solve import score_block, solve_block
+from bgmrec.factorize.terms import Regularisation
 from tests.reference import normal_equations as reference
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Dense (n_dst, n_src) ratings, weights and mask, factors of the fixed side, priors of the solved one."""
-
-    ratings: np.ndarray
-    weights: np.ndarray
-    observed: np.ndarray
-    src: np.ndarray
-    prior: np.ndarray
-    shape: ModelShape
-    regularisation: Regularisation
-    alpha0: float
-
-    def block(self) -> RatingBlock:
-        dst, src = np.nonzero(self.observed)
-        triples = dst.astype(np.int32), src.astype(np.int32)
-        values = self.ratings[self.observed].astype(np.float32), self.weights[self.observed].astype(np.float32)
-        return build_block(0, 1, len(self.observed), *triples, *values)
-
-    def solve(self) -> SolvedBlock:
-        block = self.block()
-        unobserved = Unobserved(self.alpha0, source_gram(self.src, self.shape)) if self.alpha0 else None
-        positions = block.src_ids[block.src_pos]
-        return solve_block(block, self.src, positions, self.prior, self.shape, self.regularisation, unobserved)
-
-    def options(self) -> dict:
-        shape = self.shape
-        return {"rank": shape.rank, "bias": shape.bias, "alpha0": self.alpha0}
-
-    def ridge(self) -> dict:
-        numbers = self.regularisation
-        return {"reg": numbers.reg, "bias_reg": numbers.bias_reg, "exponent": numbers.exponent}
-
-    def expected(self) -> np.ndarray:
-        matrices = self.ratings, self.weights, self.observed, self.src.astype(float), self.prior.astype(float)
-        return reference.half_step(*matrices, mean=self.shape.mean, **self.options(), **self.ridge())
-
-
-def problem(
-    *, n_dst=23, n_src=90, rank=5, bias=True, mean=0.0, reg=2.0, bias_reg=0.5, exponent=0.0, alpha0=0.0, weighted=False,
-    prior=True, share=0.4, seed=0,
-) -> Problem:  # fmt: skip
-    random = np.random.default_rng(seed)
-    shape = ModelShape(rank, bias, mean)
-    observed = random.random((n_dst, n_src)) < share
-    observed[n_dst // 2] = False  # a cold row
-    observed[0] = True  # longer than a panel
-    ratings = random.integers(0, 2, (n_dst, n_src)) if alpha0 else random.integers(1, 6, (n_dst, n_src))
-    weights = random.uniform(0.5, 3.0, (n_dst, n_src)) if weighted else np.ones((n_dst, n_src))
-    src = random.normal(0, 0.6, (n_src, shape.width)).astype(np.float32)
-    means = random.normal(0, 0.5, (n_dst, shape.width)).astype(np.float32) * prior
-    numbers = Regularisation(reg, bias_reg, exponent)
-    return Problem(ratings.astype(np.float64), weights, observed, src, means, shape, numbers, alpha0)
+from tests.unit.dense import Problem, problem
 
 
 @pytest.mark.parametrize("alpha0", [0.0, 0.3])
@@ -81,10 +28,7 @@ def test_every_combination_of_options_equals_numpy(alpha0, bias, weighted, prior
     case = problem(alpha0=alpha0, bias=bias, weighted=weighted, prior=prior, exponent=exponent, mean=mean)
     solved = case.solve()
     np.testing.assert_allclose(solved.factors, case.expected(), atol=1e-4, rtol=1e-4)
-
-    dense = case.ratings, case.weights, case.observed, solved.factors.astype(float), case.src.astype(float)
-    error = reference.squared_error(*dense, mean=mean, **case.options())
-    penalty = reference.penalty(case.observed, dense[3], case.prior, **case.options(), **case.ridge())
+    error, penalty = case.objective(solved.factors)
     assert solved.squared_error == pytest.approx(error, rel=1e-4)
     assert solved.penalty == pytest.approx(penalty, rel=1e-4, abs=1e-9)
 
