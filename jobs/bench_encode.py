@@ -29,6 +29,7 @@ from bgmrec.feed.rows import Rows
 from bgmrec.feed.tables import WRITER_OPTIONS, lay_out, user_inputs, with_targets
 
 FEATURE_WIDTH = 64  # of the generated side information
+EXCHANGE_EVERY = 16  # steps between two exchanges of weights
 
 
 class _Held:
@@ -63,14 +64,14 @@ def encode(bench: Bench, arguments: argparse.Namespace) -> Result:
     whole = replace(spec, memory_bytes=2**62).open(0, 1)
     held = next(whole.batches(0, 1))
 
-    def epoch_times(what: str, open_feed: Any, processes: int = 0) -> Times:
+    def epoch_times(what: str, open_feed: Any, processes: int = 0, every: int = 1) -> Times:
         with bench.watched(what):
             if processes:
                 _, losses = fit_distributed(
                     bench.spark,
                     state,
                     open_feed,
-                    how,
+                    replace(how, exchange_every=every),
                     rows_written=shape.users,
                     seed=1,
                     processes=processes,
@@ -85,13 +86,15 @@ def encode(bench: Bench, arguments: argparse.Namespace) -> Result:
     peer = epoch_times("tensors in memory", lambda *_: _Held(held))
     streamed = epoch_times("petastorm", spec.open)
     kept = epoch_times("petastorm, kept", replace(spec, memory_bytes=2**31).open)
-    one, two = (epoch_times(f"{n} processes", spec.open, n) for n in (1, 2))
+    one, exact = (epoch_times(f"{n} processes", spec.open, n) for n in (1, 2))
+    two = epoch_times(f"2 processes, weights every {EXCHANGE_EVERY} steps", spec.open, 2, EXCHANGE_EVERY)
     facts = {
         "rows": shape.users,
         "kept_in_memory": kept.facts(),
         "one_process": one.facts(),
         "two_processes": two.facts(),
         "speed_up_of_two": rounded(one.median / two.median),
+        "two_processes_by_gradients": exact.facts(),
     }
     return Result("encode", streamed, peer, facts=facts)
 

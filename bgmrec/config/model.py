@@ -14,7 +14,7 @@ class FitSettings(Section):
 
     first_epochs: Count = 10
     epochs: Count = 3  # every later refit starts from the last round's weights
-    batch_size: AtLeastOne = 128  # over all processes together
+    batch_size: AtLeastOne = 128  # over all processes together; of each where feed.exchange_every is above 1
     learning_rate: Positive = 1e-3
     decoupled_decay: bool = True  # AdamW; false: the decays are L2 terms of the loss
     weight_decay: NonNegative = 1e-2
@@ -94,6 +94,7 @@ class FeedSettings(Section):
 
     processes: Count = 0  # 0: train in the driver, through the same feed and the same fit
     local: bool = True  # processes beside the driver; false: as tasks of the cluster (a barrier stage)
+    exchange_every: AtLeastOne = 1  # steps; 1: gradients, the exact thing; more: processes average their weights
     threads: Count = 0  # of Torch per process; 0: the driver's cores shared out, or one in a task of the cluster
     row_group_rows: AtLeastOne = 4096
     results_queue_size: AtLeastOne = 4

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor, nn
 
 from bgmrec.encoders.batches import KINDS, Kind
+from bgmrec.encoders.exchange import Exchange, exchange_of, summed
 from bgmrec.encoders.losses import TERMS, LossWeights, total_loss
 from bgmrec.encoders.state import EncoderState, state_of
 from bgmrec.errors import TrainingError
@@ -26,7 +26,7 @@ class FitNumbers:
 
     Args:
         epochs: passes over the rows.
-        batch_size: rows per step, over all processes together.
+        batch_size: rows per step, over all processes together where they exchange in every step.
         learning_rate: of Adam.
         weight_decay: of the weights between layers and behind them; biases have none.
         table_weight_decay: of input weights with a row per item or word.
@@ -35,6 +35,7 @@ class FitNumbers:
             is part of the gradient, as an L2 term of the loss.
         loss: weights of the loss terms.
         threads: of Torch in this process.
+        exchange_every: steps between two exchanges of processes: 1 exchanges gradients, more average weights.
     """
 
     epochs: int
@@ -46,6 +47,7 @@ class FitNumbers:
     decoupled_decay: bool = True
     loss: LossWeights = field(default_factory=LossWeights)
     threads: int = 1
+    exchange_every: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def fit(
     """Minimises the loss by Adam from the state's weights.
 
     Every process takes the same number of steps, ⌈rows_written / batch_size⌉ per epoch, each with its share of its
-    own rows, and the gradient of a step is that of the rows of all processes together: shards may be uneven.
+    own rows, and the gradient of a step is that of the rows of all processes together: shards may be uneven. Where
+    processes average weights instead (exchange.py), each takes whole batches of its own, and so many steps fewer.
 
     Args:
         state: where to start.
@@ -105,17 +108,17 @@ def fit(
         TrainingError: rows were lost or came twice on their way, or the loss is no longer finite.
     """
     kind = KINDS[state.kind]
-    steps = max(1, math.ceil(rows_written / numbers.batch_size))
     losses: list[EpochLoss] = []
     with _torch_settings(numbers.threads), torch.random.fork_rng(devices=[]):
         network = state.network().to(device)
-        trained = DistributedDataParallel(network, broadcast_buffers=False) if world else network
+        exchange = exchange_of(network, world, numbers.exchange_every)
+        steps = max(1, math.ceil(rows_written / (numbers.batch_size * exchange.batches_at_once)))
         optimizer = _optimizer(network, kind, numbers)
         feed = open_feed(rank, max(world, 1))
         for epoch in range(numbers.epochs):
             # the noise differs between processes and epochs, and not with what ran before in this process
             torch.manual_seed((seed * 1_000_003 + epoch) * 4099 + rank)
-            loss = _epoch(_Training(trained, kind, optimizer, numbers, world), feed, epoch, steps)
+            loss = _epoch(_Training(exchange, kind, optimizer, numbers), feed, epoch, steps)
             _check(loss, rows_written)
             losses.append(loss)
             if on_epoch is not None and rank == 0:
@@ -125,43 +128,39 @@ def fit(
 
 @dataclass(frozen=True)
 class _Training:
-    network: nn.Module
+    exchange: Exchange
     kind: Kind
     optimizer: torch.optim.Optimizer
     numbers: FitNumbers
-    world: int
 
     def step(self, rows: Rows) -> Tensor:
-        """One step of all processes; gives this process's sums and sizes of the terms, (2, terms)."""
-        terms = self.kind.terms(self.network, rows)
-        sizes = self.sum(terms.sizes.detach().clone())
+        """One step; gives this process's sums and sizes of the terms, (2, terms)."""
+        terms = self.kind.terms(self.exchange.network, rows)
+        sizes = self.exchange.sizes(terms.sizes.detach())
         loss = total_loss(terms.sums, sizes, self.numbers.loss.tensor(sizes.device))
         self.optimizer.zero_grad()
-        (loss * max(self.world, 1)).backward()  # DistributedDataParallel divides the summed gradients by world
+        (loss * self.exchange.gradient_scale).backward()
         self.optimizer.step()
+        self.exchange.after_step(len(rows))
         return torch.stack([terms.sums.detach(), terms.sizes.detach()]).double()
-
-    def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, in place."""
-        if self.world:
-            distributed.all_reduce(tensor)
-        return tensor
 
 
 def _epoch(training: _Training, feed: Feed, epoch: int, steps: int) -> EpochLoss:
     begin = time.monotonic()
-    device = next(training.network.parameters()).device
+    network = training.exchange.network
+    device = next(network.parameters()).device
     sums = torch.zeros(2, len(TERMS), dtype=torch.float64, device=device)
     rows = torch.zeros(1, dtype=torch.int64, device=device)
-    training.network.train()
+    network.train()
     for batch in feed.batches(epoch, steps):
         sums += training.step(batch)
         rows += len(batch)
-    training.network.eval()
-    totals, sizes = training.sum(sums)
+    network.eval()
+    training.exchange.after_epoch()
+    totals, sizes = summed(sums)
     means = dict(zip(TERMS, (totals / sizes.clamp(min=1e-30)).tolist(), strict=True))
     total = total_loss(totals, sizes, training.numbers.loss.tensor(device).double())
-    seen = int(training.sum(rows))
+    seen = int(summed(rows))
     return EpochLoss(epoch=epoch, **means, total=float(total), rows=seen, seconds=time.monotonic() - begin)
 
 

@@ -101,4 +101,5 @@ def fit_numbers(settings: FitSettings, feed: FeedSettings, loss: LossWeights, *,
         decoupled_decay=settings.decoupled_decay,
         loss=loss,
         threads=feed.threads or threads,
+        exchange_every=feed.exchange_every,
     )

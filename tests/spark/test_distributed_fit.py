@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from bgmrec.arrays import INT, to_cell
 from bgmrec.encoders.distributed import fit_distributed
-from bgmrec.encoders.fit import EpochLoss, Feed, FitNumbers
+from bgmrec.encoders.fit import EpochLoss, Feed, FitNumbers, fit
 from bgmrec.encoders.losses import LossWeights
 from bgmrec.encoders.state import EncoderState, initial_state
 from bgmrec.errors import SettingsError, TrainingError
@@ -113,6 +115,16 @@ def test_a_barrier_stage_reaches_the_drivers_loss_in_small_batches(spark: SparkS
     _, together = _run(spark, feed, MINI, 2, local=False)
     assert together[-1].total == pytest.approx(alone[-1].total, rel=0.05)
     assert together[-1].latent < 0.5 * together[0].latent  # and something was learnt
+
+
+def test_averaged_weights_learn_as_much_from_uneven_shards(spark: SparkSession, feed: FeedSpec):
+    """Half as many steps, of twice as many rows together, each process by itself for three of them."""
+    _, alone = _run(spark, feed, replace(MINI, epochs=24, batch_size=64), 0)
+    state, together = _run(spark, feed, replace(MINI, epochs=24, exchange_every=3), 2)
+    assert together[-1].total == pytest.approx(alone[-1].total, rel=0.1)
+    assert together[-1].latent < 0.5 * together[0].latent
+    _, after = fit(state, feed.open, replace(MINI, epochs=1, learning_rate=0.0), rows_written=N_USERS, seed=6)
+    assert after[0].total == pytest.approx(together[-1].total, rel=0.1)  # what came back is what they agreed on
 
 
 def test_a_process_that_raises_ends_the_fit_with_its_message(spark: SparkSession, feed: FeedSpec):
