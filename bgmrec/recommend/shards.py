@@ -16,6 +16,7 @@ from bgmrec import columns as c
 from bgmrec.arrays import INT, from_cell
 from bgmrec.errors import QualityGateError
 from bgmrec.factorize.cells import one_row, read_rows
+from bgmrec.factorize.factors import collect_cells
 from bgmrec.recommend.kernel import Shard, pad_rows
 
 SHARDS = t.StructType(
@@ -72,7 +73,7 @@ def gather_shards(shards: DataFrame, max_bytes: int) -> Shard:
             found=f"{found} bytes",
             cure="raise recommend.item_block_bytes, or stream" if found else "widen recommend.allow or shorten deny",
         )
-    whole = join_shards([_shard(row) for row in shards.collect()])
+    whole = join_shards([_shard(row) for row in collect_cells(shards)])
     return whole._replace(factors=pad_rows(whole.factors))
 
 

@@ -8,7 +8,7 @@ from bgmrec import columns as c
 from bgmrec import schemas
 from bgmrec.arrays import FLOAT
 from bgmrec.factorize.delivery import Source
-from bgmrec.factorize.factors import table_of
+from bgmrec.factorize.factors import collect_cells, table_of
 from bgmrec.tables import Tables
 
 
@@ -36,9 +36,9 @@ def deliver_drawn(
         broadcast_bytes: a larger table stays where it is and is routed.
     """
     if n * width * FLOAT.itemsize > broadcast_bytes:
-        rows = drawn.select("sums").where("length(sums) > 0").collect()
-        return Source(drawn, num_blocks, width, None), [bytes(row["sums"]) for row in rows]
-    rows = drawn.select(c.BLOCK, c.N_ROWS, c.FACTORS, "sums").collect()
+        added = collect_cells(drawn.select("sums").where("length(sums) > 0"))
+        return Source(drawn, num_blocks, width, None), [row["sums"] for row in added]
+    rows = collect_cells(drawn.select(c.BLOCK, c.N_ROWS, c.FACTORS, "sums"))
     table = table_of(rows, num_blocks, width)
     source = Source(drawn, num_blocks, width, drawn.sparkSession.sparkContext.broadcast(table))
-    return source, [bytes(row["sums"]) for row in rows if row["sums"]]
+    return source, [row["sums"] for row in rows if row["sums"]]
