@@ -63,7 +63,7 @@ def shared_basis(unobserved: Unobserved, shape: ModelShape, regularisation: Regu
     """The basis of one half step."""
     kept = [*range(shape.rank), *([shape.rank + 1] if shape.bias else [])]
     gram = unobserved.weight * unobserved.gram
-    diagonal = np.diag(regularisation.precision(shape))
+    diagonal = regularisation.diagonal(shape)
     root = 1 / np.sqrt(diagonal)
     values, vectors = np.linalg.eigh(root[:, None] * gram[np.ix_(kept, kept)] * root)
     to_model = root[:, None] * vectors
@@ -123,4 +123,4 @@ def approach_block(
     factors = (out @ basis.to_model.T.astype(FLOAT)).astype(FLOAT)
     cold = np.diff(block.row_offsets) == 0
     factors[cold] = prior[cold]
-    return judged(factors, errors, prior, regularisation.precision(shape), scales, shape, unobserved)
+    return judged(factors, errors, prior, regularisation.diagonal(shape), scales, shape, unobserved)

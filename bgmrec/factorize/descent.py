@@ -6,7 +6,7 @@ For row i with design rows d, ratings Ω and diagonal D = s_i + shared, the equa
 
 and D is the preconditioner. A step costs one pass over the row's ratings: the dot product of each design row with
 the direction, and its share of the sum, while it is in the first-level cache. Scores follow along, so that the squared
-error of the result needs no pass of its own. Vectors are float32, their products float64.
+error of the result needs no pass of its own. Vectors and sums are float32, the squared error float64.
 """
 
 from __future__ import annotations
@@ -14,14 +14,19 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from bgmrec.factorize.dots import rows_add, rows_dot
 from bgmrec.factorize.equation import ONE, Rated, Source, aligned, compiled
 from bgmrec.factorize.kernels import SOLVED
-from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_scale
+from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_multiply, row_scale
 
 _CONVERGED = 1e-20  # of rᵀ D⁻¹ r: nothing is left to go for
+
+
+# a call for every LANES ratings costs more than what it does: arrays are counted, and passed field by field
+inlined = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
 
 
 class Shared(NamedTuple):
@@ -39,6 +44,8 @@ class Vectors(NamedTuple):
     direction: np.ndarray
     product: np.ndarray  # of the matrix and the direction
     diagonal: np.ndarray
+    inverse: np.ndarray  # 1 / diagonal
+    preconditioned: np.ndarray  # inverse · residual
     scores: np.ndarray  # (longest row rounded up,): d·solution
     steps: np.ndarray  # the same: d·direction
     scales: np.ndarray  # (LANES,)
@@ -48,12 +55,12 @@ class Vectors(NamedTuple):
 def _make_vectors(size: int, longest: int) -> Vectors:
     ratings = -(-longest // LANES) * LANES
     return Vectors(
-        aligned(size), aligned(size), aligned(size), aligned(size), aligned(size), aligned(ratings), aligned(ratings),
-        aligned(LANES),
+        aligned(size), aligned(size), aligned(size), aligned(size), aligned(size), aligned(size), aligned(size),
+        aligned(ratings), aligned(ratings), aligned(LANES),
     )  # fmt: skip
 
 
-@compiled
+@inlined
 def _dots(source: Source, rows: np.ndarray, first: int, count: int, vector: np.ndarray, out: np.ndarray) -> None:
     """out[first + l] := d·vector for `count` ≤ LANES ratings from `first` on."""
     rank, vectors = source.rank, source.rank // LANES
@@ -63,7 +70,7 @@ def _dots(source: Source, rows: np.ndarray, first: int, count: int, vector: np.n
             out[p] += source.table[rows[p] * source.stride + c] * vector[c]
 
 
-@compiled
+@inlined
 def _add(source: Source, rows: np.ndarray, first: int, count: int, scales: np.ndarray, target: np.ndarray) -> None:
     """target += Σ scales[l] · d over the same ratings."""
     rank, vectors = source.rank, source.rank // LANES
@@ -73,7 +80,7 @@ def _add(source: Source, rows: np.ndarray, first: int, count: int, scales: np.nd
             target[c] += source.table[rows[first + p] * source.stride + c] * scales[p]
 
 
-@compiled
+@inlined
 def _offset(source: Source, row: int) -> float:
     return source.mean + source.table[row * source.stride + source.rank] if source.stride > source.rank else source.mean
 
@@ -94,8 +101,7 @@ def _add_residual(source: Source, rated: Rated, unobserved: float, room: Vectors
 @compiled
 def _multiply(source: Source, rated: Rated, room: Vectors) -> None:
     """product := (D + Σ w d dᵀ) direction; steps := d·direction."""
-    for c in range(room.product.size):
-        room.product[c] = room.diagonal[c] * room.direction[c]
+    row_multiply(room.product, 0, room.diagonal, 0, room.direction, 0, room.product.size // LANES)
     for first in range(0, rated.rows.size, LANES):
         count = min(LANES, rated.rows.size - first)
         _dots(source, rated.rows, first, count, room.direction, room.steps)
@@ -105,12 +111,11 @@ def _multiply(source: Source, rated: Rated, room: Vectors) -> None:
 
 
 @compiled
-def _preconditioned(room: Vectors) -> float:
-    """rᵀ D⁻¹ r of the residual r."""
-    total = 0.0
-    for c in range(room.residual.size):
-        total += float(room.residual[c]) * float(room.residual[c]) / room.diagonal[c]
-    return total
+def _precondition(room: Vectors) -> float:
+    """preconditioned := D⁻¹ r of the residual r; gives rᵀ D⁻¹ r."""
+    vectors = room.residual.size // LANES
+    row_multiply(room.preconditioned, 0, room.inverse, 0, room.residual, 0, vectors)
+    return row_dot(room.preconditioned, 0, room.residual, 0, vectors)
 
 
 @compiled
@@ -132,24 +137,25 @@ def _descend(
 ) -> float:  # fmt: skip
     """Goes `steps` steps from `solution`; returns the squared error there."""
     vectors = room.solution.size // LANES
-    for c in range(room.solution.size):
-        pull = scale * mean[c] if c < mean.size else 0.0
-        room.residual[c] = right[c] + pull - room.diagonal[c] * room.solution[c]
+    row_multiply(room.residual, 0, room.diagonal, 0, room.solution, 0, vectors)
+    row_scale(room.residual, 0, room.residual, 0, -ONE, vectors)
+    row_add(room.residual, 0, right, 0, ONE, vectors)
+    for c in range(mean.size):
+        room.residual[c] += scale * mean[c]
     _add_residual(source, rated, unobserved, room)
-    left, ratio = _preconditioned(room), 0.0
+    left, ratio = _precondition(room), 0.0
     row_scale(room.direction, 0, room.direction, 0, np.float32(0), vectors)
     for _ in range(steps):
         if left < _CONVERGED:
             break
-        for c in range(room.direction.size):
-            room.direction[c] = room.residual[c] / room.diagonal[c] + ratio * room.direction[c]
+        row_scale(room.direction, 0, room.direction, 0, np.float32(ratio), vectors)
+        row_add(room.direction, 0, room.preconditioned, 0, ONE, vectors)
         _multiply(source, rated, room)
         length = np.float32(left / row_dot(room.direction, 0, room.product, 0, vectors))
         row_add(room.solution, 0, room.direction, 0, length, vectors)
         row_add(room.residual, 0, room.product, 0, -length, vectors)
-        for p in range(rated.rows.size):
-            room.scores[p] += length * room.steps[p]
-        before, left = left, _preconditioned(room)
+        row_add(room.scores, 0, room.steps, 0, length, -(-rated.rows.size // LANES))
+        before, left = left, _precondition(room)
         ratio = left / before
     return _error(source, rated, unobserved, room.scores)
 
@@ -192,6 +198,7 @@ def descend_rows(
         of_row = Rated(rated.rows[first:end], rated.ratings[first:end], weights)
         for c in range(size):
             room.diagonal[c] = shared.diagonal[c] + scales[row]
+            room.inverse[c] = ONE / room.diagonal[c]
         room.solution[:width] = out[row]
         error = _descend(source, of_row, unobserved, shared.right, means[row], scales[row], steps, room)
         length = row_dot(room.solution, 0, room.solution, 0, size // LANES)

@@ -73,12 +73,12 @@ def solve_block(
         TrainingError: a row's normal equation is not positive definite, or holds NaN or infinity.
     """
     prior = np.zeros((block.n_rows, shape.width), np.float32) if prior is None else prior
-    precision = regularisation.precision(shape)
+    diagonal = regularisation.diagonal(shape)
     pairs = _all_pairs(unobserved, shape)
     scales = row_scales(block, unobserved, regularisation.exponent)
     draw = Draw(plain(_NO_NOISE, np.float32), 0.0)
-    factors, errors = _run(block, source, positions, prior, precision, scales, pairs, draw, shape, num_blocks)
-    return judged(factors, errors, prior, precision, scales, shape, unobserved)
+    factors, errors = _run(block, source, positions, prior, np.diag(diagonal), scales, pairs, draw, shape, num_blocks)
+    return judged(factors, errors, prior, diagonal, scales, shape, unobserved)
 
 
 def draw_block(

@@ -26,9 +26,9 @@ class Regularisation:
     bias_reg: float = 0.0
     exponent: float = 0.0
 
-    def precision(self, shape: ModelShape) -> np.ndarray:
-        """P before it is scaled by s_i; float64 (width, width)."""
-        return np.diag([self.reg] * shape.rank + [self.bias_reg] * shape.bias)
+    def diagonal(self, shape: ModelShape) -> np.ndarray:
+        """Of P, which is diagonal here, before it is scaled by s_i; float64 (width,)."""
+        return np.array([self.reg] * shape.rank + [self.bias_reg] * shape.bias)
 
 
 @dataclass(frozen=True)
@@ -67,18 +67,17 @@ def row_scales(block: RatingBlock, unobserved: Unobserved | None, exponent: floa
 
 
 def judged(
-    factors: np.ndarray, errors: np.ndarray, prior: np.ndarray, precision: np.ndarray, scales: np.ndarray,
+    factors: np.ndarray, errors: np.ndarray, prior: np.ndarray, diagonal: np.ndarray, scales: np.ndarray,
     shape: ModelShape, unobserved: Unobserved | None,
 ) -> SolvedBlock:  # fmt: skip
     """The rows of a block with their share of the objective.
 
     Args:
         errors: float64 (n_rows,), Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over the ratings of each row.
-        precision: P.
+        diagonal: float64 (width,), of P.
         scales: float64 (n_rows,), s_i.
     """
-    distance = (factors - prior).astype(np.float64)
-    penalty = float(np.einsum("ij,ij,i", distance @ precision, distance, scales))
+    penalty = float(scales @ np.square(factors - prior, dtype=np.float64) @ diagonal)
     squared_error = float(errors.sum())
     if unobserved is not None:
         squared_error += unobserved.weight * _all_pairs_error(unobserved.gram, factors, shape)
@@ -90,4 +89,4 @@ def _all_pairs_error(gram: np.ndarray, factors: np.ndarray, shape: ModelShape) -
     x = np.ones((len(factors), shape.rank + 2))
     x[:, : shape.rank] = factors[:, : shape.rank]
     x[:, -1] = factors[:, shape.rank] if shape.bias else 0.0
-    return float(np.einsum("ij,ij", x @ gram, x))
+    return float(((x @ gram) * x).sum())

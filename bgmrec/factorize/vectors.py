@@ -120,6 +120,24 @@ def row_add(typing: Any, target: Any, target_at: Any, source: Any, source_at: An
 
 
 @instruction
+def row_multiply(
+    typing: Any, target: Any, target_at: Any, left: Any, left_at: Any, right: Any, right_at: Any, vectors: Any
+) -> Any:
+    """target[…] = left[…] · right[…], element by element, over `vectors` · LANES elements."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        to, a, b = (pointer(context, builder, signature, args, position) for position in (0, 2, 4))
+        with cgutils.for_range(builder, args[6]) as loop:
+            at = builder.mul(loop.index, constant(LANES))
+            factors = (load(builder, builder.gep(place, [at])) for place in (a, b))
+            store(builder, builder.fmul(*factors), builder.gep(to, [at]))
+        return context.get_dummy_value()
+
+    at = types.int64
+    return types.void(target, at, left, at, right, at, at), emit
+
+
+@instruction
 def row_dot(typing: Any, left: Any, left_at: Any, right: Any, right_at: Any, vectors: Any) -> Any:
     """Σ left[…] · right[…] over `vectors` · LANES elements."""
 

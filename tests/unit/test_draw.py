@@ -71,7 +71,7 @@ def test_draws_have_the_posterior_mean_and_covariance(many, row):
 
 def test_zero_noise_solves():
     case = Case()
-    case.precision = ALPHA * Regularisation(2.0, 0.5).precision(SHAPE)
+    case.precision = ALPHA * np.diag(Regularisation(2.0, 0.5).diagonal(SHAPE))
     block = case.block()
     positions = block.src_ids[block.src_pos]
     solved = solve_block(block, case.source, positions, case.means, SHAPE, Regularisation(2.0, 0.5))
