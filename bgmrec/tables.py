@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import BinaryType, StructType
 
 from bgmrec import files
 from bgmrec.errors import InputError
@@ -31,20 +31,17 @@ class Tables:
     def exists(self, name: str) -> bool:
         return files.exists(self.spark, f"{self.path(name)}/_SUCCESS")
 
-    def write(
-        self, df: DataFrame, name: str, schema: StructType | None = None, options: dict[str, str] | None = None
-    ) -> DataFrame:
+    def write(self, df: DataFrame, name: str, schema: StructType | None = None) -> DataFrame:
         """Writes the table whole, over what was there, and returns it as read back: lineage ends here.
 
         Args:
             df: the rows; they must not depend on the table that is written over.
             name: name of the table; registered names have their schema, others take `schema`, or pass as they are.
             schema: contract of a table that `schemas.TABLES` does not know.
-            options: of Spark's Parquet writer.
         """
         schema = schema or TABLES.get(name)
         checked = df if schema is None else conform(df, schema, name)
-        checked.write.mode("overwrite").options(**(options or {})).parquet(self.path(name))
+        checked.write.mode("overwrite").options(**_writer_options(checked.schema)).parquet(self.path(name))
         return self.spark.read.schema(checked.schema).parquet(self.path(name))  # known: Spark need not look for it
 
     def read(self, name: str, schema: StructType | None = None) -> DataFrame:
@@ -91,3 +88,9 @@ class Tables:
                 cure="run the stage that writes it for the same --ds first",
             )
         return found
+
+
+def _writer_options(schema: StructType) -> dict[str, str]:
+    """Options of Parquet's writer: binary cells never repeat, so that trying a dictionary only costs time."""
+    cells = [field.name for field in schema.fields if isinstance(field.dataType, BinaryType)]
+    return {f"parquet.enable.dictionary#{name}": "false" for name in cells}

@@ -26,7 +26,7 @@ from bgmrec.encoders.numbers import asdae_loss, asdae_numbers, fit_numbers
 from bgmrec.encoders.state import initial_state
 from bgmrec.feed.parquet import FeedSpec
 from bgmrec.feed.rows import Rows
-from bgmrec.feed.tables import WRITER_OPTIONS, lay_out, user_inputs, with_targets
+from bgmrec.feed.tables import lay_out, user_inputs, with_targets
 
 FEATURE_WIDTH = 64  # of the generated side information
 EXCHANGE_EVERY = 16  # steps between two exchanges of weights
@@ -114,5 +114,5 @@ def _write_feed(bench: Bench, ratings: DataFrame, users: int, rank: int) -> str:
     feed = lay_out(
         with_targets(inputs, targets), n_rows=users, processes=2, row_group_rows=bench.settings.feed.row_group_rows
     )
-    place.write(feed, "user_feed", options=WRITER_OPTIONS)
+    place.write(feed, "user_feed")
     return place.path("user_feed")

@@ -111,10 +111,11 @@ def learn(
     )
     encoders = _go_on(run, checkpoints.place(0), problem, previous if warm else None)
     run.summary.add("train", warm_start=warm, warm_encoders=encoders)
+    goes_on = warm and all(side.encoder is None or side.name in encoders for side in (problem.user, problem.item))
     state = run_rounds(
         problem,
         checkpoints,
-        rounds=settings.train.rounds,
+        rounds=settings.train.warm_rounds if goes_on else settings.train.rounds,
         patience=settings.train.patience,
         validate=_validator(run, scratch, ratings, sizes, problem.shape) if sizes.valid else None,
         progress=run.progress,

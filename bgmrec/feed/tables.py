@@ -14,8 +14,6 @@ from pyspark.sql import types as t
 from bgmrec import columns as c
 from bgmrec.arrays import FLOAT, INT
 
-# options of Spark's Parquet writer; binary cells never repeat, so that trying a dictionary only costs time
-WRITER_OPTIONS = {"parquet.enable.dictionary": "false"}
 _ROWS_PER_BATCH = 1024  # binary cells of one Arrow batch share 32-bit offsets
 
 

@@ -22,7 +22,7 @@ from bgmrec.factorize.sums import SideSums, add_all
 from bgmrec.logs import Progress
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
-from bgmrec.train.drawn import deliver_drawn, read_drawn, write_drawn
+from bgmrec.train.drawn import deliver_drawn, read_drawn
 
 STAGE = "bayes"
 STATE = "state"
@@ -136,7 +136,7 @@ def start_chain(chain: Chain, user_factors: DataFrame, item_factors: DataFrame, 
     with arrow_batch(place.spark, BLOCKS_PER_BATCH):
         for side, factors in zip(chain.sides, (user_factors, item_factors), strict=True):
             summed = sum_rows(side.blocks, factors, chain.shape, len(side.link.groups), side.row_scale)
-            write_drawn(place, f"{side.name}_draw", summed)
+            place.write(summed, f"{side.name}_draw")
         ratings = _delivered(chain, chain.sides[0], place).sums.ratings
     ridges = {side.name: [START_RIDGE] * side.link.n_groups for side in chain.sides}
     state = ChainState(0, ratings / squared_error, ridges, {side.name: 1.0 for side in chain.sides})
@@ -199,7 +199,7 @@ def _draw_side(
     )
     before = at[side.name].source.table
     place = chain.place(number)
-    write_drawn(place, f"{side.name}_draw", drawn)
+    place.write(drawn, f"{side.name}_draw")
     at[side.name] = _delivered(chain, side, place)
     if before is not None:
         before.destroy()  # and with it the file that PySpark keeps for it

@@ -12,14 +12,8 @@ from bgmrec.factorize.factors import collect_cells, table_of
 from bgmrec.tables import Tables
 
 
-def write_drawn(place: Tables, name: str, drawn: DataFrame) -> DataFrame:
-    """Writes drawn blocks; reads them back by their schema, which saves Spark a job."""
-    drawn.write.mode("overwrite").parquet(place.path(name))
-    return read_drawn(place, name)
-
-
 def read_drawn(place: Tables, name: str) -> DataFrame:
-    """The drawn blocks that `write_drawn` left."""
+    """Drawn blocks by their schema, which saves Spark a job."""
     return place.spark.read.schema(schemas.DRAWN_BLOCKS).parquet(place.path(name))
 
 

@@ -22,7 +22,7 @@ from bgmrec.encoders.fit import EpochLoss, FitNumbers
 from bgmrec.encoders.state import EncoderState, grown, with_item_factors
 from bgmrec.factorize.factors import pack_factors, unpack_factors
 from bgmrec.feed.parquet import FeedSpec
-from bgmrec.feed.tables import WRITER_OPTIONS, lay_out, with_targets
+from bgmrec.feed.tables import lay_out, with_targets
 from bgmrec.split import uniform
 from bgmrec.tables import Tables
 
@@ -138,7 +138,7 @@ class SideEncoder:
             row_group_rows=self.feed.row_group_rows,
         )
         name = f"{self.side}_feed"
-        place.write(feed, name, options=WRITER_OPTIONS)
+        place.write(feed, name)
         seed = self.seed * 10_007 + round_.number
         kind = self.initial.kind
         columns = (*KINDS[kind].columns, *TRAINING_COLUMNS)

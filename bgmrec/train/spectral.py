@@ -11,7 +11,7 @@ from bgmrec.factorize.spectral import final_transforms, orthonormal
 from bgmrec.factorize.spectral_step import spectral_start, spectral_step
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
-from bgmrec.train.drawn import deliver_drawn, read_drawn, write_drawn
+from bgmrec.train.drawn import deliver_drawn, read_drawn
 
 OVERSAMPLED = 10  # directions beyond those asked for: the last of them converge with these
 
@@ -67,7 +67,7 @@ def _iterate(
     width = min(rank + OVERSAMPLED, dst.n, src.n)
     with arrow_batch(place.spark, BLOCKS_PER_BATCH):
         start = spectral_start(src.blocks, width, normalised=normalised, num_blocks=src.num_blocks, seed=seed)
-        rows, transform = write_drawn(place, "src", start), np.eye(width)
+        rows, transform = place.write(start, "src"), np.eye(width)
         grams = {}
         for step in range(2 * rounds + 1):
             to, of = (dst, src) if step % 2 == 0 else (src, dst)
@@ -76,7 +76,7 @@ def _iterate(
             if step:
                 gram = _gram(cells, len(transform))
                 transform = orthonormal(gram)
-            rows = write_drawn(place, name, spectral_step(to.blocks, source, transform, normalised=normalised))
+            rows = place.write(spectral_step(to.blocks, source, transform, normalised=normalised), name)
             grams[name] = transform
             transform = np.eye(transform.shape[1])
         _, cells = deliver_drawn(rows, dst.n, dst.num_blocks, len(transform) + 1, 0)

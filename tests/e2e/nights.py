@@ -16,6 +16,7 @@ from bgmrec.java import ensure_java
 
 PROJECT = Path(__file__).parents[2]
 FIRST_DAY = "2025-01-01"
+DAY_BEFORE = "2025-01-05"
 LAST_DAY = "2025-01-06"
 DEMO = ["--config", "conf/base.toml", "--config", "conf/demo.toml"]
 CONFIG = [*DEMO, "--config", "conf/demo-ratings.toml"]

@@ -11,6 +11,7 @@ import pytest
 
 from bgmrec.config import load_settings
 from tests.e2e.nights import (
+    DAY_BEFORE,
     DEMO,
     FIRST_DAY,
     LAST_DAY,
@@ -70,10 +71,14 @@ def test_the_summary_accounts_for_every_row(undisturbed: Path) -> None:
     assert summary["metrics"]["bgmrec"]["rmse"] < 1.5
 
 
-def test_the_demos_own_night_ranks_likes_and_shows_them(world: Path, tmp_path: Path) -> None:
+def test_the_demos_own_nights_rank_likes_and_the_second_goes_on_from_the_first(world: Path, tmp_path: Path) -> None:
+    run_job("nightly", *night_arguments(world, tmp_path, DAY_BEFORE, config=DEMO))
     arguments = night_arguments(world, tmp_path, LAST_DAY, config=DEMO)
     run_job("nightly", *arguments)
-    summary = json.loads(next((tmp_path / "summaries").glob("*.json")).read_text())
+    first, summary = (json.loads(path.read_text()) for path in sorted((tmp_path / "summaries").glob("*.json")))
+    assert (first["train"]["warm_start"], first["train"]["warm_encoders"]) == (False, [])
+    assert (summary["train"]["warm_start"], summary["train"]["warm_encoders"]) == (True, ["user", "item"])
+    assert (first["train"]["rounds"], summary["train"]["rounds"]) == (3, 1)
     metrics = summary["metrics"]
     assert "rmse" not in metrics["bgmrec"] and metrics["bgmrec"]["coverage@10"] > metrics["popularity"]["coverage@10"]
     assert 0.0 < metrics["bgmrec"]["ndcg@10"] < 1.0

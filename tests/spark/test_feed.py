@@ -14,7 +14,7 @@ from bgmrec.arrays import FLOAT, INT, from_cell, to_cell
 from bgmrec.errors import SettingsError, TrainingError
 from bgmrec.feed.parquet import FeedSpec, petastorm_url
 from bgmrec.feed.rows import Rows, concatenate
-from bgmrec.feed.tables import WRITER_OPTIONS, centred_ratings, item_inputs, lay_out, user_inputs, with_targets
+from bgmrec.feed.tables import centred_ratings, item_inputs, lay_out, user_inputs, with_targets
 from bgmrec.schemas import USER_FEED, conform
 
 N_USERS, N_ITEMS = 50, 20
@@ -40,7 +40,7 @@ def _feed(spark: SparkSession, path: Path, *, processes: int = 1, row_group_rows
     inputs = user_inputs(_features(spark, N_USERS), _ratings(spark, ratings), weight_exponent=0.5)
     feed = conform(with_targets(inputs, _targets(spark, N_USERS)), USER_FEED, "user_feed")
     feed = lay_out(feed, n_rows=N_USERS, processes=processes, row_group_rows=row_group_rows)
-    feed.write.options(**WRITER_OPTIONS).parquet(str(path))
+    feed.write.parquet(str(path))
     return str(path)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
@@ -25,6 +26,17 @@ def test_a_table_comes_back_as_it_went_in(tables: Tables) -> None:
     back = tables.write(df, "user_index")
     assert sorted(map(tuple, back.collect())) == ROWS
     assert back.schema["user_idx"].dataType == t.IntegerType()  # the contract's type, not the writer's
+
+
+def test_only_what_repeats_gets_a_dictionary(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [(f"u{n % 3}", bytes([n, n + 1])) for n in range(100)]
+    place = Tables(spark, str(tmp_path))
+    place.write(spark.createDataFrame(rows, "user_id string, factors binary").coalesce(1), "any")
+    (file,) = tmp_path.glob("any/*.parquet")
+    group = pq.ParquetFile(file).metadata.row_group(0)
+    encodings = {group.column(n).path_in_schema: set(group.column(n).encodings) for n in range(2)}
+    assert any("DICTIONARY" in name for name in encodings["user_id"])
+    assert not any("DICTIONARY" in name for name in encodings["factors"])
 
 
 def test_a_missing_column_is_named_at_the_door(tables: Tables) -> None:
