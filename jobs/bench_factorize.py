@@ -190,7 +190,7 @@ def _implicit(
     model = AlternatingLeastSquares(
         factors=rank, regularization=IMPLICIT_REG, iterations=iterations, use_cg=cg_steps > 0, random_state=1
     )
-    model.cg_steps = cg_steps or model.cg_steps
+    model.cg_steps = cg_steps
     with threadpool_limits(1, "blas"):  # it has threads of its own, as its warning says
         model.fit(matrix * 2.0, show_progress=False, callback=lambda _, elapsed, *rest: seconds.append(elapsed))
     times = Times(seconds[1:])

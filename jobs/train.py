@@ -42,6 +42,8 @@ from bgmrec.train.start import write_start
 from bgmrec.train.validation import rmse_validator
 from bgmrec.trend import with_decay, with_trend
 
+LEARNT_BY = ("factorize", "trend", "user_encoder", "item_encoder")  # settings that another model would come of
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -111,7 +113,7 @@ def learn(
     )
     encoders = _go_on(run, checkpoints.place(0), problem, previous if warm else None)
     run.summary.add("train", warm_start=warm, warm_encoders=encoders)
-    goes_on = warm and all(side.encoder is None or side.name in encoders for side in (problem.user, problem.item))
+    goes_on = previous is not None and warm and _learns_as(run, previous) and _all_go_on(problem, encoders)
     state = run_rounds(
         problem,
         checkpoints,
@@ -131,6 +133,16 @@ def learn(
             valid = _validator(run, scratch, ratings, sizes, shape)(made["user_factors"], made["item_factors"])
         run.progress.done("bayes", map=state.best_value, valid=valid)
     return Learned(problem, state, best, sizes, made, shape, valid, heard)
+
+
+def _learns_as(run: Run, previous: StoredModel) -> bool:
+    """Whether the settings still ask for the model that the earlier night learnt."""
+    now, before = run.settings.model_dump(mode="json"), previous.facts["settings"]
+    return all(now[name] == before.get(name) for name in LEARNT_BY)
+
+
+def _all_go_on(problem: Problem, encoders: list[str]) -> bool:
+    return all(side.encoder is None or side.name in encoders for side in (problem.user, problem.item))
 
 
 def _go_on(run: Run, place: Tables, problem: Problem, previous: StoredModel | None) -> list[str]:

@@ -79,7 +79,8 @@ class Search:
     def __call__(self, trial: optuna.Trial) -> float:
         """The validation value; lower is better."""
         values = {one.key: suggested(trial, one) for one in self.run.settings.tune.space}
-        settings = load_settings(self.files, [*self.overrides, *overrides_of(values)])
+        # every trial begins anew: an earlier night's model fits some of them and not others
+        settings = load_settings(self.files, [*self.overrides, *overrides_of(values), "train.warm_start=false"])
         run = replace(self.run, settings=settings, summary=Summary())
         # named by the settings: only the same trial finds the rounds again that an interruption left
         scratch = run.scratch("train").below("tune").below(fingerprint(settings))

@@ -2,12 +2,10 @@
 
 Gradients in every step are the exact thing: the same fit whatever the number of processes. They are as large as the
 weights, item tables included, and a step over 128 rows is computed faster than they travel. Averaging weights
-now and then (local SGD: Stich, ICLR 2019; Lin et al., ICLR 2020) is another algorithm, which comes out about as well.
+now and then (local SGD: Stich, ICLR 2019; Lin et al., ICLR 2020) is another algorithm with another result.
 """
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import torch
 from torch import Tensor, distributed, nn
@@ -15,52 +13,31 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 
-class Exchange(Protocol):
-    """What the loop of a fit asks of it.
+class Exchange:
+    """What the loop of a fit asks of it, and what that is for one process without a group: nothing.
 
-    Attributes:
+    Args:
         network: what a step calls.
-        gradient_scale: what the loss of a step is multiplied with before its gradient is taken.
-        batches_at_once: how many batches of `FitNumbers.batch_size` rows one step of all processes takes.
     """
 
-    network: nn.Module
-    gradient_scale: int
-    batches_at_once: int
-
-    def sizes(self, own: Tensor) -> Tensor:
-        """What the terms of a step's loss are divided by, from those of this process's rows."""
-        ...
-
-    def after_step(self, rows: int) -> None:
-        """Told every step, with this process's rows."""
-        ...
-
-    def after_epoch(self) -> None:
-        """From here on all processes have the same weights."""
-        ...
-
-
-class Alone:
-    """One process without a group."""
-
-    gradient_scale = 1
-    batches_at_once = 1
+    gradient_scale = 1  # what the loss of a step is multiplied with before its gradient is taken
+    batches_at_once = 1  # batches of `FitNumbers.batch_size` rows that one step of all processes takes
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
 
     def sizes(self, own: Tensor) -> Tensor:
+        """What the terms of a step's loss are divided by, from those of this process's rows."""
         return own
 
     def after_step(self, rows: int) -> None:
-        pass
+        """Told every step, with this process's rows."""
 
     def after_epoch(self) -> None:
-        pass
+        """From here on all processes have the same weights."""
 
 
-class Gradients(Alone):
+class Gradients(Exchange):
     """Every step is one of all processes: its gradient is that of their rows together, however uneven they are."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -71,7 +48,7 @@ class Gradients(Alone):
         return summed(own.clone())
 
 
-class Weights(Alone):
+class Weights(Exchange):
     """Every process steps by itself; every so many steps weights become their mean, by the rows that each has seen."""
 
     def __init__(self, network: nn.Module, every: int) -> None:
@@ -107,5 +84,5 @@ def summed(tensor: Tensor) -> Tensor:
 def exchange_of(network: nn.Module, world: int, every: int) -> Exchange:
     """How a fit of `world` processes (0: without a group) exchanges what they learn, every `every` steps."""
     if not world:
-        return Alone(network)
+        return Exchange(network)
     return Gradients(network) if every == 1 else Weights(network, every)

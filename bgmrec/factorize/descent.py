@@ -14,19 +14,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from bgmrec.factorize.dots import rows_add, rows_dot
-from bgmrec.factorize.equation import ONE, Rated, Source, aligned, compiled
-from bgmrec.factorize.kernels import SOLVED
+from bgmrec.factorize.dots import rows_add
+from bgmrec.factorize.equation import ONE, Rated, Source, aligned, compiled, inlined
+from bgmrec.factorize.kernels import SOLVED, dots, pair_error
 from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_multiply, row_scale
 
 _CONVERGED = 1e-20  # of rᵀ D⁻¹ r: nothing is left to go for
-
-
-# a call for every LANES ratings costs more than what it does: arrays are counted, and passed field by field
-inlined = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
 
 
 class Shared(NamedTuple):
@@ -61,16 +56,6 @@ def _make_vectors(size: int, longest: int) -> Vectors:
 
 
 @inlined
-def _dots(source: Source, rows: np.ndarray, first: int, count: int, vector: np.ndarray, out: np.ndarray) -> None:
-    """out[first + l] := d·vector for `count` ≤ LANES ratings from `first` on."""
-    rank, vectors = source.rank, source.rank // LANES
-    rows_dot(out, first, source.table, 0, source.stride, rows, first, count, vector, 0, vectors)
-    for p in range(first, first + count):
-        for c in range(vectors * LANES, rank):
-            out[p] += source.table[rows[p] * source.stride + c] * vector[c]
-
-
-@inlined
 def _add(source: Source, rows: np.ndarray, first: int, count: int, scales: np.ndarray, target: np.ndarray) -> None:
     """target += Σ scales[l] · d over the same ratings."""
     rank, vectors = source.rank, source.rank // LANES
@@ -90,7 +75,7 @@ def _add_residual(source: Source, rated: Rated, unobserved: float, room: Vectors
     """residual += Σ [(w + alpha0) r − w (o + d·solution)] d; scores := d·solution."""
     for first in range(0, rated.rows.size, LANES):
         count = min(LANES, rated.rows.size - first)
-        _dots(source, rated.rows, first, count, room.solution, room.scores)
+        dots(source, rated.rows, first, count, room.solution, room.scores)
         for p in range(count):
             weight = rated.weights[first + p] if rated.weights.size else ONE
             rating, known = rated.ratings[first + p], _offset(source, rated.rows[first + p]) + room.scores[first + p]
@@ -104,7 +89,7 @@ def _multiply(source: Source, rated: Rated, room: Vectors) -> None:
     row_multiply(room.product, 0, room.diagonal, 0, room.direction, 0, room.product.size // LANES)
     for first in range(0, rated.rows.size, LANES):
         count = min(LANES, rated.rows.size - first)
-        _dots(source, rated.rows, first, count, room.direction, room.steps)
+        dots(source, rated.rows, first, count, room.direction, room.steps)
         for p in range(count):
             room.scales[p] = room.steps[first + p] * (rated.weights[first + p] if rated.weights.size else ONE)
         _add(source, rated.rows, first, count, room.scales, room.product)
@@ -123,10 +108,8 @@ def _error(source: Source, rated: Rated, unobserved: float, scores: np.ndarray) 
     """Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over the ratings of one row."""
     total = 0.0
     for p in range(rated.rows.size):
-        score = scores[p] + _offset(source, rated.rows[p])
-        error = rated.ratings[p] - score
         weight = rated.weights[p] if rated.weights.size else ONE
-        total += (weight + unobserved) * error * error - unobserved * score * score
+        total += pair_error(rated.ratings[p], scores[p] + _offset(source, rated.rows[p]), weight, unobserved)
     return total
 
 

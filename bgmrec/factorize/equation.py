@@ -12,6 +12,7 @@ A draw from it costs one addition: with y = L⁻¹ b and standard normal z, x = 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numba
@@ -23,7 +24,10 @@ from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_scale
 PANEL = 64
 ONE = np.float32(1)
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+_njit = partial(numba.njit, cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+compiled = _njit()
+# where a call for every LANES ratings costs more than what it does: arrays are counted, and passed field by field
+inlined = _njit(inline="always")
 
 
 class Source(NamedTuple):

@@ -18,6 +18,7 @@ from bgmrec.factorize.equation import (
     add_all_pairs,
     add_ratings,
     compiled,
+    inlined,
     make_room,
     solve,
     start,
@@ -27,17 +28,31 @@ from bgmrec.factorize.vectors import LANES, row_dot
 SOLVED = -1  # what solve_rows returns where every row could be solved
 
 
+@inlined
+def dots(source: Source, rows: np.ndarray, first: int, count: int, vector: np.ndarray, out: np.ndarray) -> None:
+    """out[first + l] := v·vector for `count` ≤ LANES source rows from `first` on."""
+    rank, vectors = source.rank, source.rank // LANES
+    rows_dot(out, first, source.table, 0, source.stride, rows, first, count, vector, 0, vectors)
+    for p in range(first, first + count):
+        for c in range(vectors * LANES, rank):
+            out[p] += source.table[rows[p] * source.stride + c] * vector[c]
+
+
+@compiled
+def pair_error(rating: float, score: float, weight: float | np.float32, unobserved: float) -> float:
+    """(w + alpha0)·(r − r̂)² − alpha0·r̂²."""
+    error = rating - score
+    return float((weight + unobserved) * error * error - unobserved * score * score)
+
+
 @compiled
 def _score(source: Source, rows: np.ndarray, offset: float, room: Room) -> None:
     """scores[p] := offset + v·solution + b for up to LANES source rows."""
     rank, stride = source.rank, source.stride
-    rows_dot(room.scores, 0, source.table, 0, stride, rows, 0, rows.size, room.solution, 0, rank // LANES)
+    dots(source, rows, 0, rows.size, room.solution, room.scores)
     for p in range(rows.size):
-        at = rows[p] * stride
         score = room.scores[p] + offset
-        for c in range(rank - rank % LANES, rank):
-            score += source.table[at + c] * room.solution[c]
-        room.scores[p] = score + source.table[at + rank] if stride > rank else score
+        room.scores[p] = score + source.table[rows[p] * stride + rank] if stride > rank else score
 
 
 @compiled
@@ -48,10 +63,8 @@ def _row_error(source: Source, rated: Rated, unobserved: float, offset: float, r
         end = min(first + LANES, rated.rows.size)
         _score(source, rated.rows[first:end], offset, room)
         for p in range(first, end):
-            score = room.scores[p - first]
-            error = rated.ratings[p] - score
             weight = rated.weights[p] if rated.weights.size else ONE
-            total += (weight + unobserved) * error * error - unobserved * score * score
+            total += pair_error(rated.ratings[p], room.scores[p - first], weight, unobserved)
     return total
 
 

@@ -117,14 +117,19 @@ def test_a_barrier_stage_reaches_the_drivers_loss_in_small_batches(spark: SparkS
     assert together[-1].latent < 0.5 * together[0].latent  # and something was learnt
 
 
-def test_averaged_weights_learn_as_much_from_uneven_shards(spark: SparkSession, feed: FeedSpec):
-    """Half as many steps, of twice as many rows together, each process by itself for three of them."""
-    _, alone = _run(spark, feed, replace(MINI, epochs=24, batch_size=64), 0)
-    state, together = _run(spark, feed, replace(MINI, epochs=24, exchange_every=3), 2)
-    assert together[-1].total == pytest.approx(alone[-1].total, rel=0.1)
-    assert together[-1].latent < 0.5 * together[0].latent
-    _, after = fit(state, feed.open, replace(MINI, epochs=1, learning_rate=0.0), rows_written=N_USERS, seed=6)
-    assert after[0].total == pytest.approx(together[-1].total, rel=0.1)  # what came back is what they agreed on
+def test_averaged_weights_are_the_mean_of_what_each_process_learns_alone(spark: SparkSession, feed: FeedSpec):
+    """One whole batch of each process's own rows, then one exchange: 220 rows here and 80 there."""
+    once = replace(WHOLE, epochs=1, exchange_every=5)
+    state, _ = _run(spark, feed, once, 2, **QUIET)
+    start, expected, rows = initial_state("asdae", {**NUMBERS, **QUIET}, 1), {}, []
+    for rank in range(2):
+        rows.append(sum(len(batch) for batch in feed.open(rank, 2).batches(0, 1)))
+        alone, _ = fit(start, lambda *_, own=rank: feed.open(own, 2), once, rows_written=rows[rank], seed=5)
+        for name, weight in alone.weights.items():
+            expected[name] = expected.get(name, 0.0) + rows[rank] * weight.astype(np.float64)
+    assert sorted(rows) == [80, 220]
+    for name, weighted in expected.items():
+        np.testing.assert_allclose(state.weights[name], weighted / N_USERS, atol=1e-5, err_msg=name)
 
 
 def test_a_process_that_raises_ends_the_fit_with_its_message(spark: SparkSession, feed: FeedSpec):

@@ -179,7 +179,10 @@ def test_threads_are_the_fits_own():
     seen: list[int] = []
     numbers = FitNumbers(epochs=1, threads=before + 1)
     state, rows = initial_state("asdae", ASDAE, 1), _users()
-    tell = lambda loss: seen.append(torch.get_num_threads())  # noqa: E731  (one expression)
+
+    def tell(loss: EpochLoss) -> None:
+        seen.append(torch.get_num_threads())
+
     fit(state, lambda r, w: ArrayFeed(rows), numbers, rows_written=N_USERS, seed=1, on_epoch=tell)
     assert seen == [before + 1] and torch.get_num_threads() == before
 

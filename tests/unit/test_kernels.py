@@ -8,7 +8,7 @@ import pytest
 
 from bgmrec.factorize.dots import rows_add, rows_dot
 from bgmrec.factorize.tiles import BORDER, BORDER_STEP, factor_tile, multiply_border, multiply_tile, solve_tile
-from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_scale
+from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_multiply, row_scale
 
 
 @numba.njit
@@ -36,6 +36,11 @@ def row_operations(target, source, dots):
     row_scale(target, 1, source, 2, np.float32(3), 2)
     row_add(target, 1, source, 2 + LANES, np.float32(-0.5), 1)
     dots[0] = row_dot(source, 0, source, 1, 2)
+
+
+@numba.njit
+def product_of(target, left, right):
+    row_multiply(target, 1, left, 2, right, 3, 2)
 
 
 @numba.njit
@@ -100,6 +105,14 @@ def test_row_operations():
     expected[1 : 1 + LANES] -= 0.5 * source[2 + LANES : 2 + 2 * LANES]
     np.testing.assert_allclose(target, expected, atol=1e-6)
     assert dots[0] == pytest.approx(source[: 2 * LANES] @ source[1 : 1 + 2 * LANES], rel=1e-4)
+
+
+def test_a_product_is_taken_element_by_element():
+    left, right, target = floats(3 * LANES, seed=1), floats(3 * LANES, seed=2), np.zeros(3 * LANES, np.float32)
+    product_of(target, left, right)
+    expected = np.zeros(3 * LANES)
+    expected[1 : 1 + 2 * LANES] = left[2 : 2 + 2 * LANES] * right[3 : 3 + 2 * LANES]
+    np.testing.assert_allclose(target, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 2, LANES - 1, LANES])
