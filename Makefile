@@ -13,8 +13,12 @@ CRAWL_SETTINGS := $(DEMO_SETTINGS) --config conf/demo-crawl.toml
 CRAWL_WITHOUT := $(CRAWL_SETTINGS) --set paths.root=$(CRAWL)/without --set 'items.sources=[]' --set 'users.sources=[]'
 CRAWL_SITE := $(CRAWL_SETTINGS) --config conf/crawl/sample-site.toml --set paths.root=$(CRAWL)/without
 
+PACKED := build/package/environment
+AIRFLOW := .venv-airflow
+SHIPPED := dist/environment.tar.gz dist/jobs.zip
+
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crawl test lint format clean distclean
+.PHONY: help venv demo demo-crawl package test test-cluster test-airflow lint format clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +37,7 @@ $(STAMP): pyproject.toml conf/constraints.txt
 	@echo "Installing the packages of conf/constraints.txt into $(VENV)"
 	@# PIP_CONSTRAINT, unlike -c, also holds where pip builds a package from source
 	PIP_CONSTRAINT=conf/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,dev]'
+		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,package,dev]'
 	@touch $@
 
 demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations
@@ -56,10 +60,40 @@ demo-crawl: $(STAMP) $(CRAWL)/world/_SUCCESS ## Crawl a sample site, run a night
 $(CRAWL)/world/_SUCCESS: conf/demo.toml conf/demo-crawl.toml $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
 	$(PY) jobs/generate_world.py $(CRAWL_SETTINGS)
 
+package: $(SHIPPED) ## Make what jobs/submit.py ships to a cluster: wheel, environment archive, job files
+
+# without Spark's own jars: the machines of a cluster have Spark
+dist/environment.tar.gz: $(PACKED)/.bgmrec-installed
+	$(VENV)/bin/venv-pack --quiet --force --compress-level 1 --prefix $(PACKED) --exclude '*/pyspark/jars/*' --output $@
+
+$(PACKED)/.bgmrec-installed: pyproject.toml conf/constraints.txt $(shell find bgmrec -name '*.py') | $(STAMP)
+	rm -rf dist build/lib *.egg-info
+	test -x $(PACKED)/bin/python || $(PY) -m venv $(PACKED)
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	PIP_CONSTRAINT=conf/constraints.txt $(PACKED)/bin/python -m pip install --quiet dist/*.whl
+	$(PACKED)/bin/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
+	@touch $@
+
+dist/jobs.zip: $(wildcard jobs/*.py) $(PACKED)/.bgmrec-installed
+	$(PY) -m zipfile -c $@ $(wildcard jobs/*.py)
+
 test: $(STAMP) ## Run the tests: unit and crawls, then Spark, then end to end
 	@$(PY) -m pytest tests/unit
 	@$(PY) -m pytest tests/crawl
 	@$(PY) -m pytest tests/spark tests/e2e
+
+test-cluster: $(STAMP) $(SHIPPED) ## Run nights on a Spark cluster of this machine from the packaged archive
+	@$(PY) -m pytest tests/cluster
+
+test-airflow: $(STAMP) $(AIRFLOW)/.bgmrec-installed ## Run the DAGs in an Airflow of their own
+	@$(AIRFLOW)/bin/python -m pytest tests/airflow
+
+$(AIRFLOW)/.bgmrec-installed: conf/constraints-airflow.txt | $(STAMP)
+	@test -x $(AIRFLOW)/bin/python || $(PY) -m venv $(AIRFLOW)
+	@echo "Installing the packages of conf/constraints-airflow.txt into $(AIRFLOW)"
+	PIP_CONSTRAINT=conf/constraints-airflow.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
+		$(AIRFLOW)/bin/python -m pip install --quiet apache-airflow apache-airflow-providers-apache-spark pandas psutil pyarrow pytest
+	@touch $@
 
 lint: $(STAMP) ## Check format, lint rules, types and import contracts
 	$(VENV)/bin/ruff format --check .
@@ -75,4 +109,4 @@ clean: ## Remove what the demo and the tests wrote
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 distclean: clean ## Remove the virtual environment too
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(AIRFLOW)

@@ -19,6 +19,7 @@ EXIT_STATUS_HELP = """exit status:
   4  quality gate: a check before publishing failed; what was published before stays
   5  training
   6  publishing: what was published before stays
+  7  another run is at work on the same logical date
 """
 
 

@@ -9,6 +9,7 @@ EXIT_INPUT = 3
 EXIT_QUALITY_GATE = 4
 EXIT_TRAINING = 5
 EXIT_PUBLISHING = 6
+EXIT_BUSY = 7
 
 
 class BgmrecError(Exception):
@@ -66,3 +67,9 @@ class PublishingError(BgmrecError):
     """The tables were made but could not be switched to."""
 
     exit_status = EXIT_PUBLISHING
+
+
+class BusyError(BgmrecError):
+    """Another run is at work on the same logical date."""
+
+    exit_status = EXIT_BUSY

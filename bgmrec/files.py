@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path as LocalPath
 from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JJavaError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -80,6 +83,37 @@ def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
         local = LocalPath(folder) / "content"
         local.write_bytes(content)
         upload(spark, local, path)
+
+
+def create(spark: SparkSession, path: str, content: bytes) -> bool:
+    """Writes a whole file that is not there yet; false where it is: of several that try at once one succeeds."""
+    target = absolute(spark, path)
+    if target.startswith("file:"):
+        return _create_local(LocalPath("/" + target.removeprefix("file:").lstrip("/")), content)
+    fs, hadoop_path = _open(spark, path)
+    try:
+        stream = fs.create(hadoop_path, False)
+    except Py4JJavaError as error:
+        if "FileAlreadyExistsException" in str(error.java_exception.getClass().getName()):
+            return False
+        raise
+    stream.write(bytearray(content))
+    stream.close()
+    return True
+
+
+def _create_local(target: LocalPath, content: bytes) -> bool:
+    """Hadoop's local file system looks first and then writes; a hard link is made or refused in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".") as staging:
+        staging.write(content)
+        staging.flush()
+        os.fsync(staging.fileno())
+        try:
+            os.link(staging.name, target)
+        except FileExistsError:
+            return False
+    return True
 
 
 def read_bytes(spark: SparkSession, path: str) -> bytes:

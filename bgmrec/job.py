@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlparse
 
 from bgmrec.command import add_ds, arg_parser, guarded, logical_date, progress_for
 from bgmrec.config import Settings, load_settings
+from bgmrec.lock import held
 from bgmrec.logs import Progress
 from bgmrec.run import Run, Summary
 
@@ -17,6 +20,7 @@ __all__ = [
     "arg_parser",
     "guarded",
     "logical_date",
+    "night_of",
     "progress_for",
     "run_job",
     "run_stage",
@@ -36,8 +40,24 @@ def start_run(settings: Settings, ds: date, progress: Progress) -> Run:
     return Run(settings, ds, spark, progress, Summary())
 
 
+@contextmanager
+def night_of(settings: Settings, ds: date, progress: Progress) -> Iterator[Run]:
+    """The run of a logical date, which nobody else works at meanwhile.
+
+    Raises:
+        BusyError: somebody does.
+    """
+    run = start_run(settings, ds, progress)
+    with held(run.root.below("work").below("_locks").below(f"ds={ds}")):
+        yield run
+
+
 def _catalog_conf(settings: Settings) -> dict[str, str]:
-    root = Path(settings.paths.root).absolute()
+    """An embedded metastore below a local root; elsewhere the one of the site's hive-site.xml, as Spark finds it."""
+    url = urlparse(settings.paths.root)
+    if url.scheme not in ("", "file"):
+        return {}
+    root = Path(url.path).absolute()
     return {
         "spark.sql.warehouse.dir": str(root / "warehouse"),
         "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={root / 'metastore_db'};create=true",
@@ -54,8 +74,8 @@ def run_job(name: str, description: str | None, stage: Callable[[Run], None], ar
 
     def body() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        run = start_run(settings, arguments.ds, progress)
-        run_stage(run, name, stage)
+        with night_of(settings, arguments.ds, progress) as run:
+            run_stage(run, name, stage)
 
     return guarded(body)
 

@@ -28,7 +28,7 @@ STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "eval
 
 # where things lie, how Spark runs them, what is crawled by day and what a search would vary change no result: a
 # resumed night may change them
-_OUTSIDE_FINGERPRINT = {"paths", "spark", "world", "crawl", "frontier", "tune"}
+_OUTSIDE_FINGERPRINT = {"paths", "spark", "submit", "world", "crawl", "frontier", "tune"}
 
 
 def fingerprint(settings: Settings) -> str:

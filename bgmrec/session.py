@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from bgmrec.config.runtime import SparkSettings
@@ -19,14 +20,19 @@ ARROW_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 PARQUET_BATCH = "spark.sql.parquet.columnarReaderBatchSize"
 BLOCKS_PER_BATCH = 4  # blocks are megabytes each, and one Arrow batch's cells share 32-bit offsets
 
-_DEFAULTS = {
-    "spark.sql.execution.arrow.pyspark.enabled": "true",
+# what the rows depend on: neither a cluster's spark-defaults.conf nor spark-submit may change it, only [spark.conf]
+_MEANING = {
     # the logical date is a UTC day; a driver in another zone must not move it
     "spark.sql.session.timeZone": "UTC",
     # bad casts become null, and the row a reject with a reason, instead of ending the night
     "spark.sql.ansi.enabled": "false",
     # a time that does not match its pattern is null, and the row a reject, instead of an error about old parsers
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+}
+_DEFAULTS = {
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.ui.showConsoleProgress": "false",
     # a worker keeps its compiled kernels and its imports between stages
     "spark.python.worker.reuse": "true",
@@ -34,8 +40,6 @@ _DEFAULTS = {
     # factor blocks are few and large: Spark's guesses from compressed sizes merge them into one task
     "spark.sql.adaptive.coalescePartitions.enabled": "false",
     "spark.sql.parquet.compression.codec": "zstd",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
 }
 _LOCAL = {
     # a laptop's host name may resolve to an address that nothing listens on
@@ -49,7 +53,7 @@ _LOCAL = {
 def build_session(
     settings: SparkSettings, extra: Mapping[str, str] | None = None, *, hive: bool = False
 ) -> SparkSession:
-    """Builds the session, or takes the one that spark-submit configured.
+    """Builds the session; under spark-submit everything that it was told stands, but for what the rows depend on.
 
     Args:
         settings: `[spark]`; its `conf` wins over the defaults here.
@@ -60,9 +64,9 @@ def build_session(
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     for name in THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # set by spark-submit: its master and memory stand
-    master = settings.master or (None if submitted else "local[2]")
-    local = (master or "").startswith("local")
+    given = _submitted()
+    master = given.get("spark.master") or settings.master or "local[2]"
+    local = master.startswith("local")
     if local:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     conf = {
@@ -73,13 +77,26 @@ def build_session(
         **(extra or {}),
         **settings.conf,
     }
-    builder = SparkSession.builder.appName(settings.app_name)
-    builder = builder.master(master) if master else builder
-    for key, value in conf.items():
+    asked = {"spark.app.name": settings.app_name, "spark.master": master, **conf}
+    wanted = {key: value for key, value in asked.items() if key not in given}
+    builder = SparkSession.builder
+    for key, value in {**wanted, **_MEANING, **_only(settings.conf, _MEANING)}.items():
         builder = builder.config(key, value)
     spark = (builder.enableHiveSupport() if hive else builder).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def _submitted() -> dict[str, str]:
+    """What spark-submit was told, spark-defaults.conf included; nothing under plain Python."""
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return {}
+    SparkContext._ensure_initialized()  # joins the Java that spark-submit has started, whose properties hold it
+    return dict(SparkConf().getAll())
+
+
+def _only(conf: Mapping[str, str], keys: Container[str]) -> dict[str, str]:
+    return {key: value for key, value in conf.items() if key in keys}
 
 
 @contextmanager

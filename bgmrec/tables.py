@@ -66,8 +66,7 @@ class Tables:
 
     def write_json(self, name: str, document: Any) -> None:
         """Writes `<name>.json` in one atomic step."""
-        text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
-        files.write_bytes(self.spark, f"{self.path(name)}.json", text.encode())
+        files.write_bytes(self.spark, f"{self.path(name)}.json", encoded(document))
 
     def read_json(self, name: str) -> Any | None:
         """The document, or none where it was never written."""
@@ -88,6 +87,11 @@ class Tables:
                 cure="run the stage that writes it for the same --ds first",
             )
         return found
+
+
+def encoded(document: Any) -> bytes:
+    """A document as it is written."""
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode()
 
 
 def _writer_options(schema: StructType) -> dict[str, str]:

@@ -19,7 +19,7 @@ import train
 
 from bgmrec.config import load_settings
 from bgmrec.errors import BgmrecError
-from bgmrec.job import add_ds, arg_parser, guarded, progress_for, run_stage, start_run
+from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for, run_stage
 from bgmrec.run import STAGES, Run
 
 _STAGES = dict(
@@ -65,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        print(night(start_run(settings, arguments.ds, progress)))
+        with night_of(settings, arguments.ds, progress) as run:
+            print(night(run))
 
     return guarded(body)
 

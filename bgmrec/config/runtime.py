@@ -19,7 +19,7 @@ class PathSettings(Section):
 class SparkSettings(Section):
     """`[spark]`: master and configuration; spark-submit's own settings win over `conf`."""
 
-    master: str | None = None  # none: spark-submit decides, or local[2] under plain python
+    master: str | None = None  # under plain Python; none: local[2]. spark-submit has a master of its own
     app_name: str = "bgmrec"
     shuffle_partitions: AtLeastOne = 4
     conf: dict[str, str] = {}

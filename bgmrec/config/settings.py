@@ -20,6 +20,7 @@ from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
 from bgmrec.config.serving import EvaluateSettings, PublishSettings, RecommendSettings
 from bgmrec.config.sources import EntitySettings, RatingsSettings, SplitSettings
 from bgmrec.config.study import StudySettings
+from bgmrec.config.submit import SubmitSettings
 from bgmrec.config.tune import TuneSettings
 
 # what linear links may name besides the fields of the features
@@ -34,6 +35,7 @@ class Settings(Section):
     seed: int = 1
     paths: PathSettings = PathSettings()
     spark: SparkSettings = SparkSettings()
+    submit: SubmitSettings = SubmitSettings()
     ratings: RatingsSettings = RatingsSettings()
     users: EntitySettings = EntitySettings()
     items: EntitySettings = EntitySettings()

@@ -18,6 +18,7 @@ PROJECT = Path(__file__).parents[2]
 FIRST_DAY = "2025-01-01"
 DAY_BEFORE = "2025-01-05"
 LAST_DAY = "2025-01-06"
+TOLERANCE = 1e-5  # of float summation: another grouping of the same sums
 DEMO = ["--config", "conf/base.toml", "--config", "conf/demo.toml"]
 CONFIG = [*DEMO, "--config", "conf/demo-ratings.toml"]
 # interpreted: half of a small night's processor time went into compiling generated code that runs for a moment
@@ -44,10 +45,12 @@ SMALL = [
 ]
 
 
-def run_job(name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run_job(
+    name: str, *arguments: str, check: bool = True, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
     """One job to its end; its log is shown where it failed."""
     done = subprocess.run(
-        [sys.executable, f"jobs/{name}.py", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=900
+        [python, f"jobs/{name}.py", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=900
     )
     if check:
         assert done.returncode == 0, f"{name} ended with {done.returncode}\n{done.stderr[-6000:]}"
@@ -100,3 +103,9 @@ def kill_when(process: subprocess.Popen[bytes], log: Path, words: str, timeout: 
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def assert_same_lists(expected: pd.DataFrame, found: pd.DataFrame) -> None:
+    """Two versions of one table, whichever runs wrote them."""
+    keep = [name for name in expected.columns if name != "run_id"]
+    pd.testing.assert_frame_equal(expected[keep], found[keep], rtol=TOLERANCE, atol=TOLERANCE)

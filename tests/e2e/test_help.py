@@ -29,6 +29,7 @@ JOBS = (
     "serve_site",
     "show",
     "study",
+    "submit",
     "train",
     "tune",
 )

@@ -16,6 +16,7 @@ from tests.e2e.nights import (
     FIRST_DAY,
     LAST_DAY,
     PROJECT,
+    assert_same_lists,
     kill_when,
     night_arguments,
     published,
@@ -23,8 +24,6 @@ from tests.e2e.nights import (
     start_job,
     submit_job,
 )
-
-TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +141,3 @@ def test_too_many_rejects_leave_the_published_tables_alone(undisturbed: Path, wo
     done = run_job("nightly", *strict, check=False)
     assert done.returncode == 3
     pd.testing.assert_frame_equal(before, published(undisturbed, "recommendations", LAST_DAY))
-
-
-def assert_same_lists(expected: pd.DataFrame, found: pd.DataFrame) -> None:
-    keep = [name for name in expected.columns if name != "run_id"]
-    pd.testing.assert_frame_equal(expected[keep], found[keep], rtol=TOLERANCE, atol=TOLERANCE)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 from pyspark.sql import SparkSession
@@ -38,3 +42,25 @@ def test_blocks_move_a_few_at_a_time_and_narrow_rows_as_before(spark: SparkSessi
         with arrow_batch(spark, 10_000):  # the reader's own bound is never raised
             assert [spark.conf.get(name) for name in names] == ["10000", "4"]
     assert [spark.conf.get(name) for name in names] == before
+
+
+def test_what_spark_submit_was_told_stands_but_for_the_meaning_of_rows(tmp_path: Path) -> None:
+    asked = {
+        "spark.sql.shuffle.partitions": "7",
+        "spark.sql.session.timeZone": "Asia/Tokyo",
+        "spark.eventLog.x": "site",
+    }
+    script = tmp_path / "job.py"
+    script.write_text(
+        "import json\n"
+        "from bgmrec.config.runtime import SparkSettings\n"
+        "from bgmrec.session import build_session\n"
+        "conf = {'spark.eventLog.x': 'settings', 'spark.eventLog.y': 'settings'}\n"
+        "spark = build_session(SparkSettings(master='local[2]', shuffle_partitions=4, conf=conf))\n"
+        f"print(json.dumps([spark.conf.get(key) for key in {[*asked, 'spark.eventLog.y', 'spark.master']}]))\n"
+    )
+    command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[1]"]
+    command += [part for key, value in asked.items() for part in ("--conf", f"{key}={value}")]
+    done = subprocess.run([*command, str(script)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["7", "UTC", "site", "settings", "local[1]"]
