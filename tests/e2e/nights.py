@@ -50,7 +50,7 @@ def run_job(
 ) -> subprocess.CompletedProcess[str]:
     """One job to its end; its log is shown where it failed."""
     done = subprocess.run(
-        [python, f"jobs/{name}.py", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=900
+        [python, f"jobs/{name}.py", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=3600
     )
     if check:
         assert done.returncode == 0, f"{name} ended with {done.returncode}\n{done.stderr[-6000:]}"
@@ -65,7 +65,7 @@ def submit_job(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     submit += ["--driver-java-options", "-Dderby.stream.error.file=build/derby.log"]
     command = [*submit, f"jobs/{name}.py", *arguments]
     env = {**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=900, env=env)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=3600, env=env)
     assert done.returncode == 0, f"{name} ended with {done.returncode}\n{done.stderr[-6000:]}"
     return done
 

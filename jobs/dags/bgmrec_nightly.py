@@ -1,0 +1,52 @@
+"""The night as a DAG: waits for the day's log, then a spark-submit per stage; the last one publishes.
+
+The logical date is the day of the log: the run of 2025-03-14 starts when that day is over. One night runs at a time
+and nights go in order, since each goes on from the model that the newest earlier one published; nights that were
+missed are caught up with. A stage that failed is tried again and goes on where it stopped. Publishing is an event of
+the assets below, which other DAGs can be scheduled by.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+from airflow.sdk import DAG, Asset, ObjectStoragePath, task
+from bgmrec_site import FIRST_DAY, MACROS, daily, spark_job
+
+PUBLISHED = [Asset(f"bgmrec_{table}", f"bgmrec://published/{table}") for table in ("recommendations", "similar_items")]
+STAGES = {
+    "ingest_ratings": timedelta(hours=2),
+    "ingest_side_info": timedelta(hours=2),
+    "build_features": timedelta(hours=2),
+    "train": timedelta(hours=8),
+    "evaluate": timedelta(hours=2),
+    "recommend": timedelta(hours=3),
+}
+
+with DAG(
+    "bgmrec_nightly",
+    description="Rating logs and side information in, published recommendations out",
+    schedule=daily(),
+    start_date=FIRST_DAY,
+    catchup=True,
+    max_active_runs=1,
+    render_template_as_native_obj=True,
+    user_defined_macros=MACROS,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    doc_md=__doc__,
+    tags=["bgmrec"],
+) as dag:
+
+    @task.sensor(mode="reschedule", poke_interval=300.0, timeout=12 * 3600.0, retries=0)
+    def log_is_there(path: str) -> bool:
+        """Whether the day's log is complete; a day without one fails after half a day."""
+        return bool(ObjectStoragePath(path).exists())
+
+    stages = [
+        spark_job(name, timeout=timeout, outlets=PUBLISHED if name == "recommend" else None)
+        for name, timeout in STAGES.items()
+    ]
+    log_is_there("{{ var.json.bgmrec.log.replace('{ds}', ds) }}") >> stages[0]
+    for earlier, later in pairwise(stages):
+        earlier >> later

@@ -1,0 +1,111 @@
+"""The DAGs as Airflow reads them, and the spark-submit command of every stage as golden files.
+
+Rebuild after a change: BGMREC_REBUILD_GOLDEN=1 .venv-airflow/bin/python -m pytest tests/airflow/test_dags.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.dag_processing.dagbag import BundleDagBag, DagBag
+from airflow.models import Connection
+
+from tests.airflow.conftest import site
+from tests.e2e.nights import PROJECT
+
+GOLDEN = PROJECT / "tests" / "golden" / "airflow"
+STAGES = ["ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend"]
+SITE = {
+    "home": "/opt/bgmrec",
+    "configs": ["conf/base.toml", "/etc/bgmrec/site.toml"],
+    "overrides": ["paths.root=hdfs:///bgmrec"],
+    "spark_conf": {"spark.archives": "/opt/bgmrec/dist/environment.tar.gz#environment"},
+    "log": "s3://logs/ds={ds}/_SUCCESS",
+}
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    folder = PROJECT / "jobs" / "dags"
+    return BundleDagBag(folder, bundle_path=folder, bundle_name="bgmrec")
+
+
+def test_every_file_is_a_dag_that_airflow_reads(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {"bgmrec_nightly", "bgmrec_crawl"}
+
+
+def test_stages_follow_the_log_and_each_other(bag: DagBag) -> None:
+    dag = bag.dags["bgmrec_nightly"]
+    order = ["log_is_there", *STAGES]
+    assert [task.task_id for task in dag.topological_sort()] == order
+    for name, later in zip(order, [*order[1:], None], strict=True):
+        assert dag.get_task(name).downstream_task_ids == ({later} if later else set())
+    assert (dag.max_active_runs, dag.catchup) == (1, True)
+    assert {asset.name for asset in dag.get_task("recommend").outlets} == {
+        "bgmrec_recommendations",
+        "bgmrec_similar_items",
+    }
+
+
+def test_every_stage_is_tried_again_bounded_in_time_and_in_the_pool(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            if task.task_id in {*STAGES, "crawl_frontier", "crawl"}:
+                assert task.retries >= 2
+                assert task.execution_timeout and task.execution_timeout >= timedelta(hours=1)
+                assert task.pool == ("bgmrec_crawl" if task.task_id == "crawl" else "bgmrec_spark")
+
+
+def test_the_logical_date_is_the_day_of_the_log_and_runs_when_it_is_over(bag: DagBag) -> None:
+    from airflow.timetables.interval import CronDataIntervalTimetable
+
+    for dag in bag.dags.values():
+        timetable = CronDataIntervalTimetable(dag.timetable.expression, dag.timetable.timezone)
+        interval = timetable.infer_manual_data_interval(run_after=pendulum.datetime(2025, 3, 15, 0, 1))
+        assert interval.start == pendulum.datetime(2025, 3, 14) and interval.end == pendulum.datetime(2025, 3, 15)
+
+
+@pytest.mark.parametrize(
+    ("name", "connection"),
+    [
+        ("local", {"host": "local[2]", "extra": {"deploy-mode": "client"}}),
+        ("yarn", {"host": "yarn", "extra": {"deploy-mode": "cluster", "queue": "nightly"}}),
+        ("standalone", {"host": "spark://master.example", "port": 7077, "extra": {"deploy-mode": "client"}}),
+    ],
+)
+def test_the_commands_are_what_they_were(
+    bag: DagBag, name: str, connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = json.dumps({"conn_type": "spark", **connection})
+    monkeypatch.setenv("AIRFLOW_CONN_BGMREC_SPARK", told)
+    lines = [_command(bag.dags["bgmrec_nightly"], stage, Connection.from_json(told)) for stage in STAGES]
+    golden = GOLDEN / f"{name}.txt"
+    if os.environ.get("BGMREC_REBUILD_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text("\n".join(lines) + "\n")
+    assert lines == golden.read_text().splitlines()
+
+
+def _command(dag: Any, stage: str, connection: Connection) -> str:
+    """The command that the operator would run, its templates rendered as a task of 2025-03-14 would."""
+    task = dag.get_task(stage).prepare_for_execution()
+    context = {
+        "ds": "2025-03-14",
+        "var": SimpleNamespace(json=SimpleNamespace(bgmrec=SITE)),
+        "conn": SimpleNamespace(bgmrec_spark=connection),
+    }
+    task.render_template_fields(context, dag.get_template_env())
+    return shlex.join(task._get_hook()._build_spark_submit_command(task.application))
+
+
+def test_the_site_of_the_tests_names_what_the_dags_read(tmp_path: Path) -> None:
+    assert set(SITE) | {"crawls"} == set(site(tmp_path, tmp_path))
