@@ -14,10 +14,10 @@ CRAWL_WITHOUT := $(CRAWL_SETTINGS) --set paths.root=$(CRAWL)/without --set 'item
 CRAWL_SITE := $(CRAWL_SETTINGS) --config conf/crawl/sample-site.toml --set paths.root=$(CRAWL)/without
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crawl test lint format clean distclean
+.PHONY: help venv demo demo-crawl test test-warehouse lint format clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Set up .venv with the pinned packages
 
@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml conf/constraints.txt
 	@echo "Installing the packages of conf/constraints.txt into $(VENV)"
 	@# PIP_CONSTRAINT, unlike -c, also holds where pip builds a package from source
 	PIP_CONSTRAINT=conf/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,dev]'
+		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,postgres,redis,dev]'
 	@touch $@
 
 demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations
@@ -60,6 +60,10 @@ test: $(STAMP) ## Run the tests: unit and crawls, then Spark, then end to end
 	@$(PY) -m pytest tests/unit
 	@$(PY) -m pytest tests/crawl
 	@$(PY) -m pytest tests/spark tests/e2e
+
+test-warehouse: $(STAMP) ## Run the tests with real servers: Spark's Thrift server, PostgreSQL, Redis
+	@# apt-get install --no-install-recommends postgresql redis-server; the tests start servers of their own
+	@$(PY) -m pytest tests/warehouse
 
 lint: $(STAMP) ## Check format, lint rules, types and import contracts
 	$(VENV)/bin/ruff format --check .

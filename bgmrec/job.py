@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
+from pyspark.sql import SparkSession
+
 from bgmrec.command import add_ds, arg_parser, guarded, logical_date, progress_for
 from bgmrec.config import Settings, load_settings
 from bgmrec.logs import Progress
@@ -21,10 +23,16 @@ __all__ = [
     "run_job",
     "run_stage",
     "start_run",
+    "start_session",
 ]
 
 
-def start_run(settings: Settings, ds: date, progress: Progress) -> Run:
+def start_run(settings: Settings, ds: date, progress: Progress, force_publish: str | None = None) -> Run:
+    """A night of a logical date in a new session."""
+    return Run(settings, ds, start_session(settings), progress, Summary(), force_publish)
+
+
+def start_session(settings: Settings) -> SparkSession:
     """Builds the session with the catalogue that the settings ask for."""
     from bgmrec.session import build_session  # starting Java is slow: settings are refused before it
     from bgmrec.sql_functions import register_functions
@@ -33,7 +41,7 @@ def start_run(settings: Settings, ds: date, progress: Progress) -> Run:
     spark = build_session(settings.spark, _catalog_conf(settings) if hive else None, hive=hive)
     register_functions(spark)
     logging.getLogger("py4j").setLevel(logging.ERROR)
-    return Run(settings, ds, spark, progress, Summary())
+    return spark
 
 
 def _catalog_conf(settings: Settings) -> dict[str, str]:
