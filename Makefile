@@ -18,10 +18,10 @@ AIRFLOW := .venv-airflow
 SHIPPED := dist/environment.tar.gz dist/jobs.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crawl package test test-cluster test-airflow lint format clean distclean
+.PHONY: help venv demo demo-crawl package test test-cluster test-airflow test-warehouse lint format clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Set up .venv with the pinned packages
 
@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml conf/constraints.txt
 	@echo "Installing the packages of conf/constraints.txt into $(VENV)"
 	@# PIP_CONSTRAINT, unlike -c, also holds where pip builds a package from source
 	PIP_CONSTRAINT=conf/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,package,dev]'
+		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,package,postgres,redis,dev]'
 	@touch $@
 
 demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations
@@ -94,6 +94,10 @@ $(AIRFLOW)/.bgmrec-installed: conf/constraints-airflow.txt | $(STAMP)
 	PIP_CONSTRAINT=conf/constraints-airflow.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
 		$(AIRFLOW)/bin/python -m pip install --quiet apache-airflow apache-airflow-providers-apache-spark pandas psutil pyarrow pytest
 	@touch $@
+
+test-warehouse: $(STAMP) ## Run the tests with real servers: Spark's Thrift server, PostgreSQL, Redis
+	@# apt-get install --no-install-recommends postgresql redis-server; the tests start servers of their own
+	@$(PY) -m pytest tests/warehouse
 
 lint: $(STAMP) ## Check format, lint rules, types and import contracts
 	$(VENV)/bin/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path as LocalPath
 from typing import TYPE_CHECKING, Any
@@ -56,9 +57,13 @@ def rename(spark: SparkSession, source: str, target: str) -> bool:
 def upload(spark: SparkSession, local: str | LocalPath, path: str) -> None:
     """Copies a local file to its place in one atomic step: readers see the old file or the new one."""
     fs, target = _open(spark, path)
+    fs.mkdirs(target.getParent())
+    resolved = fs.resolvePath(target.getParent())
+    if resolved.toUri().getScheme() == "file":
+        _replace(LocalPath(local), LocalPath(resolved.toUri().getPath()) / target.getName())
+        return
     jvm: Any = spark.sparkContext._jvm
     staging = jvm.org.apache.hadoop.fs.Path(target.getParent(), f".{target.getName()}.partial")
-    fs.mkdirs(target.getParent())
     fs.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(LocalPath(local).resolve().as_uri()), staging)
     # FileContext renames over an existing file atomically; FileSystem.rename refuses to
     context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(
@@ -68,6 +73,16 @@ def upload(spark: SparkSession, local: str | LocalPath, path: str) -> None:
     options = gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
     options[0] = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
     context.rename(fs.makeQualified(staging), fs.makeQualified(target), options)
+
+
+def _replace(source: LocalPath, target: LocalPath) -> None:
+    """The same on this machine's disks, where Hadoop's rename deletes the old file first: a reader would miss it."""
+    staging = target.with_name(f".{target.name}.partial")
+    shutil.copyfile(source, staging)
+    with staging.open("rb") as written:
+        os.fsync(written.fileno())
+    target.with_name(f".{target.name}.crc").unlink(missing_ok=True)  # Hadoop's checksum of another content
+    os.replace(staging, target)
 
 
 def download(spark: SparkSession, path: str, local: str | LocalPath) -> None:

@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import urlparse
 
+from pyspark.sql import SparkSession
+
 from bgmrec.command import add_ds, arg_parser, guarded, logical_date, progress_for
 from bgmrec.config import Settings, load_settings
 from bgmrec.lock import held
@@ -25,10 +27,16 @@ __all__ = [
     "run_job",
     "run_stage",
     "start_run",
+    "start_session",
 ]
 
 
-def start_run(settings: Settings, ds: date, progress: Progress) -> Run:
+def start_run(settings: Settings, ds: date, progress: Progress, force_publish: str | None = None) -> Run:
+    """A night of a logical date in a new session."""
+    return Run(settings, ds, start_session(settings), progress, Summary(), force_publish)
+
+
+def start_session(settings: Settings) -> SparkSession:
     """Builds the session with the catalogue that the settings ask for."""
     from bgmrec.session import build_session  # starting Java is slow: settings are refused before it
     from bgmrec.sql_functions import register_functions
@@ -37,17 +45,17 @@ def start_run(settings: Settings, ds: date, progress: Progress) -> Run:
     spark = build_session(settings.spark, _catalog_conf(settings) if hive else None, hive=hive)
     register_functions(spark)
     logging.getLogger("py4j").setLevel(logging.ERROR)
-    return Run(settings, ds, spark, progress, Summary())
+    return spark
 
 
 @contextmanager
-def night_of(settings: Settings, ds: date, progress: Progress) -> Iterator[Run]:
+def night_of(settings: Settings, ds: date, progress: Progress, force_publish: str | None = None) -> Iterator[Run]:
     """The run of a logical date, which nobody else works at meanwhile.
 
     Raises:
         BusyError: somebody does.
     """
-    run = start_run(settings, ds, progress)
+    run = start_run(settings, ds, progress, force_publish)
     with held(run.root.below("work").below("_locks").below(f"ds={ds}")):
         yield run
 

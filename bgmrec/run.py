@@ -21,21 +21,44 @@ from bgmrec.errors import InputError
 from bgmrec.logs import Progress
 from bgmrec.memory import watched
 from bgmrec.models import ModelStore, StoredModel
+from bgmrec.openmetrics import openmetrics
 from bgmrec.publish import Shelf
 from bgmrec.tables import Tables
 
 STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend")
 
-# where things lie, how Spark runs them, what is crawled by day and what a search would vary change no result: a
-# resumed night may change them
-_OUTSIDE_FINGERPRINT = {"paths", "spark", "submit", "world", "crawl", "frontier", "tune"}
+# where things lie, how Spark runs them, what is crawled by day, what a search would vary, what is checked before
+# publishing and what happens after it change no result: a resumed night may change them
+_OUTSIDE_FINGERPRINT = {
+    "paths",
+    "spark",
+    "submit",
+    "world",
+    "crawl",
+    "frontier",
+    "tune",
+    "publish",
+    "retention",
+    "export",
+    "monitor",
+}
 
 
 def fingerprint(settings: Settings) -> str:
     """A short digest of everything in the settings and the code version that decides the result."""
-    document = settings.model_dump(mode="json", exclude=_OUTSIDE_FINGERPRINT)
-    text = json.dumps({"version": bgmrec.__version__, **document}, sort_keys=True)
+    text = json.dumps({"version": bgmrec.__version__, **decisive(settings)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def decisive(settings: Settings) -> dict[str, Any]:
+    """The settings that decide the result; no address, account or path is among them."""
+    return settings.model_dump(mode="json", exclude=_OUTSIDE_FINGERPRINT)
+
+
+def published(spark: SparkSession, settings: Settings) -> Shelf:
+    """The published tables below `paths.root`."""
+    place = Tables(spark, settings.paths.root).below("published")
+    return Shelf(place, None if settings.publish.catalog == "none" else settings.publish.database)
 
 
 @dataclass
@@ -50,13 +73,18 @@ class Summary:
 
 @dataclass(frozen=True)
 class Run:
-    """What a stage gets: settings, the logical date, Spark, the working tables and somewhere to report to."""
+    """What a stage gets: settings, the logical date, Spark, the working tables and somewhere to report to.
+
+    Args:
+        force_publish: the reason for publishing although the gate refuses; none: it is heard.
+    """
 
     settings: Settings
     ds: date
     spark: SparkSession
     progress: Progress
     summary: Summary
+    force_publish: str | None = None
 
     @property
     def work(self) -> Tables:
@@ -73,12 +101,12 @@ class Run:
 
     @property
     def shelf(self) -> Shelf:
-        return Shelf(self.root.below("published"))
+        return published(self.spark, self.settings)
 
     def previous_model(self) -> StoredModel | None:
         """The model published for the newest earlier logical date; a rerun of a date finds the same one."""
-        run_id = self.shelf.last_run_before(str(self.ds))
-        return None if run_id is None else self.models.load(run_id)
+        manifest = self.shelf.manifest_before(str(self.ds))
+        return None if manifest is None else self.models.load(manifest["model"]["run_id"])
 
     def warm_model(self) -> StoredModel | None:
         """The model to go on from; none where the night begins anew, because it should or as nothing came before."""
@@ -124,45 +152,86 @@ class Run:
     def begin(self, stage: str) -> None:
         """Marks a stage as under way: its former result and those of later stages no longer count.
 
-        The first stage begins a new run, unless the last one was left unfinished. What this stage left in its
-        scratch when it was interrupted with the same settings stays; what a finished or a later one left goes.
+        The first stage begins a new run, unless the last one was left unfinished. A run whose model or tables are
+        stored gets a new number where a stage makes them anew: what is stored is immutable. What this stage left in
+        its scratch when it was interrupted with the same settings stays; what a finished or a later one left goes.
         """
         state = self.work.read_json("run")
         if state is None or (stage == STAGES[0] and STAGES[-1] in state["done"]):
-            number = self._next_number(state)
             files.delete(self.spark, self.work.root)
-            state = {"run_id": f"{self.ds}-{number:03d}", "number": number, "begun": {}, "done": {}}
+            state = {**self._numbered(state), "begun": {}, "done": {}}
         interrupted = stage not in state["done"] and state["begun"].get(stage) == fingerprint(self.settings)
+        if not interrupted and self._is_stored(state, stage):
+            state |= self._numbered(state)
         for name in STAGES[STAGES.index(stage) :]:
             if name != stage or not interrupted:
                 files.delete(self.spark, self.scratch(name).root)
             state["done"].pop(name, None)
             state["begun"].pop(name, None)
+        if self._learns(stage):
+            state.pop("model", None)
         state["begun"][stage] = fingerprint(self.settings)
         self.work.write_json("run", state)
 
-    def _next_number(self, state: dict[str, Any] | None) -> int:
-        # the manifest counts too: working tables may have been cleaned away, a published run must not be overwritten
-        manifest = self.shelf.manifest(str(self.ds))
-        published = int(manifest["run_id"].rsplit("-", 1)[-1]) if manifest else 0
-        return max(published, state["number"] if state else 0) + 1
+    @staticmethod
+    def _learns(stage: str) -> bool:
+        return STAGES.index(stage) <= STAGES.index("train")
+
+    def _is_stored(self, state: dict[str, Any], stage: str) -> bool:
+        """Whether what the stage leads to is stored under the run's number already."""
+        run_id = state["run_id"]
+        return (self._learns(stage) and self.models.has(run_id)) or self.shelf.record(run_id) is not None
+
+    def _numbered(self, state: dict[str, Any] | None) -> dict[str, Any]:
+        # what is stored counts too: working tables may have been cleaned away
+        stored = [*self.shelf.runs(str(self.ds)), *self.models.runs(str(self.ds))]
+        numbers = [int(run_id.rsplit("-", 1)[-1]) for run_id in stored]
+        number = max([*numbers, state["number"] if state else 0]) + 1
+        return {"run_id": f"{self.ds}-{number:03d}", "number": number}
+
+    @property
+    def model_id(self) -> str:
+        """The run whose model the night under way recommends by: its own, or an earlier one's of the same date.
+
+        Raises:
+            InputError: nothing was learnt yet.
+        """
+        state = self.work.read_json("run") or {}
+        if "model" not in state:
+            raise InputError(
+                f"no model was learnt for {self.ds}",
+                where=self.work.root,
+                expected="a finished training",
+                cure="run jobs/nightly.py, or jobs/train.py first, with the same --ds and settings",
+            )
+        return str(state["model"])
+
+    def learnt(self) -> None:
+        """Marks the run's own model as the one to recommend by."""
+        self.work.write_json("run", {**(self.work.read_json("run") or {}), "model": self.run_id})
 
     def finish(self, stage: str) -> None:
         """Marks a stage as done with these settings."""
         state = self.work.read_json("run") or {}
         state["done"][stage] = fingerprint(self.settings)
+        self.work.write_json("facts", self.summary.facts)
         self.work.write_json("run", state)
 
+    def recall(self) -> None:
+        """Takes up the facts of the stages that an interrupted process finished."""
+        for section, facts in (self.work.read_json("facts") or {}).items():
+            self.summary.add(section, **facts)
+
     def write_summary(self) -> str:
-        """Writes the run's JSON summary; returns its path."""
+        """Writes the run's JSON summary and, beside it, its numbers as OpenMetrics; returns the path of the first."""
         name = f"summaries/{self.run_id}"
         versions = {
             name: importlib.metadata.version(name) for name in ("pyspark", "torch", "petastorm", "pyarrow", "numpy")
         }
         identity = {"run_id": self.run_id, "ds": str(self.ds), "fingerprint": fingerprint(self.settings)}
-        self.root.write_json(
-            name, {**identity, "versions": {"bgmrec": bgmrec.__version__, **versions}, **self.summary.facts}
-        )
+        document = {**identity, "versions": {"bgmrec": bgmrec.__version__, **versions}, **self.summary.facts}
+        files.write_bytes(self.spark, f"{self.root.path(name)}.prom", openmetrics(document).encode())
+        self.root.write_json(name, document)
         return f"{self.root.path(name)}.json"
 
     @contextmanager

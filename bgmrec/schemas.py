@@ -90,9 +90,26 @@ TOP_N = t.StructType([_USER_IDX, _POSITION, _ITEM_IDX, _SCORE, _SOURCE])
 SIMILAR = t.StructType(
     [_ITEM_IDX, _POSITION, _field(c.SIMILAR_ITEM_IDX, t.IntegerType(), "dense index of the similar music"), _SCORE]
 )
-RECOMMENDATIONS = t.StructType([_DS, _USER_ID, _POSITION, _ITEM_ID, _SCORE, _SOURCE, _RUN_ID])
+_SHOWN_SCORE = _field(
+    c.SCORE,
+    t.FloatType(),
+    "the model's score: a predicted rating, or a preference in implicit mode; popularity where source is popular",
+)
+_SHOWN_SOURCE = _field(
+    c.SOURCE,
+    t.StringType(),
+    "warm: from the user's ratings; cold: from side information; popular: nothing is known of the user",
+)
+RECOMMENDATIONS = t.StructType([_DS, _USER_ID, _POSITION, _ITEM_ID, _SHOWN_SCORE, _SHOWN_SOURCE, _RUN_ID])
 SIMILAR_ITEMS = t.StructType(
-    [_DS, _ITEM_ID, _POSITION, _field(c.SIMILAR_ITEM_ID, t.StringType(), "external music id"), _SCORE, _RUN_ID]
+    [
+        _DS,
+        _ITEM_ID,
+        _POSITION,
+        _field(c.SIMILAR_ITEM_ID, t.StringType(), "external id of the similar music"),
+        _field(c.SCORE, t.FloatType(), "cosine of the factors"),
+        _RUN_ID,
+    ]
 )
 
 TABLES = {

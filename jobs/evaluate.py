@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from judging import HeldOut, baselines, judge
+from judging import MODEL, HeldOut, baselines, judge
 from pyspark.sql import functions as f
 from ranking import FactorModel, heard_blocks, night_sizes
 from recommend import shown_items
@@ -22,8 +22,6 @@ from bgmrec.evaluate.table import headline, main_rows, metrics_table
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.job import run_job
 from bgmrec.run import Run
-
-MODEL = "bgmrec"
 
 
 def stage(run: Run) -> None:

@@ -2,7 +2,8 @@
 
 A night that died goes on where it stopped when the same command is given again; a night that was
 published is made anew and replaces its partition. The run's summary is written as JSON to
-<root>/summaries/<run_id>.json and its path is the last line on standard output.
+<root>/summaries/<run_id>.json and its path is the last line on standard output; its numbers stand beside it
+as OpenMetrics text (.prom).
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import ingest_ratings
 import ingest_side_info
 import recommend
 import train
+from publishing import add_force_publish
 
+from bgmrec import files
 from bgmrec.config import load_settings
 from bgmrec.errors import BgmrecError
+from bgmrec.gateway import push
 from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for, run_stage
 from bgmrec.run import STAGES, Run
 
@@ -42,6 +46,8 @@ def night(run: Run) -> str:
     """Runs the stages that are not done yet; returns the path of the summary, which failures get too."""
     try:
         resume = True
+        if run.is_resumable(STAGES[0]):
+            run.recall()
         for name, stage in _STAGES.items():
             # a stage counts only where every stage before it counts too
             resume = resume and run.is_resumable(name)
@@ -51,21 +57,30 @@ def night(run: Run) -> str:
                 run_stage(run, name, stage)
     except BgmrecError as error:
         run.summary.add("result", published=False, error=error.message, exit_status=error.exit_status)
-        run.write_summary()
+        _report(run)
         raise
     run.summary.add("result", published=True)
-    return run.write_summary()
+    return _report(run)
+
+
+def _report(run: Run) -> str:
+    """Writes summary and metrics, and pushes these where the settings ask for it; returns the summary's path."""
+    path, monitor = run.write_summary(), run.settings.monitor
+    if monitor.gateway is not None:
+        push(files.read_bytes(run.spark, path.removesuffix(".json") + ".prom"), monitor.gateway, monitor.job)
+    return path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("nightly", __doc__)
     add_ds(parser)
+    add_force_publish(parser)
     arguments = parser.parse_args(argv)
     progress = progress_for(arguments.log_format)
 
     def body() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        with night_of(settings, arguments.ds, progress) as run:
+        with night_of(settings, arguments.ds, progress, arguments.force_publish) as run:
             print(night(run))
 
     return guarded(body)

@@ -1,17 +1,16 @@
 """Makes the top-N lists of all users and the similar items, checks them, and publishes both.
 
-Reads the model that jobs/train.py stored for the same --ds. A failed check ends with exit status 4, a
-refused switch with 6; in both cases what was published before stays published.
+Reads the model that jobs/train.py stored for the same --ds. A failed check of [publish.gate] ends with
+exit status 4, a refused switch with 6; in both cases what was published before stays published.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
+from publishing import add_force_publish, publish
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as f
 from ranking import (
     FactorModel,
     described_users,
@@ -22,14 +21,13 @@ from ranking import (
     popular_list,
 )
 
+from bgmrec.config import load_settings
 from bgmrec.config.serving import ItemList
-from bgmrec.errors import QualityGateError
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.ingest.sources import read_files
-from bgmrec.job import run_job
+from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for, run_stage
 from bgmrec.models import StoredModel
-from bgmrec.recommend import external
-from bgmrec.recommend.checks import check_top_n, list_violations
+from bgmrec.recommend.checks import list_faults, list_violations
 from bgmrec.recommend.filters import candidates
 from bgmrec.recommend.similar import similar_items
 from bgmrec.recommend.top_n import ListRules
@@ -39,7 +37,10 @@ from bgmrec.session import arrow_batch
 
 def stage(run: Run) -> None:
     """Writes `top_n` and `similar`, then publishes them."""
-    stored = run.models.load(run.run_id)
+    if (record := run.shelf.record(run.run_id)) is not None:  # interrupted in the switch: what it staged is immutable
+        run.shelf.switch(record)
+        return
+    stored = run.models.load(run.model_id)
     model = stored_model(stored)
     shown = shown_items(run, stored.table("item_index"))
     settings = run.settings.recommend
@@ -63,9 +64,10 @@ def stage(run: Run) -> None:
             model.item_factors, items, shape=model.shape, num_blocks=model.item_blocks, n=settings.similar_n
         )
         run.work.write(similar, "similar")
-        rows = _check(run, stored, lists, heard)
-    run.progress.update("recommend", table="publishing", rows=rows)
-    _publish(run, stored)
+        hidden = heard if settings.filter_seen else None
+        faults = list_faults(list_violations(lists, hidden, num_blocks=model.user_blocks, n=settings.n))
+    run.progress.update("recommend", table="publishing")
+    publish(run, stored, shown, faults)
 
 
 def stored_model(stored: StoredModel) -> FactorModel:
@@ -96,48 +98,19 @@ def _item_list(run: Run, files: ItemList | None) -> DataFrame | None:
     return None if files is None else read_files(run.spark, files, data=run.settings.paths.data, ds=run.ds)
 
 
-def _check(run: Run, model: StoredModel, lists: DataFrame, heard: DataFrame) -> int:
-    """The checks before the switch; returns the rows to publish."""
-    settings = run.settings
-    hidden = heard if settings.recommend.filter_seen else None
-    violations = list_violations(lists, hidden, num_blocks=model.facts["user_blocks"], n=settings.recommend.n)
-    found = check_top_n(violations)
-    coverage = found["users"] / model.facts["users"]
-    run.summary.add("recommend", **found, user_coverage=round(coverage, 6))
-    for name, value, least in (
-        ("share of users with a list", coverage, settings.publish.min_user_coverage),
-        ("rows", found["rows"], settings.publish.min_rows),
-    ):
-        if value < least:
-            raise QualityGateError(
-                f"too few {name} to publish",
-                where="top_n",
-                expected=f"at least {least:,}",
-                found=f"{value:,}",
-                cure="look at the filters of [recommend] and at the rejects; [publish] holds the thresholds",
-            )
-    return found["rows"]
-
-
-def _publish(run: Run, model: StoredModel) -> None:
-    ds, run_id = str(run.ds), run.run_id
-    user_index, item_index = model.table("user_index"), model.table("item_index")
-    made = {
-        "recommendations": external.recommendations(run.work.read("top_n"), user_index, item_index, ds, run_id),
-        "similar_items": external.similar_items(run.work.read("similar"), item_index, ds, run_id),
-    }
-    staged: dict[str, dict[str, Any]] = {}
-    for table in run.settings.publish.tables:
-        location = run.shelf.stage(made[table], table, ds, run_id)
-        rows = run.spark.read.parquet(location).agg(f.count(f.lit(1))).collect()[0][0]
-        staged[table] = {"location": location, "rows": rows}
-        run.summary.add("published", **{table: staged[table]})
-    database = None if run.settings.publish.catalog == "none" else run.settings.publish.database
-    run.shelf.switch(ds, run_id, staged, database)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_job("recommend", __doc__, stage, argv)
+    parser = arg_parser("recommend", __doc__)
+    add_ds(parser)
+    add_force_publish(parser)
+    arguments = parser.parse_args(argv)
+    progress = progress_for(arguments.log_format)
+
+    def body() -> None:
+        settings = load_settings(arguments.config, arguments.overrides)
+        with night_of(settings, arguments.ds, progress, arguments.force_publish) as run:
+            run_stage(run, "recommend", stage)
+
+    return guarded(body)
 
 
 if __name__ == "__main__":

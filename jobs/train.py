@@ -25,13 +25,13 @@ from bgmrec import columns as c
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.job import run_job
 from bgmrec.models import StoredModel
-from bgmrec.run import Run, fingerprint
+from bgmrec.run import Run, decisive, fingerprint
 from bgmrec.session import BLOCKS_PER_BATCH
 from bgmrec.split import held_out_from
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
 from bgmrec.train.encoders import make_item_encoder, make_user_encoder
-from bgmrec.train.finish import final_rounds, judged_facts, store_model
+from bgmrec.train.finish import data_digest, final_rounds, judged_facts, store_model
 from bgmrec.train.linear import LinearEncoder, make_linear_encoder
 from bgmrec.train.pieces import Known
 from bgmrec.train.prepare import Sizes, measure, write_blocks, write_pair_blocks
@@ -72,10 +72,14 @@ class Learned:
 
 def stage(run: Run) -> None:
     """Writes the model and, for the evaluation, the best round's factors."""
+    if run.models.has(run.run_id):  # interrupted after the model was stored, which comes last
+        run.learnt()
+        return
     learned = learn(run)
     facts = {"rounds": learned.state.round, "best_round": learned.state.best_round, "valid": learned.valid}
     run.summary.add("train", **facts)
     _finish(run, learned)
+    run.learnt()
 
 
 def learn(
@@ -241,10 +245,12 @@ def _finish(run: Run, learned: Learned) -> None:
             "ds": str(run.ds),
             "mode": settings.factorize.mode,
             "fingerprint": fingerprint(settings),
+            "data": data_digest(run.work.read("ratings_split")),
             "best_round": learned.state.best_round,
+            "validation": learned.valid,
             "history": list(learned.state.history),
             "warm_nights": 0 if (warm := run.warm_model()) is None else warm.facts["warm_nights"] + 1,
-            "settings": settings.model_dump(mode="json"),
+            "settings": decisive(settings),
         },
     )
 

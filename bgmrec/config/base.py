@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -19,3 +19,14 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def _off(value: object) -> object:
+    return None if value == "off" else value
+
+
+# a threshold that "off" takes away; TOML has no null
+ShareOrOff = Annotated[float | None, Field(ge=0.0, le=1.0), BeforeValidator(_off)]
+NonNegativeOrOff = Annotated[float | None, Field(ge=0.0), BeforeValidator(_off)]
+AtLeastOneOrOff = Annotated[int | None, Field(ge=1), BeforeValidator(_off)]
+CountOrOff = Annotated[int | None, Field(ge=0), BeforeValidator(_off)]

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from bgmrec.config.export import PLAIN_SECRET
 from bgmrec.config.settings import Settings
 from bgmrec.errors import SettingsError
 
@@ -133,6 +134,8 @@ def _explain(error: ValidationError, origin: dict[Path_, str]) -> SettingsError:
 def _found(first: ErrorDetails, path: Path_) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown key {path[-1]!r}"
+    if first["type"] == PLAIN_SECRET:
+        return "a secret as it is"
     return repr(first.get("input")) if path else ""
 
 

@@ -6,7 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from bgmrec.config.base import AtLeastOne, Count, Name, NonNegative, Section, Share
+from bgmrec.config.base import (
+    AtLeastOne,
+    AtLeastOneOrOff,
+    CountOrOff,
+    Name,
+    NonNegative,
+    NonNegativeOrOff,
+    Section,
+    ShareOrOff,
+)
 from bgmrec.config.sources import Files
 
 
@@ -43,11 +52,37 @@ class EvaluateSettings(Section):
     als_alpha: NonNegative = 1.0  # implicit mode: MLlib's confidence is 1 + alpha · weight · preference
 
 
+class GateSettings(Section):
+    """`[publish.gate]`: thresholds of the checks before the switch; "off" takes a check away."""
+
+    min_rows: CountOrOff = 1
+    max_shrink_share: ShareOrOff = 0.3
+    max_null_keys: CountOrOff = 0
+    max_duplicate_keys: CountOrOff = 0
+    max_list_faults: CountOrOff = 0
+    max_bad_scores: CountOrOff = 0
+    score_margin: NonNegativeOrOff = 0.5
+    min_user_coverage: ShareOrOff = 0.95
+    min_catalogue_coverage: ShareOrOff = 0.02
+    metric: str | None = None  # as in the summary, ndcg@10 for example; none: rmse, or ndcg at the first of evaluate.ks
+    max_metric_loss: NonNegativeOrOff = 0.25
+    baseline: Literal["popularity", "bias", "als"] = "popularity"
+    min_metric_gain: NonNegativeOrOff = 0.0
+
+
 class PublishSettings(Section):
-    """`[publish]`: where readers find the tables, and the checks before the switch."""
+    """`[publish]`: where readers find the tables."""
 
     database: Name = "bgmrec"
     catalog: Literal["hive", "session", "none"] = "hive"  # session: whatever the Spark session is configured with
     tables: list[Literal["recommendations", "similar_items"]] = ["recommendations", "similar_items"]
-    min_user_coverage: Share = 0.95
-    min_rows: Count = 1
+    gate: GateSettings = GateSettings()
+
+
+class RetentionSettings(Section):
+    """`[retention]`: what jobs/retain.py leaves, in logical dates back from its --ds; "off" keeps for ever."""
+
+    published_days: AtLeastOneOrOff = 90
+    unseen_days: AtLeastOneOrOff = 7  # versions and models that no manifest names: superseded, withdrawn or refused
+    work_days: AtLeastOneOrOff = 3
+    summary_days: AtLeastOneOrOff = 365

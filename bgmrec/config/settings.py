@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from bgmrec.config.base import Section
 from bgmrec.config.crawl import CrawlSettings, FrontierSettings
+from bgmrec.config.export import ExportSettings, MonitorSettings
 from bgmrec.config.features import EntityFeatures
 from bgmrec.config.model import (
     BayesSettings,
@@ -17,7 +18,7 @@ from bgmrec.config.model import (
     UserEncoderSettings,
 )
 from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
-from bgmrec.config.serving import EvaluateSettings, PublishSettings, RecommendSettings
+from bgmrec.config.serving import EvaluateSettings, PublishSettings, RecommendSettings, RetentionSettings
 from bgmrec.config.sources import EntitySettings, RatingsSettings, SplitSettings
 from bgmrec.config.study import StudySettings
 from bgmrec.config.submit import SubmitSettings
@@ -54,6 +55,9 @@ class Settings(Section):
     recommend: RecommendSettings = RecommendSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()
+    retention: RetentionSettings = RetentionSettings()
+    export: ExportSettings = ExportSettings()
+    monitor: MonitorSettings = MonitorSettings()
     crawl: CrawlSettings = CrawlSettings()
     frontier: FrontierSettings = FrontierSettings()
     world: WorldSettings = WorldSettings()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from bgmrec.config.crawl import CrawlSettings, RecordRule
 from bgmrec.crawl.urls import Scope
 from bgmrec.errors import SettingsError
 from bgmrec.pseudonyms import pseudonymizer_from_environment
+from bgmrec.secrets import NAMED, filled, refuse_plain
 
-_SECRET = re.compile(r"\$\{(\w+)\}")
 _SECRETIVE = re.compile("authorization|cookie|key|token|secret|password", re.IGNORECASE)  # names of headers
 PRODUCT = "bgmrec"  # the name that robots.txt knows
 _CONTACT = re.compile(r"^(https?://[^\s/]+\.[^\s]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")
@@ -162,19 +161,8 @@ def _headers(settings: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ..
     """The headers with `${NAME}` replaced, and the values that were filled in."""
     for name, text in settings.items():
         _check_header(name, text)
-    secrets: dict[str, str] = {}
-    for name in (found for text in settings.values() for found in _SECRET.findall(text)):
-        if not os.environ.get(name):
-            raise SettingsError(
-                "a header wants a secret that is not there",
-                where="crawl.headers",
-                expected=f"environment variable {name}",
-                found="nothing",
-                cure=f"export {name} from your secret store",
-            )
-        secrets[name] = os.environ[name]
-    filled = {key: _SECRET.sub(lambda match: secrets[match[1]], text) for key, text in settings.items()}
-    return filled, tuple(secrets.values())
+    values = {key: filled(text, f"crawl.headers.{key}") for key, text in settings.items()}
+    return {key: text for key, (text, _) in values.items()}, tuple(one for _, own in values.values() for one in own)
 
 
 def _check_header(name: str, text: str) -> None:
@@ -186,14 +174,8 @@ def _check_header(name: str, text: str) -> None:
             found=name,
             cure="say who is asking by crawl.contact",
         )
-    if _SECRETIVE.search(name) and not _SECRET.search(text):
-        raise SettingsError(
-            "a secret stands in the settings",
-            where=f"crawl.headers.{name}",
-            expected="${NAME} of an environment variable",
-            found="a value as it is",
-            cure=f'{name} = "${{MY_SECRET}}", and export MY_SECRET from your secret store',
-        )
+    if _SECRETIVE.search(name) and not NAMED.search(text):
+        raise refuse_plain(name, f"crawl.headers.{name}")
 
 
 def _rule(number: int, settings: RecordRule) -> Rule:

@@ -28,6 +28,7 @@ from bgmrec.crawl.seeds import seeds
 from bgmrec.crawl.spider import SideInfoSpider
 from bgmrec.errors import InputError
 from bgmrec.logs import Progress, logger
+from bgmrec.secrets import WithoutSecrets
 
 STOP_SECONDS = 5.0  # for pages under way when a stop is asked for; then they are left for the next run
 
@@ -136,21 +137,6 @@ def _stopping(process: AsyncCrawlerProcess) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class _WithoutSecrets(logging.Filter):
-    """Strikes the source's secrets out of log lines."""
-
-    def __init__(self, secrets: tuple[str, ...]):
-        super().__init__()
-        self._secrets = secrets
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        record.msg, record.args = text, ()
-        return True
-
-
 def _hand_over_logs(plan: Plan) -> None:
     """Scrapy's and Twisted's errors go where ours go; what they say about single pages is in the manifest."""
     for name in ("scrapy", "twisted"):
@@ -161,4 +147,4 @@ def _hand_over_logs(plan: Plan) -> None:
     for about_pages in ("scrapy.core.scraper", "scrapy.downloadermiddlewares.robotstxt"):
         logging.getLogger(about_pages).setLevel(logging.CRITICAL)  # a log full of addresses may name users
     for handler in logger.handlers:
-        handler.addFilter(_WithoutSecrets(plan.secrets))
+        handler.addFilter(WithoutSecrets(plan.secrets))

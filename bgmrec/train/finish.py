@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
 
 from bgmrec import files
 from bgmrec.factorize.shape import ModelShape
@@ -41,6 +42,13 @@ def final_rounds(problem: Problem, best: Tables, scratch: Tables, rounds: int) -
 def judged_facts(shape: ModelShape, sizes: Sizes) -> dict[str, Any]:
     """What the evaluation needs to know of factors."""
     return {**asdict(sizes), "shape": asdict(shape)}
+
+
+def data_digest(ratings: DataFrame) -> str:
+    """Which ratings these are, whatever their order and partitions: a sum of their rows' hashes. An action."""
+    hashes = f.xxhash64(*ratings.columns).cast("decimal(20,0)")
+    total = ratings.agg(f.coalesce(f.sum(hashes), f.lit(0)).alias("total")).collect()[0]["total"]
+    return f"{int(total) % 2**64:016x}"
 
 
 def store_model(

@@ -9,6 +9,7 @@ import pytest
 from bgmrec.config import Settings
 from bgmrec.errors import InputError
 from bgmrec.logs import Progress
+from bgmrec.models import FACTS
 from bgmrec.run import Run, Summary
 
 JOBS = str(Path(__file__).resolve().parents[2] / "jobs")
@@ -108,9 +109,9 @@ def test_features_are_fitted_anew_after_so_many_nights_and_for_other_settings(sp
 def save_model(run, fitted, **facts):
     """An earlier night's model with this run's indices."""
     indices = {name: run.work.read(name) for name in ("user_index", "item_index")}
-    facts = {"settings": run.settings.model_dump(mode="json"), "warm_nights": 0, **facts}
+    facts = {**dict.fromkeys(FACTS), "settings": run.settings.model_dump(mode="json"), "warm_nights": 0, **facts}
     run.models.save("2023-01-01-001", indices, weights={}, documents={"fitted_features": fitted}, facts=facts)
-    run.shelf.tables.below("_manifests").write_json("2023-01-01", {"run_id": "2023-01-01-001", "tables": {}})
+    run.shelf.tables.below("_manifests").write_json("2023-01-01", {"model": {"run_id": "2023-01-01-001"}})
 
 
 def test_too_many_rejects_stop_the_run_and_are_there_to_look_at(spark, tmp_path, jobs):

@@ -14,7 +14,7 @@ from bgmrec.config.model import FactorizeSettings
 from bgmrec.factorize.factors import collect_factors
 from bgmrec.factorize.noise import ITEM_SIDE, normals
 from bgmrec.logs import Progress, configure_logging, logger
-from bgmrec.models import ModelStore
+from bgmrec.models import FACTS, ModelStore
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints
 from bgmrec.train.finish import final_rounds
@@ -181,7 +181,7 @@ class TestWarmStart:
         known = Training.table(training, "item", 4)[: ITEMS - 5]
         cells = [(block, len(known[block::3]), bytearray(known[block::3].tobytes())) for block in range(3)]
         blocks = spark.createDataFrame(cells, "block int, n_rows int, factors binary")
-        facts = {"shape": {"rank": 4, "bias": True, "mean": 3.0}, "item_blocks": 3}
+        facts = {**dict.fromkeys(FACTS), "shape": {"rank": 4, "bias": True, "mean": 3.0}, "item_blocks": 3}
         return ModelStore(Tables(spark, str(tmp_path / "models"))).save("run", {"item_factors": blocks}, {}, {}, facts)
 
     def test_known_music_keeps_its_factors_and_new_music_is_drawn(self, stored, undisturbed, spark, ratings, tmp_path):

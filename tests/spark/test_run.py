@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from bgmrec import files
 from bgmrec.config import load_settings
 from bgmrec.errors import InputError
 from bgmrec.logs import Progress
@@ -55,8 +56,34 @@ def test_a_published_run_is_followed_by_a_new_one(run: Run) -> None:
     assert run.run_id == "2025-01-31-002"
 
 
-def test_a_new_run_never_takes_the_number_of_a_published_one(run: Run) -> None:
-    run.shelf.tables.below("_manifests").write_json("2025-01-31", {"run_id": "2025-01-31-007", "tables": {}})
+def test_what_is_stored_is_never_made_anew_under_its_number(run: Run) -> None:
+    do(run, *STAGES[:4])
+    run.models.tables.below(run.run_id).write_json("model", {})
+    run.learnt()
+    run.begin("evaluate")  # of the same model
+    assert run.run_id == run.model_id == "2025-01-31-001"
+    run.begin("train")
+    assert run.run_id == "2025-01-31-002"
+    with pytest.raises(InputError, match="no model was learnt"):
+        _ = run.model_id
+    run.learnt()
+    do(run, "evaluate", "recommend")
+    run.shelf.records.write_json(run.run_id, {})
+    run.begin("recommend")
+    assert (run.run_id, run.model_id) == ("2025-01-31-003", "2025-01-31-002")
+
+
+def test_a_stage_interrupted_after_it_stored_its_result_keeps_its_number(run: Run) -> None:
+    do(run, *STAGES[:3])
+    run.begin("train")
+    run.models.tables.below(run.run_id).write_json("model", {})
+    run.begin("train")
+    assert run.run_id == "2025-01-31-001"
+
+
+def test_a_new_run_never_takes_the_number_of_a_stored_one(run: Run) -> None:
+    run.shelf.records.write_json("2025-01-31-007", {})
+    run.models.tables.below("2025-01-31-005").write_json("model", {})
     run.begin(STAGES[0])  # the working tables were cleaned away
     assert run.run_id == "2025-01-31-008"
 
@@ -85,3 +112,17 @@ def test_places_and_spark_settings_do_not_change_the_fingerprint() -> None:
 def test_a_stage_without_a_run_is_a_clear_error(run: Run) -> None:
     with pytest.raises(InputError, match="no run has begun"):
         _ = run.run_id
+
+
+def test_a_resumed_run_knows_what_the_interrupted_one_found(spark: SparkSession, tmp_path: Path) -> None:
+    first = make_run(spark, tmp_path)
+    first.begin(STAGES[0])
+    first.summary.add("ingest_ratings", rows_in=7)
+    first.finish(STAGES[0])
+    second = make_run(spark, tmp_path)
+    second.recall()
+    second.summary.add("ingest_ratings", ratings=6)
+    path = second.write_summary()
+    assert second.root.read_json(f"summaries/{second.run_id}")["ingest_ratings"] == {"rows_in": 7, "ratings": 6}
+    metrics = files.read_bytes(spark, path.removesuffix(".json") + ".prom").decode()
+    assert 'bgmrec_rows{section="ingest_ratings",kind="rows_in"} 7' in metrics.splitlines()

@@ -1,5 +1,7 @@
 """Tables are complete or not there; documents and uploads are replaced in one step."""
 
+import json
+import threading
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -66,3 +68,25 @@ def test_bytes_of_any_value_survive(tables: Tables) -> None:
     files.write_bytes(tables.spark, tables.path("weights.bin"), content)
     assert files.read_bytes(tables.spark, tables.path("weights.bin")) == content
     assert files.size(tables.spark, tables.path("weights.bin")) == len(content)
+
+
+def test_a_document_is_never_missing_while_it_is_replaced(tables: Tables, tmp_path: Path) -> None:
+    """Hadoop's own rename deletes the old file first where the file system is local."""
+    tables.write_json("state", {"round": 0})
+    (document,) = tmp_path.rglob("state.json")
+    over, seen = threading.Event(), []
+
+    def poll() -> None:
+        while not over.is_set():
+            try:
+                seen.append(json.loads(document.read_text())["round"])
+            except FileNotFoundError:
+                seen.append(None)
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    for number in range(1, 40):
+        tables.write_json("state", {"round": number})
+    over.set()
+    reader.join()
+    assert None not in seen and sorted(seen) == seen and len(set(seen)) > 3

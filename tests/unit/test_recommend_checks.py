@@ -18,7 +18,6 @@ BROKEN = {
     "order": [(0, 1, 1, 2.0), (0, 2, 2, 3.0)],
     "repeated": [(0, 1, 1, 2.0), (0, 2, 1, 1.0)],
     "heard": [(0, 1, 1, 2.0), (0, 2, 8, 1.0)],
-    "not_finite": [(0, 1, 1, float("inf")), (0, 2, 2, 1.0)],
 }
 
 
@@ -32,7 +31,7 @@ def heard_by_users_0_and_2() -> pd.DataFrame:
 def violations(rows: list[tuple], n: int = 2) -> dict[str, int]:
     block = pd.DataFrame(rows, columns=COLUMNS).sample(frac=1.0, random_state=1)
     counts = count_violations(block, heard_by_users_0_and_2(), 2, n).iloc[0].to_dict()
-    return {name: count for name, count in counts.items() if count and name not in ("users", "rows")}
+    return {name: count for name, count in counts.items() if count}
 
 
 @pytest.mark.parametrize("rule", BROKEN)
@@ -52,5 +51,5 @@ def test_what_another_user_has_heard_is_no_violation() -> None:
 
 def test_no_lists_and_nothing_heard() -> None:
     counts = count_violations(pd.DataFrame([GOOD], columns=COLUMNS), heard_by_users_0_and_2().iloc[:0], 2, 2)
-    assert counts.iloc[0][["users", "rows", "heard"]].tolist() == [1, 1, 0]
+    assert counts.iloc[0].sum() == 0
     assert count_violations(pd.DataFrame([], columns=COLUMNS), None, 2, 2).iloc[0].sum() == 0

@@ -1,0 +1,228 @@
+"""The gate before the switch: what was measured on the tables to publish against [publish.gate], without Spark.
+
+Every rule yields its checks, each with the number that was measured and the one that was wanted; a check that is
+switched off, or has nothing to compare with, says so. All checks stand in the summary, all failed ones in the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from bgmrec.config.serving import GateSettings
+from bgmrec.errors import QualityGateError
+
+Status = Literal["passed", "failed", "off", "skipped"]
+FALLING = ("rmse", "mae")  # metrics of which less is better
+
+
+@dataclass(frozen=True)
+class Check:
+    """One number beside its threshold.
+
+    Args:
+        name: of the check.
+        where: the table or metric that it looks at.
+        status: off: the settings switch it off; skipped: there is nothing to measure or to compare with.
+        measured: the number found.
+        wanted: the threshold in words, with its number.
+    """
+
+    name: str
+    where: str
+    status: Status
+    measured: float | None
+    wanted: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.where}): {_text(self.measured)}, wanted {self.wanted}"
+
+
+@dataclass(frozen=True)
+class TableNumbers:
+    """What was counted in one table to publish.
+
+    Args:
+        rows: of the table.
+        null_keys: rows with a null in a column that must have a value.
+        duplicate_keys: rows beyond the first of their key.
+        entities: distinct values of the first key.
+        not_finite: scores that are no finite numbers.
+        lowest: the model's lowest finite score; none: it gave none.
+        highest: its highest.
+        score_range: that these must keep to; none: any.
+    """
+
+    rows: int
+    null_keys: int
+    duplicate_keys: int
+    entities: int
+    not_finite: int
+    lowest: float | None
+    highest: float | None
+    score_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Night:
+    """Everything that the gate looks at.
+
+    Args:
+        tables: to publish.
+        list_faults: broken rules of the lists, by rule.
+        user_coverage: share of the indexed users that have a list; none: lists are not published.
+        catalogue_coverage: share of the candidates that some list holds; none: the same.
+        metric: name of the validation metric.
+        value: the model's; none: nothing was held out.
+        baseline: the baseline's; none: it has none, or was not judged.
+        rows_before: rows by table of the newest earlier date; empty: there is none.
+        value_before: its metric.
+    """
+
+    tables: Mapping[str, TableNumbers]
+    list_faults: Mapping[str, int]
+    user_coverage: float | None
+    catalogue_coverage: float | None
+    metric: str
+    value: float | None
+    baseline: float | None
+    rows_before: Mapping[str, int] = field(default_factory=dict)
+    value_before: float | None = None
+
+
+def gate_checks(night: Night, settings: GateSettings) -> list[Check]:
+    """All checks, in the order of the settings."""
+    return [check for rule in _RULES for check in rule(night, settings)]
+
+
+def failed(checks: list[Check]) -> list[Check]:
+    return [check for check in checks if check.status == "failed"]
+
+
+def refuse(checks: list[Check], forced: str | None) -> dict[str, Any] | None:
+    """Stops at failed checks, unless the publication is forced; returns what was overridden and why.
+
+    Raises:
+        QualityGateError: checks failed; all of them are named.
+    """
+    broken = failed(checks)
+    if not broken:
+        return None
+    if forced is not None:
+        return {"reason": forced, "overridden": [asdict(check) for check in broken]}
+    raise QualityGateError(
+        f"{len(broken)} of {len(checks)} checks before publishing failed",
+        where="[publish.gate]",
+        found="".join(f"\n    {check}" for check in broken),
+        cure="look for the cause in the summary of the run; what was published before stays. If the tables are right, "
+        'correct the threshold, or publish once with --force-publish "why"',
+    )
+
+
+def _rows(night: Night, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in night.tables.items():
+        yield _at_least("rows", table, numbers.rows, settings.min_rows)
+
+
+def _shrink(night: Night, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in night.tables.items():
+        before = night.rows_before.get(table)
+        lost = (before - numbers.rows) / before if before else None
+        beside = f" of {before:,} rows the night before" if before else ""
+        yield _at_most("share of rows lost", table, lost, settings.max_shrink_share, beside)
+
+
+def _nulls(night: Night, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in night.tables.items():
+        yield _at_most("rows with nulls", table, numbers.null_keys, settings.max_null_keys)
+
+
+def _duplicates(night: Night, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in night.tables.items():
+        yield _at_most("rows that repeat a key", table, numbers.duplicate_keys, settings.max_duplicate_keys)
+
+
+def _faults(night: Night, settings: GateSettings) -> Iterator[Check]:
+    for rule, count in night.list_faults.items():
+        yield _at_most(rule, "top_n", count, settings.max_list_faults)
+
+
+def _scores(night: Night, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in night.tables.items():
+        yield _at_most("scores that are not finite", table, numbers.not_finite, settings.max_bad_scores)
+        low, high = _wide(numbers.score_range, settings.score_margin)
+        if numbers.score_range is not None:
+            yield _at_least("lowest score", table, numbers.lowest, low)
+            yield _at_most("highest score", table, numbers.highest, high)
+
+
+def _wide(bounds: tuple[float, float] | None, margin: float | None) -> tuple[float | None, float | None]:
+    if bounds is None or margin is None:
+        return None, None
+    more = margin * (bounds[1] - bounds[0])
+    return bounds[0] - more, bounds[1] + more
+
+
+def _coverage(night: Night, settings: GateSettings) -> Iterator[Check]:
+    of_users, of_music = night.user_coverage, night.catalogue_coverage
+    yield _at_least("share of users with a list", "recommendations", of_users, settings.min_user_coverage)
+    yield _at_least("share of the music in lists", "recommendations", of_music, settings.min_catalogue_coverage)
+
+
+def _metric(night: Night, settings: GateSettings) -> Iterator[Check]:
+    lost = _loss(night.metric, night.value, night.value_before)
+    beside = f" of {_text(night.value_before)} the night before"
+    yield _at_most("share of the metric lost", night.metric, lost, settings.max_metric_loss, beside)
+    loss = _loss(night.metric, night.value, night.baseline)
+    gain = None if loss is None else -loss
+    beside = f" over {_text(night.baseline)} of {settings.baseline}"
+    yield _at_least("share of the metric won", night.metric, gain, settings.min_metric_gain, beside)
+
+
+def _loss(metric: str, value: float | None, other: float | None) -> float | None:
+    """The share by which the value is worse than the other; none where either is missing, or the other 0."""
+    if value is None or not other:
+        return None
+    fallen = (other - value) / other
+    return -fallen if metric.split("@")[0] in FALLING else fallen
+
+
+_RULES: tuple[Callable[[Night, GateSettings], Iterator[Check]], ...] = (
+    _rows,
+    _shrink,
+    _nulls,
+    _duplicates,
+    _faults,
+    _scores,
+    _coverage,
+    _metric,
+)
+
+
+def _at_least(name: str, where: str, measured: float | None, limit: float | None, beside: str = "") -> Check:
+    holds = measured is not None and limit is not None and measured >= limit
+    return Check(name, where, _status(measured, limit, holds), measured, _wanted("at least", limit, beside))
+
+
+def _at_most(name: str, where: str, measured: float | None, limit: float | None, beside: str = "") -> Check:
+    holds = measured is not None and limit is not None and measured <= limit
+    return Check(name, where, _status(measured, limit, holds), measured, _wanted("at most", limit, beside))
+
+
+def _status(measured: float | None, limit: float | None, holds: bool) -> Status:
+    if limit is None:
+        return "off"
+    if measured is None:
+        return "skipped"
+    return "passed" if holds else "failed"  # a NaN holds nowhere
+
+
+def _wanted(word: str, limit: float | None, beside: str) -> str:
+    return "anything" if limit is None else f"{word} {_text(limit)}{beside}"
+
+
+def _text(number: float | None) -> str:
+    if number is None:
+        return "nothing"
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"

@@ -1,0 +1,81 @@
+"""Removes what is older than [retention] allows: published dates, models, working tables, summaries.
+
+Never goes: the newest published date, the version that a date replaced while the date stays, the model of
+any version that stays, and working tables of a night that was not finished. Ages are counted back from --ds.
+Prints one line for each thing that goes; readers lose sight of it before its files do.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from bgmrec import columns as c
+from bgmrec import files
+from bgmrec.config import load_settings
+from bgmrec.contracts import CONTRACTS
+from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
+from bgmrec.retention import Inventory, Plan, plan
+from bgmrec.run import STAGES, Run
+
+
+def inventory(run: Run) -> Inventory:
+    """What there is below the root, by listing names and reading small documents."""
+    shelf = run.shelf
+    return Inventory(
+        manifests={ds: shelf.manifest(ds) or {} for ds in shelf.dates()},
+        records={run_id: shelf.record(run_id) or {} for run_id in shelf.runs()},
+        versions={table: _names(run, shelf.tables.path(f"{table}/{c.DS}=*/{c.RUN_ID}=*")) for table in CONTRACTS},
+        models=run.models.runs(),
+        work={ds: _finished(run, ds) for ds in _names(run, run.root.path(f"work/{c.DS}=*"))},
+        summaries=[name.removesuffix(".json") for name in _names(run, run.root.path("summaries/*.json"))],
+    )
+
+
+def _names(run: Run, pattern: str) -> list[str]:
+    return [path.rsplit("/", 1)[-1].rsplit("=", 1)[-1] for path in files.glob(run.spark, pattern)]
+
+
+def _finished(run: Run, ds: str) -> bool:
+    state = run.root.below("work").below(f"{c.DS}={ds}").read_json("run")
+    return state is None or STAGES[-1] in state["done"]
+
+
+def carry_out(run: Run, goes: Plan) -> None:
+    """Removes it: dates from catalogue and manifests first, then files, then what only records knew of."""
+    shelf = run.shelf
+    for ds in goes.dates:
+        shelf.withdraw(ds)
+    for table, run_id in goes.versions:
+        files.delete(run.spark, shelf.tables.path(f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"))
+    for run_id in goes.records:
+        shelf.forget(run_id)
+    for run_id in goes.models:
+        run.models.delete(run_id)
+    for ds in goes.work:
+        files.delete(run.spark, run.root.path(f"work/{c.DS}={ds}"))
+    for run_id in goes.summaries:
+        for kind in ("json", "prom"):
+            files.delete(run.spark, run.root.path(f"summaries/{run_id}.{kind}"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = arg_parser("retain", __doc__)
+    add_ds(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print what would go, and remove nothing")
+    arguments = parser.parse_args(argv)
+    progress = progress_for(arguments.log_format)
+
+    def body() -> None:
+        settings = load_settings(arguments.config, arguments.overrides)
+        run = start_run(settings, arguments.ds, progress)
+        goes = plan(inventory(run), settings.retention, arguments.ds)
+        print("".join(f"{line}\n" for line in goes.lines()), end="")
+        if not arguments.dry_run:
+            carry_out(run, goes)
+
+    return guarded(body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

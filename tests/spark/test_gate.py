@@ -1,0 +1,129 @@
+"""Publishing through the gate: what is measured on real tables, what a refusal leaves, what a forced one keeps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from pyspark.sql import SparkSession
+
+from bgmrec import schemas
+from bgmrec.config import load_settings
+from bgmrec.contracts import RECOMMENDATIONS, SIMILAR_ITEMS
+from bgmrec.errors import EXIT_QUALITY_GATE, QualityGateError
+from bgmrec.logs import Progress
+from bgmrec.models import FACTS
+from bgmrec.recommend.measure import listed_items, table_numbers
+from bgmrec.run import Run, Summary
+
+JOBS = str(Path(__file__).resolve().parents[2] / "jobs")
+DAY, NEXT = date(2025, 1, 31), date(2025, 2, 1)
+NO_FAULTS = {"gaps": 0}
+
+
+@pytest.fixture
+def publishing() -> Iterator[ModuleType]:
+    """The module of the jobs; jobs/ is a folder of scripts, not a package."""
+    sys.path.insert(0, JOBS)
+    try:
+        import publishing
+
+        yield publishing
+    finally:
+        sys.path.remove(JOBS)
+
+
+def ready(
+    spark: SparkSession, root: Path, ds: date, users: int, rmse: float, *overrides: str, force: str | None = None
+) -> Run:
+    """A run whose model, lists and metrics are there: each of 4 users has a list of two of the 4 tracks."""
+    settings = load_settings([], [f"paths.root={root}", "publish.catalog=none", "evaluate.clip=[1, 5]", *overrides])
+    run = Run(settings, ds, spark, Progress(), Summary(), force)
+    run.begin("recommend")
+    lists = [(u, p, (u + p) % 4, 6.0 - p, "warm") for u in range(users) for p in (1, 2)]
+    run.work.write(spark.createDataFrame(lists, schemas.TOP_N), "top_n")
+    run.work.write(spark.createDataFrame([(i, 1, 3 - i, 0.5) for i in range(4)], schemas.SIMILAR), "similar")
+    judged = {"metric": "rmse", "k": None, "slice": "all", "value": "all", "n": 9}
+    run.work.write_json("metrics", [{**judged, "model": "bgmrec", "result": rmse}])
+    index = [(f"x{n}", n) for n in range(4)]
+    tables = {name: spark.createDataFrame(index, schemas.TABLES[name]) for name in ("user_index", "item_index")}
+    run.models.save(run.run_id, tables, {}, {}, {**dict.fromkeys(FACTS), "users": 4, "items": 4})
+    run.learnt()
+    return run
+
+
+def publish(publishing: ModuleType, run: Run, faults: dict[str, int] = NO_FAULTS) -> None:
+    publishing.publish(run, run.models.load(run.model_id), run.spark.range(4), faults)
+
+
+def test_a_refused_night_leaves_the_old_partition_and_names_every_failed_check(
+    spark: SparkSession, tmp_path: Path, publishing: ModuleType
+) -> None:
+    publish(publishing, ready(spark, tmp_path, DAY, users=4, rmse=0.8))
+    before = Run(load_settings([], [f"paths.root={tmp_path}"]), NEXT, spark, Progress(), Summary()).shelf.latest()
+    run = ready(spark, tmp_path, NEXT, users=2, rmse=1.1)
+    with pytest.raises(QualityGateError) as caught:
+        publish(publishing, run, {"gaps": 3})
+    assert caught.value.exit_status == EXIT_QUALITY_GATE
+    told = caught.value.found
+    assert "share of rows lost (recommendations): 0.5, wanted at most 0.3 of 8 rows the night before" in told
+    assert "gaps (top_n): 3, wanted at most 0" in told
+    assert "share of users with a list (recommendations): 0.5, wanted at least 0.95" in told
+    assert "share of the metric lost (rmse): 0.375, wanted at most 0.25 of 0.8 the night before" in told
+    assert run.summary.facts["gate"]["failed"] == 4
+    assert run.shelf.latest() == before and run.shelf.manifest(str(NEXT)) is None
+
+
+def test_a_forced_night_is_published_and_remembers_why(
+    spark: SparkSession, tmp_path: Path, publishing: ModuleType
+) -> None:
+    run = ready(spark, tmp_path, DAY, users=2, rmse=0.8, force="half of the log is late")
+    publish(publishing, run)
+    forced = run.shelf.manifest(str(DAY))["forced"]
+    assert forced == run.summary.facts["gate"]["forced"]
+    assert forced["reason"] == "half of the log is late"
+    assert [(check["name"], check["measured"]) for check in forced["overridden"]] == [
+        ("share of users with a list", 0.5)
+    ]
+    assert run.shelf.read("recommendations", str(DAY)).count() == 4
+
+
+def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(
+    spark: SparkSession, tmp_path: Path, publishing: ModuleType
+) -> None:
+    run = ready(spark, tmp_path, DAY, users=4, rmse=0.8, force="never needed")
+    publish(publishing, run)
+    checks = run.summary.facts["gate"]["checks"]
+    assert {check["status"] for check in checks} == {"passed", "skipped"}
+    measured = {(check["name"], check["where"]): check["measured"] for check in checks}
+    assert measured["rows", "recommendations"] == 8 and measured["rows", "similar_items"] == 4
+    assert measured["highest score", "recommendations"] == 5.0 and measured["highest score", "similar_items"] == 0.5
+    assert measured["share of the music in lists", "recommendations"] == 1.0
+    assert run.shelf.manifest(str(DAY))["forced"] is None
+
+
+def test_each_number_is_counted_apart(spark: SparkSession) -> None:
+    rows = [
+        ("d", "u1", 1, "m1", 4.0, "warm", "r"),
+        ("d", "u1", 2, "m2", 3.0, "cold", "r"),
+        ("d", "u2", 1, "m1", 900.0, "popular", "r"),  # popularity is no score of the model
+        ("d", "u2", 1, "m3", float("nan"), "warm", "r"),  # the same place twice, and no number
+        ("d", "u3", 1, None, float("-inf"), "warm", "r"),
+        ("d", None, 1, "m1", 2.0, "warm", "r"),
+        ("d", None, 1, "m1", 2.0, "warm", "r"),  # nulls are no repeated key
+    ]
+    columns = "ds string, user_id string, position int, item_id string, score float, source string, run_id string"
+    df = spark.createDataFrame(rows, columns)
+    numbers = table_numbers(df, RECOMMENDATIONS, (1.0, 5.0))
+    assert (numbers.rows, numbers.null_keys, numbers.duplicate_keys, numbers.entities) == (7, 3, 1, 3)
+    assert (numbers.not_finite, numbers.lowest, numbers.highest) == (2, 2.0, 4.0)
+    assert numbers.score_range == (1.0, 5.0)
+    assert listed_items(df) == 3
+    empty = table_numbers(df.limit(0), RECOMMENDATIONS, None)
+    assert (empty.rows, empty.duplicate_keys, empty.lowest) == (0, 0, None)
+    similar = spark.createDataFrame([("d", "m1", 1, "m2", 1.5, "r")], schemas.SIMILAR_ITEMS)
+    assert table_numbers(similar, SIMILAR_ITEMS, (1.0, 5.0)).score_range == (-1.0, 1.0)

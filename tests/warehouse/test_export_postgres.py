@@ -1,0 +1,202 @@
+"""The export to a real PostgreSQL server: what readers see before, while and after, and what a failure leaves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from pyspark.sql import SparkSession
+
+from bgmrec.config import load_settings
+from bgmrec.contracts import RECOMMENDATIONS
+from bgmrec.errors import EXIT_PUBLISHING, EXIT_SETTINGS, PublishingError, SettingsError
+from bgmrec.export.postgres import Postgres, _Into
+from bgmrec.secrets import filled
+from tests.e2e.nights import run_job
+from tests.warehouse.servers import PASSWORD, VARIABLE, postgres
+from tests.warehouse.versions import HOSTILE, counts, polling, publish, run_id, tables
+
+SCHEMA = "serving"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patched, postgres() as found:
+        patched.setenv(VARIABLE, PASSWORD)
+        yield found
+
+
+@pytest.fixture
+def store(address: str) -> Postgres:
+    text, secrets = filled(address, "here")
+    with psycopg.connect(text, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    return Postgres(text, secrets, SCHEMA, (), connections=2, lock_seconds=30.0)
+
+
+def asked(store: Postgres, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    with psycopg.connect(store.address) as connection:
+        return connection.execute(query.encode(), values).fetchall()
+
+
+def shown(store: Postgres) -> tuple[set[str], int, set[str], int]:
+    """(runs, rows) of both views, seen in one transaction."""
+    with psycopg.connect(store.address) as connection:
+        lists, similar = (
+            connection.execute(f"SELECT run_id FROM {SCHEMA}.{table}".encode()).fetchall()
+            for table in ("recommendations", "similar_items")
+        )
+    return {row[0] for row in lists}, len(lists), {row[0] for row in similar}, len(similar)
+
+
+def whole(number: int, users: int) -> tuple[set[str], int, set[str], int]:
+    return {run_id(number)}, 2 * users, {run_id(number)}, users
+
+
+def versions(store: Postgres) -> list[str]:
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1"
+    return [row[0] for row in asked(store, query, SCHEMA)]
+
+
+def test_a_version_is_shown_once_it_is_whole_and_the_one_before_goes(spark: SparkSession, store: Postgres) -> None:
+    assert store.export(run_id(1), tables(spark, run_id(1), 5), counts(5))
+    assert shown(store) == whole(1, 5)
+    (first,) = asked(store, f"SELECT * FROM {SCHEMA}.recommendations WHERE user_id = 'u3' AND position = 1")
+    assert first == ("2025-01-31", "u3", 1, "m1", pytest.approx(1 / 3), "warm", run_id(1))
+    assert not store.export(run_id(1), tables(spark, run_id(1), 5), counts(5)), "nothing to do"
+    assert store.export(run_id(2), tables(spark, run_id(2), 3), counts(3))
+    assert shown(store) == whole(2, 3)
+    assert versions(store) == ["recommendations__2025_01_31_002", "similar_items__2025_01_31_002"]
+    query = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND tablename LIKE 'rec%%'"
+    ((index,),) = asked(store, query, SCHEMA)
+    assert index.replace('"', "").endswith(f"({', '.join(RECOMMENDATIONS.keys)})") and "UNIQUE" in index
+
+
+def test_a_reader_that_polls_both_views_sees_whole_versions_only(spark: SparkSession, store: Postgres) -> None:
+    store.export(run_id(1), tables(spark, run_id(1), 41), counts(41))
+    with polling(lambda: shown(store)) as seen:
+        for number in (2, 3, 4):
+            users = 40 + number
+            store.export(run_id(number), tables(spark, run_id(number), users), counts(users))
+    assert {tuple(map(str, one)) for one in seen} <= {tuple(map(str, whole(n, 40 + n))) for n in (1, 2, 3, 4)}
+    assert len(seen) > 20 and seen[0] == whole(1, 41)
+
+
+def test_views_keep_their_grants_and_what_is_built_on_them(spark: SparkSession, store: Postgres) -> None:
+    with psycopg.connect(store.address, autocommit=True) as connection:
+        connection.execute("DROP OWNED BY reader" if _has_role(connection) else "CREATE ROLE reader")
+    granting = replace(store, grant_to=["reader"])
+    granting.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+    with psycopg.connect(store.address, autocommit=True) as connection:
+        connection.execute(f"CREATE VIEW {SCHEMA}.best AS SELECT * FROM {SCHEMA}.recommendations WHERE position = 1")
+    store.export(run_id(2), tables(spark, run_id(2), 3), counts(3))
+    assert asked(store, f"SELECT count(*) FROM {SCHEMA}.best") == [(3,)]
+    assert asked(store, f"SELECT has_table_privilege('reader', '{SCHEMA}.recommendations', 'SELECT')") == [(True,)]
+
+
+def _has_role(connection: psycopg.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'reader'").fetchone() is not None
+
+
+def test_lost_rows_and_half_copies_are_never_shown(spark: SparkSession, store: Postgres) -> None:
+    store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+    with pytest.raises(PublishingError, match="other rows of recommendations") as caught:
+        store.export(run_id(2), tables(spark, run_id(2), 3), counts(4))
+    assert (caught.value.expected, caught.value.found) == ("8", "6")
+    assert shown(store) == whole(1, 2)
+    assert any(name.endswith("_parts") for name in versions(store)), "as an interrupted export leaves it"
+    store.export(run_id(2), tables(spark, run_id(2), 3), counts(3))
+    assert shown(store) == whole(2, 3)
+    assert all(name.endswith("__2025_01_31_002") for name in versions(store))
+
+
+def test_a_task_that_is_tried_again_copies_nothing_twice(store: Postgres) -> None:
+    with psycopg.connect(store.address, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {SCHEMA}")
+        connection.execute(f"CREATE TABLE {SCHEMA}.t (a text)")
+        connection.execute(f"CREATE TABLE {SCHEMA}.p (part integer PRIMARY KEY)")
+    into = _Into(store.address, f"{SCHEMA}.t", f"{SCHEMA}.p", ["a"])
+    with pytest.raises(ZeroDivisionError):
+        list(into.copy(0, ((str(1 / n),) for n in (1, 0))))
+    assert asked(store, f"SELECT count(*) FROM {SCHEMA}.t") == [(0,)]
+    assert list(into.copy(0, [("x",)])) == [0]
+    assert list(into.copy(0, [("x",)])) == []
+    assert asked(store, f"SELECT a FROM {SCHEMA}.t") == [("x",)]
+
+
+def test_hostile_ids_come_out_as_they_went_in(spark: SparkSession, store: Postgres) -> None:
+    users = 1 + len(HOSTILE)
+    store.export(run_id(1), tables(spark, run_id(1), 1, hostile=True), counts(users))
+    found = asked(store, f"SELECT DISTINCT user_id FROM {SCHEMA}.recommendations")
+    assert {row[0] for row in found} == {"u0", *HOSTILE}
+    assert store.schema in {row[0] for row in asked(store, "SELECT nspname FROM pg_namespace")}
+
+
+def test_an_export_gives_up_on_a_query_that_does_not_end(spark: SparkSession, store: Postgres) -> None:
+    store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+    hasty = replace(store, lock_seconds=0.3)
+    with psycopg.connect(store.address) as reader:
+        assert len(reader.execute(f"SELECT 1 FROM {SCHEMA}.recommendations").fetchall()) == 4
+        with pytest.raises(PublishingError, match="refused") as caught:
+            hasty.export(run_id(2), tables(spark, run_id(2), 3), counts(3))
+        assert "lock timeout" in caught.value.found
+        assert len(reader.execute(f"SELECT 1 FROM {SCHEMA}.recommendations").fetchall()) == 4
+    assert hasty.export(run_id(2), tables(spark, run_id(2), 3), counts(3))
+    assert shown(store) == whole(2, 3)
+
+
+def test_two_exports_at_once_do_not_meet(spark: SparkSession, store: Postgres) -> None:
+    with psycopg.connect(store.address, autocommit=True) as other:
+        other.execute(f"SELECT pg_advisory_lock(hashtext('bgmrec.{SCHEMA}'))")
+        with pytest.raises(PublishingError, match="is under way"):
+            store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+
+
+def test_a_secret_is_in_no_error(spark: SparkSession, store: Postgres) -> None:
+    wrong = replace(store, address=store.address.replace(PASSWORD, "wr0ng"), secrets=("wr0ng", "bgmrec"))
+    with pytest.raises(PublishingError) as caught:
+        wrong.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+    assert "wr0ng" not in str(caught.value) and 'for user "***"' in caught.value.found
+
+
+@pytest.mark.parametrize(
+    "plain", ["host=db password=hunter2", "postgresql://me:hunter2@db/serving", "password = 'hunter2'"]
+)
+def test_a_password_in_the_settings_is_refused_and_not_repeated(plain: str) -> None:
+    with pytest.raises(SettingsError, match=r"export\.postgres\.address") as caught:
+        load_settings([], [f"export.postgres.address={plain}"])
+    assert "hunter2" not in str(caught.value) and "${NAME}" in caught.value.expected
+    assert caught.value.exit_status == EXIT_SETTINGS
+
+
+def test_the_job_exports_what_latest_names(spark: SparkSession, store: Postgres, address: str, tmp_path: Path) -> None:
+    sets = [f"paths.root={tmp_path}", "publish.catalog=none", f"export.postgres.into={SCHEMA}"]
+    arguments = [part for item in [*sets, f"export.postgres.address={address}"] for part in ("--set", item)]
+    assert run_job("export_postgres", *arguments, check=False).returncode == EXIT_PUBLISHING
+    publish(spark, tmp_path, run_id(1), 3)
+    publish(spark, tmp_path, run_id(1, "2025-01-01"), 9)  # a backfill
+    done = run_job("export_postgres", *arguments)
+    assert shown(store) == whole(1, 3)
+    assert PASSWORD not in done.stderr + done.stdout
+
+
+def test_readers_do_not_wait_while_a_version_is_copied(spark: SparkSession, store: Postgres) -> None:
+    """The copy holds no lock that a reader wants: it is held up here until the reader has read."""
+    store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+    read = threading.Event()
+    real = Postgres._switch
+
+    def after_the_reader(self: Postgres, *arguments: Any) -> None:
+        assert shown(store) == whole(1, 2)
+        read.set()
+        real(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Postgres, "_switch", after_the_reader)
+        store.export(run_id(2), tables(spark, run_id(2), 3), counts(3))
+    assert read.is_set() and shown(store) == whole(2, 3)

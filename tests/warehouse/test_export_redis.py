@@ -1,0 +1,119 @@
+"""The export to a real Redis server: what readers get before, while and after, and what a failure leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+from pyspark.sql import SparkSession
+
+from bgmrec.config import load_settings
+from bgmrec.errors import PublishingError, SettingsError
+from bgmrec.export.redis import Redis
+from bgmrec.secrets import filled
+from tests.e2e.nights import run_job
+from tests.warehouse.servers import PASSWORD, VARIABLE, redis_server
+from tests.warehouse.versions import HOSTILE, counts, polling, publish, run_id, tables
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patched, redis_server(tmp_path_factory.mktemp("redis")) as found:
+        patched.setenv(VARIABLE, PASSWORD)
+        yield found
+
+
+@pytest.fixture
+def store(address: str) -> Redis:
+    text, secrets = filled(address, "here")
+    redis.Redis.from_url(text).flushall()
+    return Redis(text, secrets, "bgm", connections=2, batch=7, expire_seconds=100)
+
+
+@pytest.fixture
+def client(store: Redis) -> redis.Redis:
+    return redis.Redis.from_url(store.address, decode_responses=True)
+
+
+def read(client: redis.Redis, users: list[str]) -> tuple[str, list[list | None]]:
+    """The run, and the lists of some users of it, as a server reads them for one page."""
+    run = client.get("bgm:current")
+    texts = client.mget([f"bgm:{run}:recommendations:{user}" for user in users])
+    return run, [None if text is None else json.loads(text) for text in texts]
+
+
+def test_a_list_is_one_key_with_the_best_first(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
+    assert store.export(run_id(1), tables(spark, run_id(1), 20), counts(20))
+    assert read(client, ["u0", "u19", "nobody"]) == (
+        run_id(1),
+        [[["m1", 0.33333334], ["m2", 0.25]], [["m1", 0.33333334], ["m2", 0.25]], None],
+    )
+    assert json.loads(client.get(f"bgm:{run_id(1)}:similar_items:u3")) == [["m9", 0.93]]
+    assert client.dbsize() == 1 + 20 + 20
+    assert not store.export(run_id(1), tables(spark, run_id(1), 20), counts(20)), "nothing to do"
+
+
+def test_a_version_that_is_not_the_newest_any_more_expires_and_no_other(
+    spark: SparkSession, store: Redis, client: redis.Redis
+) -> None:
+    client.set("someone:else", "1")
+    client.set(f"bgm:{run_id(9)}:recommendations:u1", "half of an export that was interrupted")
+    for number in (1, 2):
+        store.export(run_id(number), tables(spark, run_id(number), 3), counts(3))
+    left = {key: client.ttl(key) for key in client.scan_iter("*")}
+    expiring = {key for key, seconds in left.items() if 0 < seconds <= 100}
+    assert expiring == {key for key in left if run_id(1) in key or run_id(9) in key}
+    assert len(expiring) == 3 + 3 + 1 and {left[key] for key in left.keys() - expiring} == {-1}
+    store.export(run_id(1), tables(spark, run_id(1), 3), counts(3))  # as after a rollback
+    assert {client.ttl(key) for key in client.scan_iter(f"bgm:{run_id(1)}:*")} == {-1}
+
+
+def test_a_reader_that_polls_gets_whole_versions_only(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
+    users = {number: 40 + number for number in (1, 2, 3, 4)}
+    store.export(run_id(1), tables(spark, run_id(1), users[1]), counts(users[1]))
+    names = [f"u{n}" for n in range(50)]
+    with polling(lambda: read(client, names)) as seen:
+        for number in (2, 3, 4):
+            store.export(run_id(number), tables(spark, run_id(number), users[number]), counts(users[number]))
+    held = {(run, sum(one is not None for one in lists)) for run, lists in seen}
+    assert held <= {(run_id(number), users[number]) for number in users}
+    assert len(seen) > 20 and seen[0][0] == run_id(1)
+
+
+def test_lost_rows_are_never_switched_to(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
+    store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+    with pytest.raises(PublishingError, match="other rows of recommendations") as caught:
+        store.export(run_id(2), tables(spark, run_id(2), 3), counts(4))
+    assert (caught.value.expected, caught.value.found) == ("8", "6")
+    assert client.get("bgm:current") == run_id(1)
+
+
+def test_hostile_ids_come_out_as_they_went_in(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
+    store.export(run_id(1), tables(spark, run_id(1), 1, hostile=True), counts(1 + len(HOSTILE)))
+    assert read(client, HOSTILE)[1] == [[["m1", 0.33333334], ["m2", 0.25]]] * len(HOSTILE)
+
+
+def test_a_secret_is_in_no_error(spark: SparkSession, store: Redis) -> None:
+    wrong = replace(store, address=store.address.replace(PASSWORD, "wr0ng"), secrets=("wr0ng",))
+    with pytest.raises(PublishingError, match="refused") as caught:
+        wrong.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+    assert "wr0ng" not in str(caught.value)
+    with pytest.raises(SettingsError, match=r"export\.redis\.address") as plain:
+        load_settings([], ["export.redis.address=redis://:hunter2@cache:6379/0"])
+    assert "hunter2" not in str(plain.value)
+
+
+def test_the_job_exports_what_latest_names(
+    spark: SparkSession, store: Redis, client: redis.Redis, address: str, tmp_path: Path
+) -> None:
+    publish(spark, tmp_path, run_id(1), 3)
+    publish(spark, tmp_path, run_id(1, "2025-01-01"), 9)  # a backfill
+    sets = [f"paths.root={tmp_path}", "publish.catalog=none", "export.redis.prefix=bgm"]
+    sets.append(f"export.redis.address={address}")
+    done = run_job("export_redis", *(part for item in sets for part in ("--set", item)))
+    assert client.get("bgm:current") == run_id(1) and client.dbsize() == 1 + 3 + 3
+    assert PASSWORD not in done.stderr + done.stdout

@@ -1,0 +1,124 @@
+"""Readers that are not bgmrec: DuckDB, pandas and pyarrow by path, a Python client of Spark's Thrift server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+from impala.dbapi import connect
+
+from bgmrec.contracts import CONTRACTS
+from bgmrec.java import ensure_java
+from tests.e2e.nights import PROJECT
+from tests.warehouse.night import NEWER, OLDER
+from tests.warehouse.servers import free_port, running
+from tests.warehouse.versions import run_id
+
+SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two dates, the newer one published twice, the older one in between."""
+    place = tmp_path_factory.mktemp("readers")
+    command = [sys.executable, "-m", "tests.warehouse.night", str(place)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return place
+
+
+def location(root: Path, manifest: str, table: str) -> str:
+    """What a reader by path looks up each time."""
+    document = json.loads((root / "published" / "_manifests" / f"{manifest}.json").read_text())
+    return document["tables"][table]["location"].removeprefix("file:")
+
+
+@pytest.mark.parametrize(("manifest", "run", "users"), [("latest", run_id(2, NEWER), 4), (OLDER, run_id(1, OLDER), 5)])
+def test_duckdb_pandas_and_pyarrow_read_by_path(root: Path, manifest: str, run: str, users: int) -> None:
+    for table, contract in CONTRACTS.items():
+        place = location(root, manifest, table)
+        rows = users * (2 if table == "recommendations" else 1)
+        frame = pd.read_parquet(place)
+        assert list(frame.columns) == contract.schema.names and len(frame) == rows
+        assert set(frame["run_id"]) == {run} and not frame.isna().to_numpy().any()
+        assert ds.dataset(place, format="parquet").count_rows() == rows
+        query = f"SELECT count(*), min(ds), max(run_id) FROM read_parquet('{place}/*.parquet')"
+        assert duckdb.sql(query).fetchall() == [(rows, run[:10], run)]
+    place = location(root, manifest, "recommendations")
+    best = f"SELECT item_id, score FROM read_parquet('{place}/*.parquet') WHERE user_id = 'u2' ORDER BY position"
+    assert duckdb.sql(best).fetchall() == [("m1", pytest.approx(1 / 3)), ("m2", pytest.approx(1 / 4))]
+
+
+@pytest.fixture(scope="module")
+def thrift(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A cursor of a HiveServer2 client at Spark's Thrift server over the same metastore."""
+    ensure_java()
+    port = free_port()
+    conf = {
+        "spark.sql.warehouse.dir": str(root / "warehouse"),
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={root / 'metastore_db'}",
+        "spark.driver.extraJavaOptions": f"-Dderby.stream.error.file={root / 'derby.log'}",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+    }
+    command = [str(Path(sys.executable).parent / "spark-submit"), "--class", SERVER, "--master", "local[2]"]
+    command += [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
+    command += ["spark-internal", "--hiveconf", "hive.server2.thrift.bind.host=127.0.0.1"]
+    command += ["--hiveconf", f"hive.server2.thrift.port={port}"]
+
+    def client() -> Any:
+        return connect("127.0.0.1", port, auth_mechanism="PLAIN", user="reader", password="any")
+
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    log = tmp_path_factory.mktemp("thrift") / "log"
+    with (
+        running(command, log, lambda: client().close(), 120),
+        closing(client()) as connection,
+        closing(connection.cursor()) as cursor,
+    ):
+        yield cursor
+
+
+def rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
+    cursor.execute(query)
+    return list(cursor.fetchall())
+
+
+def test_a_hiveserver2_client_reads_partitions_and_views(thrift: Any) -> None:
+    count = "SELECT count(*), max(run_id) FROM bgmrec.recommendations"
+    assert rows(thrift, f"{count}_current") == [(8, run_id(2, NEWER))]
+    assert rows(thrift, f"{count} WHERE ds = '{OLDER}'") == [(10, run_id(1, OLDER))]
+    partitions = [row[0] for row in rows(thrift, "SHOW PARTITIONS bgmrec.similar_items")]
+    assert partitions == [f"ds={OLDER}", f"ds={NEWER}"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [query for contract in CONTRACTS.values() for query in contract.examples.values()],
+    ids=[text for contract in CONTRACTS.values() for text in contract.examples],
+)
+def test_the_contracts_examples_answer(thrift: Any, query: str) -> None:
+    found = rows(thrift, query.format(database="bgmrec", ds=NEWER).replace("'m1'", "'u1'"))  # a track of these tables
+    assert found and all(value is not None for row in found for value in row)
+
+
+@pytest.mark.parametrize("table", CONTRACTS)
+def test_the_catalogue_says_what_the_contract_says(thrift: Any, table: str) -> None:
+    described = rows(thrift, f"DESCRIBE bgmrec.{table}")
+    columns = described[: next(n for n, row in enumerate(described) if row[0].startswith("#"))]
+    fields = {field.name: field for field in CONTRACTS[table].schema}
+    assert {name for name, _, _ in columns} == set(fields)
+    for name, kind, comment in columns:
+        assert (kind, comment) == (fields[name].dataType.simpleString(), fields[name].metadata["comment"])

@@ -1,0 +1,80 @@
+"""Small versions of the published tables, whose every row says which version it is of, and a reader that polls."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pyspark.sql import DataFrame, SparkSession
+
+from bgmrec import schemas
+from bgmrec.publish import Shelf
+from bgmrec.tables import Tables
+
+DS = "2025-01-31"
+HOSTILE = [
+    'it\'s "quoted" and back\\slashed',
+    "two\nlines\r\nand\ta tab",
+    "\\N",  # a null in COPY's text
+    "'; DROP TABLE recommendations; --",
+    "../../etc/passwd",
+    "\u202eright to left \u05d0\u05d1",
+    "ünïcode ♫ 音楽",
+    " blanks around ",
+    "long " * 20_000,
+]
+T = TypeVar("T")
+
+
+def run_id(number: int, ds: str = DS) -> str:
+    return f"{ds}-{number:03d}"
+
+
+def tables(spark: SparkSession, run: str, users: int, hostile: bool = False) -> dict[str, DataFrame]:
+    """Lists of two for each user, and one similar track each; scores fall with the position."""
+    ds, ids = run[:10], [f"u{n}" for n in range(users)] + (HOSTILE if hostile else [])
+    lists = [(ds, user, p, f"m{p}", 1.0 / (p + 2), "warm", run) for user in ids for p in (1, 2)]
+    similar = [(ds, item, 1, "m9", 0.93, run) for item in ids]
+    made = {"recommendations": lists, "similar_items": similar}
+    return {name: spark.createDataFrame(rows, schemas.TABLES[name]).repartition(3) for name, rows in made.items()}
+
+
+def counts(users: int) -> dict[str, int]:
+    return {"recommendations": 2 * users, "similar_items": users}
+
+
+def publish(spark: SparkSession, root: Path, run: str, users: int, database: str | None = None) -> Shelf:
+    """Publishes a version below `root`."""
+    shelf = Shelf(Tables(spark, f"file://{root}/published"), database)
+    made = {}
+    for name, df in tables(spark, run, users).items():
+        made[name] = {"location": shelf.stage(df, name, run[:10], run), "rows": counts(users)[name]}
+    shelf.switch({"ds": run[:10], "run_id": run, "tables": made, "model": {"run_id": run}})
+    return shelf
+
+
+@contextmanager
+def polling(read: Callable[[], T]) -> Iterator[list[T]]:
+    """What a reader saw that never stopped reading; it must never fail."""
+    seen: list[T] = []
+    failures: list[Exception] = []
+    over = threading.Event()
+
+    def poll() -> None:
+        try:
+            while not over.is_set():
+                seen.append(read())
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+    assert not failures, failures[0]
