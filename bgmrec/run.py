@@ -26,9 +26,9 @@ from bgmrec.tables import Tables
 
 STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend")
 
-# where things lie, how Spark runs them, what is crawled by day and what a search would vary change no result: a
-# resumed night may change them
-_OUTSIDE_FINGERPRINT = {"paths", "spark", "world", "crawl", "frontier", "tune"}
+# where things lie, how Spark runs them, what is crawled by day, what a search would vary and what is
+# reported change no result: a resumed night may change them
+_OUTSIDE_FINGERPRINT = {"paths", "spark", "world", "crawl", "frontier", "tune", "report"}
 
 
 def fingerprint(settings: Settings) -> str:
