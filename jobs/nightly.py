@@ -1,7 +1,8 @@
 """The whole night for one logical date: ingest, features, training, evaluation, top-N, publishing.
 
 A night that died goes on where it stopped when the same command is given again; a night that was
-published is made anew and replaces its partition. The run's summary is written as JSON to
+published is made anew and replaces its partition. With report.enabled the page of the night comes last; without it
+the night is published all the same. The run's summary is written as JSON to
 <root>/summaries/<run_id>.json and its path is the last line on standard output.
 """
 
@@ -15,11 +16,13 @@ import evaluate
 import ingest_ratings
 import ingest_side_info
 import recommend
+import report
 import train
 
 from bgmrec.config import load_settings
 from bgmrec.errors import BgmrecError
 from bgmrec.job import add_ds, arg_parser, guarded, progress_for, run_stage, start_run
+from bgmrec.logs import logger
 from bgmrec.run import STAGES, Run
 
 _STAGES = dict(
@@ -54,7 +57,23 @@ def night(run: Run) -> str:
         run.write_summary()
         raise
     run.summary.add("result", published=True)
-    return run.write_summary()
+    path = run.write_summary()
+    if run.settings.report.enabled:
+        _report(run)
+    return path
+
+
+def _report(run: Run) -> None:
+    """The page of the night that has just been published; where it fails, the night is published all the same."""
+    try:
+        report.report(run)
+    except Exception as error:
+        logger.error(
+            "the night is published, its report could not be made: %s\n  cure: %s",
+            error,
+            f"jobs/report.py with the same settings and --ds {run.ds} makes it; report.enabled = false leaves it out",
+            exc_info=None if isinstance(error, BgmrecError) else error,
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

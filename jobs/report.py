@@ -17,6 +17,7 @@ from report_facts import gather
 from bgmrec import files
 from bgmrec.config import load_settings
 from bgmrec.errors import InputError, SettingsError
+from bgmrec.evaluate.report.numbers import finite
 from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
 from bgmrec.run import Run
 
@@ -39,7 +40,7 @@ def report(run: Run) -> str:
             expected="the summary of a published night",
             cure=f"run jobs/nightly.py --ds {run.ds} with the same settings to its end",
         )
-    facts = gather(run, summary)
+    facts = finite(gather(run, summary))
     gathered = time.monotonic()
     sections = charts.sections(facts)
     place = reports.below(run_id)

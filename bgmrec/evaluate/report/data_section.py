@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.figure import Figure as Drawing
@@ -137,7 +138,7 @@ def _values(own: dict[str, Any]) -> Iterator[Figure]:
     single = values[0]["low"] == values[0]["high"]
     total = sum(row["n"] for row in values)
     middle = [(row["low"] + row["high"]) / 2 for row in values]
-    width = 0.8 * min((b - a for a, b in zip(middle, middle[1:], strict=False)), default=1.0)
+    width = 0.8 * min((b - a for a, b in pairwise(middle)), default=1.0)
     names = [
         significant(r["low"]) if single else f"{significant(r['low'])} to {significant(r['high'])}" for r in values
     ]
@@ -213,7 +214,7 @@ def _coverage(own: dict[str, Any]) -> Iterator[Figure]:
         yield figure(
             f"coverage-{named}",
             f"How much is known of the {named}?",
-            f"Share of the rated {named} with a value, by field; least for {least}: {share(fields[least]['entities'])}.",
+            f"Share of rated {named} with a value, by field; least for {least}: {share(fields[least]['entities'])}.",
             Table(
                 ["field", f"of rated {named}", "of ratings"],
                 [[name, share(fields[name]["entities"]), share(fields[name]["ratings"])] for name in order],

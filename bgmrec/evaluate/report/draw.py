@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from bgmrec.evaluate.report.bootstrap import Estimate
 from bgmrec.evaluate.report.numbers import significant
-from bgmrec.evaluate.report.style import DASHES, INK, MARKS, MUTED, SERIES, short
+from bgmrec.evaluate.report.style import DASHES, INK, MARKS, MUTED, PAPER, SERIES, short
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def lines(
         ax.xaxis.set_minor_formatter(NullFormatter())
     if log_y:
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(_COUNTS)
         ax.yaxis.set_minor_formatter(NullFormatter())
     legend(ax, len(series))
 
@@ -112,7 +113,7 @@ def stacked(ax: Axes, names: Sequence[str], series: Mapping[str, Sequence[float]
     ax.set_ylim(len(names) - 0.45, -0.55)
     ax.set_xlabel(x_label)
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="lower left", bbox_to_anchor=(-0.25, 1.0), ncols=3, borderaxespad=0.1, columnspacing=1.0)
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.2, 1.0), ncols=min(len(series), 2), borderaxespad=0.1)
 
 
 def columns(
@@ -171,14 +172,15 @@ def timeline(drawing: Drawing, names: Sequence[str], seconds: Sequence[float], m
     ax.barh(range(len(names)), seconds, left=began, height=0.62, color=SERIES[0])
     whole = float(sum(seconds)) or 1.0
     for row, (start, length) in enumerate(zip(began, seconds, strict=True)):
-        inside = start + length > 0.75 * whole
+        inside, late = length > 0.2 * whole, start + length > 0.8 * whole
         ax.annotate(
             f"{significant(length, 2)} s",
-            (start if inside else start + length, row),
-            (-4 if inside else 4, 0),
+            (start + length / 2 if inside else start if late else start + length, row),
+            (0 if inside else -4 if late else 4, 0),
             textcoords="offset points",
             va="center",
-            ha="right" if inside else "left",
+            ha="center" if inside else "right" if late else "left",
+            color=PAPER if inside else INK,
             fontsize=8.5,
         )
     ax.set_yticks(range(len(names)), names)
@@ -210,7 +212,7 @@ def panels(drawing: Drawing, n: int, across: int) -> list[Axes]:
     return list(grid[:n])
 
 
-_HATCHES = ("", "////", "", "....", "xx")
+_HATCHES = ("", "////", "", "\\\\\\\\", "xx")
 
 
 def _counted(value: float, _: object) -> str:

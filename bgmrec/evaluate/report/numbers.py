@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 NOTHING = "–"
 
@@ -58,3 +59,12 @@ def p_value(value: float, draws: int) -> str:
     """A p value, never more exact than its draws."""
     least = 2 / (draws + 1)
     return f"< {significant(least, 1)}" if value <= least else significant(value, 2)
+
+
+def finite(document: Any) -> Any:
+    """The same document without NaN and infinity, which JSON has no word for: they become null."""
+    if isinstance(document, dict):
+        return {key: finite(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [finite(value) for value in document]
+    return None if isinstance(document, float) and not math.isfinite(document) else document

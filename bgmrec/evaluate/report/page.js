@@ -1,7 +1,7 @@
 "use strict";
 // Every search shows one article of its kind, and as many matches to choose from as fit.
 (() => {
-  const SHOWN = 12;
+  const SHOWN = window.innerWidth < 500 ? 6 : 12;
   for (const search of document.querySelectorAll("[data-search]")) {
     const articles = [...document.querySelectorAll(`article[data-of="${search.dataset.search}"]`)];
     const input = search.querySelector("input");

@@ -16,7 +16,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bgmrec import columns as c
 from bgmrec.evaluate.report.lists_section import SOURCES
 from bgmrec.evaluate.report.numbers import count, share, significant
 from bgmrec.evaluate.report.parts import Figure, Section
@@ -85,8 +84,3 @@ def score_parts_text(row: dict[str, Any]) -> list[dict[str, Any]]:
         for key, name in PARTS
         if sizes[key] / total >= 0.005
     ]
-
-
-def first_line(row: dict[str, Any]) -> str:
-    """A person in one line, for the search."""
-    return f"{row[c.USER_ID]} ({row[c.SOURCE] or 'no list'}, {count(row['ratings'])} ratings)"

@@ -49,7 +49,9 @@ def as_table(ids: Sequence[str], like: DataFrame, name: str) -> DataFrame:
 
 def profiles(users: DataFrame, chosen: DataFrame) -> dict[str, dict[str, str]]:
     """user_id → field → value as text, without what is not known. An action on the sample."""
-    fields = [f.col(f"`{name}`").cast("string").alias(name) for name in users.columns]
+    # a day is no midnight
+    text = {name: f.regexp_replace(f.col(f"`{name}`").cast("string"), " 00:00:00$", "") for name in users.columns}
+    fields = [column.alias(name) for name, column in text.items()]
     rows = users.join(f.broadcast(chosen), on=c.USER_ID, how="left_semi").select(*fields).collect()
     return {row[c.USER_ID]: {k: v for k, v in row.asDict().items() if v is not None and k != c.USER_ID} for row in rows}
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.bootstrap import Estimate
 from bgmrec.evaluate.report.draw import Line
-from bgmrec.evaluate.report.numbers import count, interval, p_value, share, signed, significant
+from bgmrec.evaluate.report.numbers import count, interval, p_value, signed, significant
 from bgmrec.evaluate.report.parts import Figure, Section, Table, Tile, Titled, figure
 from bgmrec.evaluate.slices import ALL
 
@@ -86,8 +86,8 @@ def _lead(metrics: Mapping[str, Any], own: dict[str, Any]) -> str:
     better = (lead["value"] < 0) == (metric in LOWER_IS_BETTER)
     apart = abs(lead["value"]) / abs(entries[other]["value"]) if entries[other]["value"] else float("nan")
     return (
-        f"{said} That is {share(apart)} {'better' if better else 'worse'} than the best baseline, {other} "
-        f"({significant(entries[other]['value'])}; p {_p(lead['p'], own)})."
+        f"{said} That is {significant(100 * apart, 2)} % {'better' if better else 'worse'} than the best baseline, "
+        f"{other} ({significant(entries[other]['value'])}; p {_p(lead['p'], own)})."
     )
 
 
@@ -220,7 +220,7 @@ def _slice_name(slice_: str, value: str) -> str:
     if slice_ != "item_popularity":
         return f"{value} {slice_}s".replace("items", "music")
     number, _, of = value.partition(" of ")
-    return f"popularity {number} of {of}" + (" (least)" if number == "1" else " (most)" if number == of else "")
+    return f"popularity {number}/{of}" + (", least" if number == "1" else ", most" if number == of else "")
 
 
 def _ratings(own: dict[str, Any]) -> Iterator[Figure]:

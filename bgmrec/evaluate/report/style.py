@@ -19,14 +19,14 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
-INK, MUTED, GRID = "#1c2431", "#5a6473", "#dde3ea"
+INK, MUTED, GRID, PAPER = "#1c2431", "#5a6473", "#dde3ea", "#fefefe"
 SERIES = ("#0b5c8e", "#d9822b", "#7a8592", "#3f8f5f", "#9c4f8a", "#b3a03c", "#c05a5a", "#56b0c0")
 DASHES = ("-", "--", ":", "-.", "-", "--", ":", "-.")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", **{c: f"s{n}" for n, c in enumerate(SERIES, 1)}}
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "card", **{c: f"s{n}" for n, c in enumerate(SERIES, 1)}}
 
-# a column of the page is 5.4 in = 389 units wide: at phone width a letter of 9.5 units is 8 pixels high
-COLUMN = 5.4
+# 4.9 in = 353 units, about a phone's width: letters of 9 units are no smaller there
+COLUMN = 4.9
 _RC: Any = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
