@@ -28,7 +28,7 @@ from bgmrec.tables import Tables
 STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend")
 
 # where things lie, how Spark runs them, what is crawled by day, what a search would vary, what is checked before
-# publishing and what happens after it change no result: a resumed night may change them
+# publishing and what happens or is reported after it change no result: a resumed night may change them
 _OUTSIDE_FINGERPRINT = {
     "paths",
     "spark",
@@ -41,6 +41,7 @@ _OUTSIDE_FINGERPRINT = {
     "retention",
     "export",
     "monitor",
+    "report",
 }
 
 

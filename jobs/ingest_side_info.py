@@ -15,7 +15,7 @@ from pyspark.sql import Row
 from bgmrec import columns as c
 from bgmrec.config.sources import EntitySettings
 from bgmrec.ingest.accounting import ROWS, check_rejects, count_states, rejects, summarize
-from bgmrec.ingest.side_info import count_problems, map_entities, merge_entities
+from bgmrec.ingest.side_info import count_problems, crawl_ages, map_entities, merge_entities
 from bgmrec.ingest.sources import reading
 from bgmrec.job import run_job
 from bgmrec.run import Run
@@ -48,7 +48,7 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
         rejects_at=run.work.path(f"{kind}_rejects"),
     )
     entities = run.work.write(merge_entities(mapped, settings, id_column), f"{kind}s", schema)
-    run.summary.add(f"ingest_{kind}s", entities=entities.count())
+    run.summary.add(f"ingest_{kind}s", entities=entities.count(), age_days=crawl_ages(mapped, id_column, run.end))
     run.work.delete(f"{kind}s_mapped")
 
 

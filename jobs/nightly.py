@@ -1,7 +1,8 @@
 """The whole night for one logical date: ingest, features, training, evaluation, top-N, publishing.
 
 A night that died goes on where it stopped when the same command is given again; a night that was
-published is made anew and replaces its partition. The run's summary is written as JSON to
+published is made anew and replaces its partition. With report.enabled the page of the night comes last; without it
+the night is published all the same. The run's summary is written as JSON to
 <root>/summaries/<run_id>.json and its path is the last line on standard output; its numbers stand beside it
 as OpenMetrics text (.prom).
 """
@@ -16,6 +17,7 @@ import evaluate
 import ingest_ratings
 import ingest_side_info
 import recommend
+import report
 import train
 from publishing import add_force_publish
 
@@ -24,6 +26,7 @@ from bgmrec.config import load_settings
 from bgmrec.errors import BgmrecError
 from bgmrec.gateway import push
 from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for, run_stage
+from bgmrec.logs import logger
 from bgmrec.run import STAGES, Run
 
 _STAGES = dict(
@@ -57,18 +60,34 @@ def night(run: Run) -> str:
                 run_stage(run, name, stage)
     except BgmrecError as error:
         run.summary.add("result", published=False, error=error.message, exit_status=error.exit_status)
-        _report(run)
+        _summarise(run)
         raise
     run.summary.add("result", published=True)
-    return _report(run)
+    path = _summarise(run)
+    if run.settings.report.enabled:
+        _make_page(run)
+    return path
 
 
-def _report(run: Run) -> str:
+def _summarise(run: Run) -> str:
     """Writes summary and metrics, and pushes these where the settings ask for it; returns the summary's path."""
     path, monitor = run.write_summary(), run.settings.monitor
     if monitor.gateway is not None:
         push(files.read_bytes(run.spark, path.removesuffix(".json") + ".prom"), monitor.gateway, monitor.job)
     return path
+
+
+def _make_page(run: Run) -> None:
+    """The page of the night that has just been published; where it fails, the night is published all the same."""
+    try:
+        report.report(run)
+    except Exception as error:
+        logger.error(
+            "the night is published, its report could not be made: %s\n  cure: %s",
+            error,
+            f"jobs/report.py with the same settings and --ds {run.ds} makes it; report.enabled = false leaves it out",
+            exc_info=None if isinstance(error, BgmrecError) else error,
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

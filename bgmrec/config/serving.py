@@ -86,3 +86,19 @@ class RetentionSettings(Section):
     unseen_days: AtLeastOneOrOff = 7  # versions and models that no manifest names: superseded, withdrawn or refused
     work_days: AtLeastOneOrOff = 3
     summary_days: AtLeastOneOrOff = 365
+
+
+class ReportSettings(Section):
+    """`[report]`: the page of a night; its samples bound what it reads on the driver."""
+
+    enabled: bool = False  # nightly makes it after publishing; jobs/report.py whenever it is called
+    title_field: Name | None = None  # item field that is an item's name …
+    label_fields: list[Name] = []  # … those that stand beside it, the first of them its artist or author …
+    group_field: Name | None = None  # … and the one that colours the map of items
+    users: AtLeastOne = 60  # whose lists are shown, and taken apart
+    items: AtLeastOne = 30  # whose similar tracks are shown
+    judged_users: AtLeastOne = 5000  # with held-out ratings, whom intervals are made of
+    listed_users: AtLeastOne = 500  # of those, whose lists diversity and concentration are measured on
+    map_items: AtLeastOne = Field(1500, ge=2)
+    draws: AtLeastOne = 1000  # of the bootstrap
+    nights: AtLeastOne = 30  # in the course over time

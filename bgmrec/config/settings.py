@@ -18,7 +18,13 @@ from bgmrec.config.model import (
     UserEncoderSettings,
 )
 from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
-from bgmrec.config.serving import EvaluateSettings, PublishSettings, RecommendSettings, RetentionSettings
+from bgmrec.config.serving import (
+    EvaluateSettings,
+    PublishSettings,
+    RecommendSettings,
+    ReportSettings,
+    RetentionSettings,
+)
 from bgmrec.config.sources import EntitySettings, RatingsSettings, SplitSettings
 from bgmrec.config.study import StudySettings
 from bgmrec.config.submit import SubmitSettings
@@ -58,6 +64,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     export: ExportSettings = ExportSettings()
     monitor: MonitorSettings = MonitorSettings()
+    report: ReportSettings = ReportSettings()
     crawl: CrawlSettings = CrawlSettings()
     frontier: FrontierSettings = FrontierSettings()
     world: WorldSettings = WorldSettings()
@@ -96,6 +103,15 @@ class Settings(Section):
             if missing:
                 fields = ", ".join(sorted(known)) or "none"
                 raise ValueError(f"{side[:-1]}_features name {missing}, but the fields of [{side}] are {fields}")
+        return self
+
+    @model_validator(mode="after")
+    def _report_names_fields(self) -> Settings:
+        """What the report calls items by are fields of theirs."""
+        own, known = self.report, [field.name for field in self.items.fields]
+        wanted = [name for name in (own.title_field, *own.label_fields, own.group_field) if name]
+        if unknown := [name for name in wanted if name not in known]:
+            raise ValueError(f"[report] names {unknown}, but the fields of [items] are {', '.join(known) or 'none'}")
         return self
 
     @model_validator(mode="after")

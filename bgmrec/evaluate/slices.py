@@ -8,6 +8,7 @@ from pyspark.sql import functions as f
 from bgmrec import columns as c
 
 ALL = "all"
+POPULARITY = "_popularity"
 
 
 def with_slices(pairs: DataFrame, train: DataFrame, popularity_slices: int) -> DataFrame:
@@ -22,21 +23,21 @@ def with_slices(pairs: DataFrame, train: DataFrame, popularity_slices: int) -> D
         popularity_slices: how many slices of about equally many warm items.
     """
     users = train.select(c.USER_IDX).distinct().withColumn("_warm_user", f.lit(True))
-    items = _popularity(train, popularity_slices)
+    items = item_popularity(train, popularity_slices)
     known = pairs.join(users, c.USER_IDX, "left").join(items, c.ITEM_IDX, "left")
-    popularity = f.when(f.col("_popularity").isNotNull(), _slice("item_popularity", f.col("_popularity")))
+    popularity = f.when(f.col(POPULARITY).isNotNull(), _slice("item_popularity", f.col(POPULARITY)))
     slices = f.array(
         _slice(ALL, f.lit(ALL)),
         _slice("user", _warmth(f.col("_warm_user").isNotNull())),
-        _slice("item", _warmth(f.col("_popularity").isNotNull())),
+        _slice("item", _warmth(f.col(POPULARITY).isNotNull())),
         popularity,
     )
     exploded = known.withColumn("_slice", f.explode(f.filter(slices, lambda part: part.isNotNull())))
     return exploded.select(*pairs.columns, "_slice.slice", "_slice.value")
 
 
-def _popularity(train: DataFrame, slices: int) -> DataFrame:
-    """`item_idx` and its slice: by the share of warm items with fewer ratings, so that equal counts stay together."""
+def item_popularity(train: DataFrame, slices: int) -> DataFrame:
+    """`item_idx`, `POPULARITY`: its slice by the share of warm items with fewer ratings; equal counts stay together."""
     counts = train.groupBy(c.ITEM_IDX).agg(f.count(f.lit(1)).alias("ratings"))
     before = Window.orderBy("ratings").rowsBetween(Window.unboundedPreceding, -1)
     everything = Window.partitionBy()
@@ -44,7 +45,7 @@ def _popularity(train: DataFrame, slices: int) -> DataFrame:
     # the windows run over the distinct counts only, a few thousand rows
     levels = counts.groupBy("ratings").agg(f.count(f.lit(1)).alias("items")).withColumn("share", share)
     name = f.concat((f.floor(f.col("share") * slices) + 1).cast("string"), f.lit(f" of {slices}"))
-    return counts.join(levels, "ratings", "inner").select(c.ITEM_IDX, name.alias("_popularity"))
+    return counts.join(levels, "ratings", "inner").select(c.ITEM_IDX, name.alias(POPULARITY))
 
 
 def _slice(name: str, value: Column) -> Column:

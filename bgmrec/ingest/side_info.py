@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -157,3 +157,12 @@ def count_problems(mapped: DataFrame) -> DataFrame:
         for kind, column in kinds.items()
     ]
     return parts[0].unionByName(parts[1]).groupBy("problem", c.SOURCE, "field").agg(f.count(f.lit(1)).alias(acc.ROWS))
+
+
+def crawl_ages(mapped: DataFrame, id_column: str, now: datetime) -> dict[str, float]:
+    """Days from the newest crawl of each entity to `now`: newest, median, oldest; nothing without times. An action."""
+    newest = mapped.where(f.col(acc.STATE) == acc.KEPT).groupBy(id_column).agg(f.max(FETCHED_AT).alias("at"))
+    moment = f.lit(now.isoformat(sep=" ")).cast("timestamp").cast("double")
+    age = (moment - f.col("at").cast("double")) / 86_400
+    ages = newest.agg(f.min(age), f.percentile_approx(age, 0.5), f.max(age)).collect()[0]
+    return {} if ages[0] is None else dict(zip(("newest", "median", "oldest"), ages, strict=True))

@@ -1,0 +1,23 @@
+"""From facts to the sections of the page, with all their figures drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bgmrec.evaluate.report.cost_section import cost_section
+from bgmrec.evaluate.report.data_section import data_section
+from bgmrec.evaluate.report.lists_section import lists_section
+from bgmrec.evaluate.report.parts import Figure, Section
+from bgmrec.evaluate.report.quality_section import quality_section
+
+
+def sections(facts: dict[str, Any]) -> list[Section]:
+    """All sections, in the order in which they are read."""
+    return [quality_section(facts), lists_section(facts), data_section(facts), cost_section(facts)]
+
+
+def figures(made: Sequence[Section]) -> Iterator[Figure]:
+    """The figures of the sections."""
+    for section in made:
+        yield from (block for block in section.blocks if isinstance(block, Figure))

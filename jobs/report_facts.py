@@ -1,0 +1,285 @@
+"""Gathers what a night's report says, as plain numbers, from the tables that the night left.
+
+No job of its own: what report and show share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec import files
+from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people_facts
+from bgmrec.evaluate.report.bootstrap import bootstrap, difference, estimate
+from bgmrec.evaluate.report.item_map import plane
+from bgmrec.evaluate.report.item_names import GROUP, LABEL, TITLE, item_names
+from bgmrec.evaluate.report.reason_facts import Solved, reasons
+from bgmrec.factorize.factors import unpack_factors
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.terms import Regularisation
+from bgmrec.models import StoredModel
+from bgmrec.run import STAGES, Run
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
+from bgmrec.split import uniform
+from bgmrec.train.finish import served_from
+
+MODEL = "bgmrec"
+SIMILAR = 8  # tracks near a sample track
+_TABLES = ("ratings", "ratings_split", "users", "items", "user_rating_blocks", "top_n", "similar")
+
+
+def gather(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
+    """Everything that the page says.
+
+    Args:
+        run: the night.
+        summary: of its run.
+    """
+    stored = run.models.load(run.run_id)
+    names = item_names(run.work.read("items"), stored.table("item_index"), run.settings.report).cache()
+    parts = {
+        "quality": lambda: quality(run, stored),
+        "lists": lambda: lists(run, stored, names),
+        "people": lambda: people(run, stored, names),
+        "tracks": lambda: tracks(run, names),
+        "map": lambda: item_plane(run, stored, names),
+        "data": lambda: data(run, names),
+        "nights": lambda: nights(run, summary),
+        "cost": lambda: cost(run),
+    }
+    facts: dict[str, Any] = {"run": identity(run, stored, summary), "summary": summary, "stages": list(STAGES)}
+    for name, part in parts.items():
+        run.progress.update("report", reading=name)
+        facts[name] = part()
+    names.unpersist()
+    return facts
+
+
+def identity(run: Run, stored: StoredModel, summary: dict[str, Any]) -> dict[str, Any]:
+    """Which run this is, and its sizes."""
+    facts, settings = stored.facts, run.settings
+    manifest = run.shelf.manifest(str(run.ds)) or {"tables": {}}
+    return {
+        "run_id": run.run_id,
+        "ds": str(run.ds),
+        "mode": facts["mode"],
+        "rank": facts["shape"]["rank"],
+        "bias": facts["shape"]["bias"],
+        "draws": settings.bayes.draws,
+        "warm_nights": facts["warm_nights"],
+        "encoders": {"users": settings.user_encoder.kind, "items": settings.item_encoder.kind},
+        "published": {name: table["rows"] for name, table in manifest["tables"].items()},
+        "versions": summary["versions"],
+        "fingerprint": summary["fingerprint"],
+        "users": facts["users"],
+        "items": facts["items"],
+        "train": facts["train"],
+        "valid": facts["valid"],
+    }
+
+
+def quality(run: Run, stored: StoredModel) -> dict[str, Any]:
+    """Metrics of all models with their intervals, by slice, and how the model was learnt."""
+    rows = run.work.document("metrics")
+    facts = {"rows": rows, "history": stored.facts["history"], "best_round": stored.facts["best_round"]}
+    if not rows:
+        return facts
+    settings, models = run.settings, list(dict.fromkeys(row["model"] for row in rows))
+    pairs = run.work.read("ratings_split").where(f.col(c.PART) == c.VALID)
+    targets = pairs.where(f.col(c.RATING) >= settings.evaluate.relevant_rating)
+    users = judged_facts.sample_users(pairs, settings.report.judged_users, settings.seed)
+    k, scored = min(settings.evaluate.ks), _judged(run, models, "scores")
+    sums = judged_facts.ranking_sums(_judged(run, models, "top_n"), targets, users, k)
+    ratings = judged_facts.rating_sums(scored, pairs, users, settings.evaluate.clip)
+    facts |= {"k": k, "draws": settings.report.draws, "sampled": users.count()}
+    facts |= {"ranking": _intervals(run, sums), "rating": _intervals(run, ratings)}
+    if scored:
+        train = run.work.read("ratings_split").where(f.col(c.PART) == c.TRAIN)
+        clip = settings.evaluate.clip
+        facts["calibration"] = judged_facts.calibration(scored[MODEL], pairs, clip)
+        facts["errors"] = {
+            side: judged_facts.errors_by_count(scored, pairs, train, side, clip) for side in (c.USER_IDX, c.ITEM_IDX)
+        }
+    users.unpersist()
+    return facts
+
+
+def _judged(run: Run, models: list[str], table: str) -> dict[str, DataFrame]:
+    """What the evaluation wrote of every model, where it did."""
+    places = {model: run.scratch("evaluate").below(model) for model in models}
+    return {model: place.read(table) for model, place in places.items() if place.exists(table)}
+
+
+def _intervals(run: Run, sums: judged_facts.Sums) -> dict[str, dict[str, dict[str, Any]]]:
+    """metric → model → value, low, high, and under `lead` how far the model is before each baseline."""
+    if not sums or not len(next(iter(sums.values())).numerator):
+        return {}
+    drawn = bootstrap(sums, draws=run.settings.report.draws, seed=run.settings.seed)
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for (metric, model), own in sums.items():
+        entry: dict[str, Any] = asdict(estimate(own.value(), drawn[metric, model]))
+        if model != MODEL:
+            ahead = sums[metric, MODEL].value() - own.value()
+            entry["lead"] = asdict(difference(ahead, drawn[metric, MODEL], drawn[metric, model]))
+        found.setdefault(metric, {})[model] = entry
+    return found
+
+
+def lists(run: Run, stored: StoredModel, names: DataFrame) -> dict[str, Any]:
+    """What the lists of all models show of the catalogue."""
+    published = run.shelf.read("recommendations", str(run.ds))
+    sources = published.where(f.col(c.POSITION) == 1).groupBy(c.SOURCE).agg(f.count("*").alias("n")).collect()
+    facts: dict[str, Any] = {"sources": {row[c.SOURCE]: row["n"] for row in sources}}
+    rows = run.work.document("metrics")
+    ranked = _judged(run, list(dict.fromkeys(row["model"] for row in rows)), "top_n")
+    if not ranked:
+        return facts
+    split, settings, k = run.work.read("ratings_split"), run.settings, min(run.settings.evaluate.ks)
+    train = split.where(f.col(c.PART) == c.TRAIN)
+    cut = {model: table.where(f.col(c.POSITION) <= k) for model, table in ranked.items()}
+    facts["popularity"] = lists_facts.shown_by_popularity(cut, train, stored.table("item_index"))
+    judged = split.where(f.col(c.PART) == c.VALID)
+    users = judged_facts.sample_users(judged, settings.report.listed_users, settings.seed)
+    places = lists_facts.list_places(ranked, users, names, train, k)
+    wanted = run.spark.createDataFrame([(int(one),) for one in set(places[c.ITEM_IDX])], f"{c.ITEM_IDX} int")
+    shape = ModelShape(**stored.facts["shape"])
+    with arrow_batch(run.spark, BLOCKS_PER_BATCH):
+        unpacked = unpack_factors(stored.table("item_factors"), stored.facts["item_blocks"])
+        factors = lists_facts.item_rows(unpacked, wanted, shape.rank)
+    facts["of_lists"] = lists_facts.list_facts(places, factors, stored.facts["users"])
+    users.unpersist()
+    return facts | {"k": k, "listed_users": int(places[c.USER_IDX].nunique())}
+
+
+def people(run: Run, stored: StoredModel, names: DataFrame, ids: list[str] | None = None) -> list[dict[str, Any]]:
+    """Sample users, or those of the ids, with profile, history, list and what carries each score."""
+    published, ratings = run.shelf.read("recommendations", str(run.ds)), run.work.read("ratings")
+    if ids is None:
+        sampled = people_facts.sample_people(published, ratings, run.settings.report.users, run.settings.seed)
+        found: dict[str, dict[str, Any]] = {row[c.USER_ID]: row.asDict() for row in sampled}
+    else:
+        found = {one: {c.USER_ID: one} for one in ids}
+    chosen = people_facts.as_table(list(found), ratings, c.USER_ID).cache()
+    if ids is not None:
+        counted = ratings.join(f.broadcast(chosen), on=c.USER_ID, how="left_semi").groupBy(c.USER_ID).count()
+        found = {one: {**row, "ratings": 0, c.SOURCE: None} for one, row in found.items()}
+        for one in counted.collect():
+            found[one[c.USER_ID]]["ratings"] = one["count"]
+    index = stored.table("user_index").join(f.broadcast(chosen), on=c.USER_ID, how="left_semi").collect()
+    known = people_facts.profiles(run.work.read("users"), chosen)
+    heard = people_facts.histories(ratings, chosen, names)
+    listed = people_facts.recommended(published, chosen, names)
+    _explain(run, stored, names, {row[c.USER_IDX]: listed.get(row[c.USER_ID], []) for row in index})
+    chosen.unpersist()
+    for user_id, row in found.items():
+        row |= {"profile": known.get(user_id, {}), "history": heard.get(user_id, []), "list": listed.get(user_id, [])}
+        row[c.SOURCE] = row["list"][0][c.SOURCE] if row["list"] else row[c.SOURCE]
+    return list(found.values())
+
+
+def _explain(run: Run, stored: StoredModel, names: DataFrame, by_idx: dict[int, list[dict[str, Any]]]) -> None:
+    """Adds `why` to every row of lists that a solved model made."""
+    made = {user: rows for user, rows in by_idx.items() if rows and rows[0][c.SOURCE] != c.POPULAR}
+    if run.settings.bayes.draws or not made:
+        return
+    whys = reasons(solved_tables(run, stored), made)
+    wanted = {one[c.ITEM_IDX] for parts in whys.values() for why in parts for one in why["top"]}
+    table = run.spark.createDataFrame([(one,) for one in wanted], f"{c.ITEM_IDX} int")
+    named = names.join(f.broadcast(table), on=c.ITEM_IDX, how="left_semi").collect()
+    called = {row[c.ITEM_IDX]: {TITLE: row[TITLE], LABEL: row[LABEL]} for row in named}
+    for user, rows in made.items():
+        for row, why in zip(rows, whys[user], strict=True):
+            row["why"] = {**why, "top": [{**one, **called[one[c.ITEM_IDX]]} for one in why["top"]]}
+
+
+def solved_tables(run: Run, stored: StoredModel) -> Solved:
+    """What the served user factors were solved from."""
+    facts, own = stored.facts, run.settings.factorize
+    origin = served_from(run.work, run.scratch("train"), facts, run.settings.train.final_rounds)
+    return Solved(
+        ratings=origin.ratings.read("user_rating_blocks"),
+        priors=origin.priors.read("user_prior") if origin.priors.exists("user_prior") else None,
+        before=origin.items.read("item_half_step"),
+        served=stored.table("item_factors"),
+        user_blocks=facts["user_blocks"],
+        item_blocks=facts["item_blocks"],
+        shape=ModelShape(**facts["shape"]),
+        regularisation=Regularisation(own.user_reg, own.user_bias_reg, own.reg_exponent),
+        unobserved_weight=own.unobserved_weight if own.mode == "implicit" else 0.0,
+    )
+
+
+def tracks(run: Run, names: DataFrame) -> list[dict[str, Any]]:
+    """Sample tracks with the tracks nearest to them."""
+    if "similar_items" not in run.settings.publish.tables:
+        return []
+    similar, settings = run.shelf.read("similar_items", str(run.ds)), run.settings
+    ratings = run.work.read("ratings")
+    return people_facts.similar_tracks(similar, names, ratings, settings.report.items, SIMILAR, settings.seed)
+
+
+def item_plane(run: Run, stored: StoredModel, names: DataFrame) -> dict[str, Any]:
+    """A sample of the items in the plane of their factors."""
+    n, shape = run.settings.report.map_items, ModelShape(**stored.facts["shape"])
+    order = uniform(run.settings.seed, c.ITEM_IDX)
+    chosen = names.select(c.ITEM_IDX, TITLE, GROUP).orderBy(order, c.ITEM_IDX).limit(n).cache()
+    with arrow_batch(run.spark, BLOCKS_PER_BATCH):
+        unpacked = unpack_factors(stored.table("item_factors"), stored.facts["item_blocks"])
+        factors = lists_facts.item_rows(unpacked, chosen, shape.rank)
+    rows = sorted(chosen.collect(), key=lambda row: row[c.ITEM_IDX])
+    chosen.unpersist()
+    if len(rows) < 2:
+        return {}
+    points, shares = plane(np.array([factors[row[c.ITEM_IDX]] for row in rows]))
+    groups = [row[GROUP] for row in rows]
+    return {"points": points.round(5).tolist(), "groups": groups, "shares": shares.tolist()}
+
+
+def data(run: Run, names: DataFrame) -> dict[str, Any]:
+    """What came in."""
+    ratings = run.work.read("ratings")
+    entities = {"users": (run.work.read("users"), c.USER_ID), "items": (run.work.read("items"), c.ITEM_ID)}
+    return {
+        "values": data_facts.rating_values(ratings),
+        "days": data_facts.ratings_by_day(ratings),
+        "per_user": data_facts.counts_per(ratings, c.USER_ID),
+        "per_item": data_facts.counts_per(ratings, c.ITEM_ID),
+        "coverage": {side: data_facts.field_coverage(*of, ratings) for side, of in entities.items()},
+        "groups": data_facts.group_shares(ratings, names),
+        "rejects": {
+            kind: data_facts.reject_examples(run.work.read(f"{kind}_rejects"))
+            for kind in ("rating", "user", "item")
+            if run.work.exists(f"{kind}_rejects")
+        },
+    }
+
+
+def nights(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
+    """The published nights up to this one, and the data of the one before, where it was reported on."""
+    dates = [ds for ds in run.shelf.dates() if ds < str(run.ds)][1 - run.settings.report.nights :]
+    course, before = [], None
+    for ds in dates:
+        manifest = run.shelf.manifest(ds)
+        run_id = manifest["run_id"] if manifest else None
+        known = run.root.read_json(f"summaries/{run_id}")
+        if known is not None:
+            course.append({"ds": ds, "run_id": run_id, **{k: known.get(k) for k in ("metrics", "seconds")}})
+        before = run.root.below("reports").below(str(run_id)).read_json("facts")
+    own = {"ds": str(run.ds), "run_id": run.run_id, **{k: summary.get(k) for k in ("metrics", "seconds")}}
+    drift = None if before is None else {"ds": before["run"]["ds"], "data": before["data"], "run": before["run"]}
+    return {"course": [*course, own], "before": drift}
+
+
+def cost(run: Run) -> dict[str, Any]:
+    """Size of the night's tables on disk: bytes, files, bytes of the largest file."""
+    found = {}
+    for name in _TABLES:
+        if run.work.exists(name):
+            sizes = [files.size(run.spark, part) for part in files.glob(run.spark, f"{run.work.path(name)}/part-*")]
+            found[name] = {"bytes": sum(sizes), "files": len(sizes), "largest": max(sizes, default=0)}
+    return {"tables": found}

@@ -1,0 +1,67 @@
+"""Intervals over users: of a mean they are the textbook's, of equal models there is no difference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bgmrec.evaluate.report.bootstrap import UserSums, bootstrap, difference, estimate
+
+
+def mean_of(values: np.ndarray) -> UserSums:
+    return UserSums(values.astype(float), np.ones(len(values)))
+
+
+def test_the_interval_of_a_mean_is_the_textbooks():
+    values = np.random.default_rng(3).normal(0.3, 0.2, 800)
+    drawn = bootstrap({"m": mean_of(values)}, draws=4000, seed=1)["m"]
+    found = estimate(mean_of(values).value(), drawn)
+    error = 1.96 * values.std() / np.sqrt(800)
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(values.mean() - error, abs=0.1 * error)
+    assert found.high == pytest.approx(values.mean() + error, abs=0.1 * error)
+
+
+def test_about_one_interval_in_twenty_misses_the_truth():
+    missed = 0
+    for seed in range(200):
+        values = np.random.default_rng(seed).exponential(1.0, 300)
+        found = estimate(values.mean(), bootstrap({"m": mean_of(values)}, draws=300, seed=seed)["m"])
+        missed += not found.low <= 1.0 <= found.high
+    assert 3 <= missed <= 22  # 10 expected, standard deviation 3.1
+
+
+def test_a_users_ratings_come_and_stay_away_together():
+    """RMSE of ratings whose error is the user's: as uncertain as its users are few, however many ratings each has."""
+    error = np.abs(np.random.default_rng(0).normal(1.0, 0.5, 50))
+    few = UserSums(error**2, np.ones(50), root=True)
+    many = UserSums(1000 * error**2, np.full(50, 1000.0), root=True)
+    drawn = bootstrap({"few": few, "many": many}, draws=500, seed=4)
+    np.testing.assert_allclose(drawn["few"], drawn["many"])
+    assert few.value() == pytest.approx(np.sqrt((error**2).mean()))
+
+
+def test_a_model_that_is_better_for_nearly_everybody_is_significantly_better():
+    random = np.random.default_rng(8)
+    base = random.random(400)
+    better = base + random.normal(0.02, 0.05, 400)
+    drawn = bootstrap({"a": mean_of(better), "b": mean_of(base)}, draws=1000, seed=2)
+    found = difference(better.mean() - base.mean(), drawn["a"], drawn["b"])
+    assert found.low > 0 and found.p == pytest.approx(2 / 1001)
+    # unpaired, the spread over users would hide it
+    alone = [estimate(values.mean(), drawn[name]) for name, values in (("a", better), ("b", base))]
+    assert alone[0].low < alone[1].high
+
+
+def test_equal_models_do_not_differ():
+    values = np.random.default_rng(1).random(100)
+    drawn = bootstrap({"a": mean_of(values), "b": mean_of(values.copy())}, draws=200, seed=2)
+    found = difference(0.0, drawn["a"], drawn["b"])
+    assert (found.low, found.high, found.p) == (0.0, 0.0, 1.0)
+
+
+def test_draws_do_not_depend_on_how_they_are_cut(monkeypatch):
+    values = np.random.default_rng(1).random(90)
+    whole = bootstrap({"m": mean_of(values)}, draws=70, seed=2)["m"]
+    monkeypatch.setattr("bgmrec.evaluate.report.bootstrap._CELLS", 1000)
+    np.testing.assert_allclose(bootstrap({"m": mean_of(values)}, draws=70, seed=2)["m"], whole)
