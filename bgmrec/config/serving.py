@@ -42,7 +42,7 @@ class EvaluateSettings(Section):
     """`[evaluate]`: cut-offs, slices and baselines."""
 
     ks: list[AtLeastOne] = Field([10, 20], min_length=1)
-    baselines: list[Literal["popularity", "bias", "als"]] = ["popularity", "bias", "als"]
+    baselines: list[Literal["popularity", "bias", "als"]] = ["popularity", "bias"]
     relevant_rating: float = 0.0  # a held-out rating at least this high is a hit
     clip: tuple[float, float] | None = None  # predicted ratings are clipped to this range
     popularity_slices: AtLeastOne = 5
