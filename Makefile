@@ -18,7 +18,7 @@ AIRFLOW := .venv-airflow
 SHIPPED := dist/environment.tar.gz dist/jobs.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crawl package test test-cluster test-airflow fuzz lint format clean distclean
+.PHONY: help venv demo demo-crawl package test test-cluster test-airflow test-faults fuzz lint format clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ $(AIRFLOW)/.bgmrec-installed: conf/constraints-airflow.txt | $(STAMP)
 	PIP_CONSTRAINT=conf/constraints-airflow.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
 		$(AIRFLOW)/bin/python -m pip install --quiet apache-airflow apache-airflow-providers-apache-spark pandas psutil pyarrow pytest
 	@touch $@
+
+test-faults: $(STAMP) $(SHIPPED) ## Kill, fill, cut and start twice: what a night must survive
+	@$(PY) -m pytest tests/faults
 
 fuzz: $(STAMP) ## Look for input that breaks something: as the tests do, but long and with new examples
 	@BGMREC_FUZZ_EXAMPLES=2000 $(PY) -m pytest tests/unit/test_hostile_settings.py
