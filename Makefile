@@ -15,10 +15,12 @@ CRAWL_SITE := $(CRAWL_SETTINGS) --config conf/crawl/sample-site.toml --set paths
 
 PACKED := build/package/environment
 AIRFLOW := .venv-airflow
+SPARK4 := .venv-spark4
 SHIPPED := dist/environment.tar.gz dist/jobs.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crawl package test test-cluster test-airflow test-warehouse lint format clean distclean
+.PHONY: help venv demo demo-crawl package test test-cluster test-airflow test-faults test-spark4 test-warehouse
+.PHONY: soak fuzz lint format clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +101,27 @@ test-warehouse: $(STAMP) ## Run the tests with real servers: Spark's Thrift serv
 	@# apt-get install --no-install-recommends postgresql redis-server; the tests start servers of their own
 	@$(PY) -m pytest tests/warehouse
 
+test-faults: $(STAMP) $(SHIPPED) ## Kill, fill, cut and start twice: what a night must survive
+	@$(PY) -m pytest tests/faults
+
+test-spark4: $(SPARK4)/.bgmrec-installed ## Run the Spark tests on Spark 4.0; needs a JDK 17
+	@$(SPARK4)/bin/python -m pytest tests/spark
+
+$(SPARK4)/.bgmrec-installed: pyproject.toml conf/constraints.txt | $(STAMP)
+	@test -x $(SPARK4)/bin/python || $(PY) -m venv $(SPARK4)
+	@mkdir -p build
+	sed 's/^pyspark==.*/pyspark==4.0.1/; /^py4j==/d' conf/constraints.txt > build/constraints-spark4.txt
+	PIP_CONSTRAINT=build/constraints-spark4.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
+		$(SPARK4)/bin/python -m pip install --quiet --use-pep517 -e '.[crawl,tune,bench,dev]'
+	@touch $@
+
+soak: $(STAMP) ## Run 14 generated nights in a row and look at their time, memory, disk and index (NIGHTS=N)
+	@$(PY) -m pytest -s tests/soak
+
+fuzz: $(STAMP) ## Look for input that breaks something: as the tests do, but long and with new examples
+	@BGMREC_FUZZ_EXAMPLES=2000 $(PY) -m pytest tests/unit/test_hostile_settings.py
+	@BGMREC_FUZZ_EXAMPLES=100 $(PY) -m pytest tests/spark/test_hostile_rows.py
+
 lint: $(STAMP) ## Check format, lint rules, types and import contracts
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -113,4 +136,4 @@ clean: ## Remove what the demo and the tests wrote
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 distclean: clean ## Remove the virtual environment too
-	rm -rf $(VENV) $(AIRFLOW)
+	rm -rf $(VENV) $(AIRFLOW) $(SPARK4)

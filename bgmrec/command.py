@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import date
 
 from bgmrec import errors
+from bgmrec.faults import explained
 from bgmrec.logs import Progress, configure_logging, logger
 
 EXIT_STATUS_HELP = """exit status:
@@ -20,6 +21,7 @@ EXIT_STATUS_HELP = """exit status:
   5  training
   6  publishing: what was published before stays
   7  another run is at work on the same logical date
+  8  storage: no space is left; with room the same command goes on
 """
 
 
@@ -81,8 +83,7 @@ def guarded(body: Callable[[], None]) -> int:
     try:
         body()
     except errors.BgmrecError as error:
-        logger.error("%s", error, extra={"facts": {"error": type(error).__name__, "cure": error.cure}})
-        return error.exit_status
+        return _told(error)
     except KeyboardInterrupt:
         logger.error("interrupted; the same command goes on where this one stopped")
         return errors.EXIT_UNEXPECTED
@@ -91,9 +92,17 @@ def guarded(body: Callable[[], None]) -> int:
     return errors.EXIT_PUBLISHED
 
 
+def _told(error: errors.BgmrecError) -> int:
+    logger.error("%s", error, extra={"facts": {"error": type(error).__name__, "cure": error.cure}})
+    return error.exit_status
+
+
 def _from_worker(error: Exception) -> int:
     """The exit status of an error that is not one of ours, or that Spark brought back from a worker as text."""
     family = _RAISED.search(str(error))
+    known = explained(error) if family is None else None
+    if known is not None:
+        return _told(known)
     if family is None:
         logger.error("unexpected %s: %s", type(error).__name__, error, exc_info=error)
         return errors.EXIT_UNEXPECTED

@@ -10,6 +10,7 @@ EXIT_QUALITY_GATE = 4
 EXIT_TRAINING = 5
 EXIT_PUBLISHING = 6
 EXIT_BUSY = 7
+EXIT_STORAGE = 8
 
 
 class BgmrecError(Exception):
@@ -73,3 +74,9 @@ class BusyError(BgmrecError):
     """Another run is at work on the same logical date."""
 
     exit_status = EXIT_BUSY
+
+
+class StorageError(BgmrecError):
+    """Something cannot be written: mostly a disk that is full."""
+
+    exit_status = EXIT_STORAGE

@@ -13,6 +13,8 @@ from pyspark.sql import SparkSession
 
 from bgmrec.command import add_ds, arg_parser, guarded, logical_date, progress_for
 from bgmrec.config import Settings, load_settings
+from bgmrec.errors import BgmrecError
+from bgmrec.faults import explained
 from bgmrec.lock import held
 from bgmrec.logs import Progress
 from bgmrec.run import Run, Summary
@@ -92,6 +94,12 @@ def run_stage(run: Run, name: str, stage: Callable[[Run], None]) -> None:
     """One stage with its marks, its seconds and its line in the log."""
     run.begin(name)
     with run.timed(name):
-        stage(run)
+        try:
+            stage(run)
+        except Exception as error:
+            known = None if isinstance(error, BgmrecError) else explained(error)
+            if known is None:
+                raise
+            raise known from error
     run.finish(name)
     run.progress.done(name, run_id=run.run_id, seconds=run.summary.facts["seconds"][name])

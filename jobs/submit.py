@@ -42,9 +42,9 @@ def run_command(settings: Settings, command: Sequence[str]) -> int:
         if "://" not in path and not Path(path).exists():
             raise InputError("nothing to ship", where=path, expected="an archive", cure="make package")
     ensure_java()
-    # spark.pyspark.python would lose against what the shell happens to have set
-    unset = ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")
-    env = {name: value for name, value in os.environ.items() if name not in unset}
+    # the script looks for Spark by this Python; what runs the driver and the workers is told by the command itself
+    env = {**os.environ, "PYSPARK_PYTHON": sys.executable}
+    env.pop("PYSPARK_DRIVER_PYTHON", None)
     return subprocess.run(command, env=env, check=False).returncode
 
 

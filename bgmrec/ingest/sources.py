@@ -13,7 +13,7 @@ from functools import reduce
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
@@ -21,10 +21,12 @@ from bgmrec import columns as c
 from bgmrec import files as fs
 from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
+from bgmrec.ingest.names import case_kept, one_of_each, told_apart
 
 CORRUPT = "_corrupt_record"
 
 _DAY = "{ds}"
+_METADATA = "_metadata"
 # how Spark begins its messages about files that it cannot read
 _DAMAGED = ("CSV header does not conform", "FAILED_READ_FILE", "Encountered error while reading file")
 
@@ -43,7 +45,10 @@ def read_files(spark: SparkSession, files: Files, *, data: str, ds: date) -> Dat
     paths = _existing_paths(spark, files, data, ds)
     read = {"parquet": _read_parquet, "jsonl": _read_json, "csv": _read_csv}[files.format]
     try:
-        parts = [part.withColumn(c.SOURCE_FILE, f.col("_metadata.file_path")) for part in read(spark, files, paths)]
+        parts = [
+            part.withColumn(c.SOURCE_FILE, f.col(f"{_METADATA}.file_path")).drop(_METADATA)
+            for part in read(spark, files, paths)
+        ]
         return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts)
     except AnalysisException as error:
         raise _unreadable(", ".join(paths[:3]), str(error)) from error
@@ -124,16 +129,24 @@ def _missing(where: str, path: str, missing: list[date], days: list[date]) -> In
 
 def _read_parquet(spark: SparkSession, files: Files, paths: list[str]) -> list[DataFrame]:
     raw = spark.read.options(**{"mergeSchema": "true", **files.options}).parquet(*paths)
-    return [raw.select("*", f.lit(None).cast("string").alias(CORRUPT), "_metadata")]
+    raw = told_apart(raw.select("*", f.lit(None).cast("string").alias(CORRUPT), _METADATA), raw.columns)
+    return [raw]
 
 
 def _read_json(spark: SparkSession, files: Files, paths: list[str]) -> list[DataFrame]:
     reader = spark.read.options(**files.options)
     # named columns spare the pass over the files that discovers them
-    names = files.columns or [name for name in reader.json(paths, primitivesAsString=True).columns if name != CORRUPT]
+    names = files.columns or _discovered(spark, reader, paths)
     # Spark refuses a query for the broken records alone, which is what files without one whole record give
     schema = _all_strings(names or ["_"])
-    return [reader.schema(schema).json(paths, columnNameOfCorruptRecord=CORRUPT)]
+    return [told_apart(reader.schema(schema).json(paths, columnNameOfCorruptRecord=CORRUPT), names)]
+
+
+def _discovered(spark: SparkSession, reader: DataFrameReader, paths: list[str]) -> list[str]:
+    """The keys of all records, without those by which Spark would be asked for something of its own."""
+    with case_kept(spark):
+        names = reader.json(paths, primitivesAsString=True).columns
+        return one_of_each(reader, paths, [name for name in names if name.lower() not in (CORRUPT, _METADATA)])
 
 
 def _read_csv(spark: SparkSession, files: Files, paths: list[str]) -> list[DataFrame]:
@@ -146,7 +159,7 @@ def _read_csv(spark: SparkSession, files: Files, paths: list[str]) -> list[DataF
     # without enforceSchema = false a file with another header would be read as if it had this one
     reader = spark.read.options(**{"enforceSchema": "false", **options})
     return [
-        reader.schema(_all_strings(list(header))).csv(same, columnNameOfCorruptRecord=CORRUPT)
+        told_apart(reader.schema(_all_strings(list(header))).csv(same, columnNameOfCorruptRecord=CORRUPT), header)
         for header, same in by_header.items()
     ]
 

@@ -26,7 +26,7 @@ os.environ |= {
     "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "jobs" / "dags"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
-    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "PYSPARK_PYTHON": PYTHON,
     "AIRFLOW_CONN_BGMREC_SPARK": json.dumps(
         {"conn_type": "spark", "host": "local[2]", "extra": {"deploy-mode": "client", "spark-binary": "spark-submit"}}
     ),
@@ -52,7 +52,6 @@ def environment(world: Path, root: Path, *, first_on_path: Path = BIN) -> dict[s
         **os.environ,
         "AIRFLOW_VAR_BGMREC": json.dumps(site(world, root)),
         "JAVA_HOME": java.stdout.strip(),
-        "PYSPARK_PYTHON": PYTHON,
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PATH": f"{first_on_path}:{BIN}:{os.environ['PATH']}",
     }

@@ -54,7 +54,7 @@ def test_the_archive_alone_runs_a_night_on_two_machines(
     run_job("nightly", *night_arguments(world, local, LAST_DAY, *SPREAD))
     for table in ("recommendations", "similar_items"):
         assert_same_lists(published(local, table, LAST_DAY), published(spread, table, LAST_DAY))
-    assert "--archives dist/environment.tar.gz#environment" in done.stdout
+    assert "dist/environment.tar.gz#environment" in done.stdout
     assert _workers_that_ran_the_archive(machines) == {"worker-0", "worker-1"}
 
 

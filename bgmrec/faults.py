@@ -1,0 +1,65 @@
+"""What Spark, Java and the operating system raise where a file is damaged or a disk is full → errors with a cure."""
+
+from __future__ import annotations
+
+import re
+
+from bgmrec.errors import BgmrecError, InputError, StorageError
+
+_FULL = ("No space left on device", "Disk quota exceeded", "There is not enough space on the disk")
+_DAMAGED = (
+    "Encountered error while reading file",
+    "Error while reading file",
+    "FAILED_READ_FILE",
+    "CANNOT_READ_FILE_FOOTER",
+    "Could not read footer",
+    "is not a Parquet file",
+    "Unexpected end of input stream",
+)
+_FILE = re.compile(r"(?:[a-z][a-z0-9]*:)?/[^\s,;:\"'`]+")
+
+
+def explained(error: Exception) -> BgmrecError | None:
+    """The error that says what it means for the night; none where it may mean anything."""
+    text = _text(error)
+    full = next((sign for sign in _FULL if sign in text), None)
+    if full is not None:
+        return StorageError(
+            "no space is left where the night writes",
+            where=_place(text, full),
+            found=_line(text, full),
+            cure="make room there, or move paths.root or spark.local.dir, and give the same command again",
+        )
+    damaged = next((sign for sign in _DAMAGED if sign in text), None)
+    if damaged is None:
+        return None
+    return InputError(
+        "a file is damaged",
+        where=_place(text, damaged),
+        expected="a whole file, as Spark wrote it",
+        found=_line(text, damaged),
+        cure="if it is a working table, run the job of the stage that writes it again for the same --ds; "
+        "if it is a raw file, deliver it again",
+    )
+
+
+def _text(error: BaseException | None) -> str:
+    """The messages of an error and of all that it came from."""
+    parts = []
+    while error is not None:
+        parts.append(str(error))
+        error = error.__cause__ or error.__context__
+    return "\n".join(parts)
+
+
+def _line(text: str, sign: str) -> str:
+    return next(line.strip() for line in text.splitlines() if sign in line)[:500]
+
+
+def _place(text: str, sign: str) -> str:
+    """The path on the line of the sign, else the first path that is spoken of."""
+    for part in (_line(text, sign), text):
+        found = _FILE.search(part)
+        if found is not None:
+            return found.group().rstrip(".)]")
+    return ""

@@ -1,0 +1,27 @@
+"""One small world and one undisturbed night, with which every disturbed one is compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.nights import FIRST_DAY, LAST_DAY, night_arguments, run_job
+
+# rounds to be interrupted between; encoders cost most of a small night, and test_machines.py has one
+LIGHT = ("train.rounds=2", "user_encoder.kind=none", "item_encoder.kind=none")
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("world")
+    sizes = ["--users", "120", "--items", "60", "--events", "3000", "--days", "6", "--seed", "5"]
+    run_job("generate_world", *sizes, "--first-day", FIRST_DAY, "--out", str(out))
+    return out
+
+
+@pytest.fixture(scope="session")
+def undisturbed(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("undisturbed")
+    run_job("nightly", *night_arguments(world, root, LAST_DAY, *LIGHT))
+    return root

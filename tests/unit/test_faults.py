@@ -1,0 +1,50 @@
+"""What Spark says of damaged files and full disks becomes an error with a place, a cure and a status of its own."""
+
+import errno
+
+import pytest
+
+from bgmrec import errors
+from bgmrec.command import guarded
+from bgmrec.faults import explained
+
+FOOTER = (
+    "An error occurred while calling o99.parquet.\n: org.apache.spark.SparkException: [CANNOT_READ_FILE_FOOTER] "
+    "Could not read footer for file: file:/data/work/ds=2025-01-06/items/part-00000-c000.zstd.parquet.\n\tat java.base"
+)
+FULL = "Job aborted due to stage failure\njava.io.IOException: No space left on device\n\tat java.base"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "where"),
+    [
+        (RuntimeError(FOOTER), 3, "file:/data/work/ds=2025-01-06/items/part-00000-c000.zstd.parquet"),
+        (RuntimeError(FULL), 8, ""),
+        (OSError(errno.ENOSPC, "No space left on device", "/data/work/x.json"), 8, "/data/work/x.json"),
+        (RuntimeError("Encountered error while reading file s3a://b/part-1.gz. Details:"), 3, "s3a://b/part-1.gz"),
+    ],
+)
+def test_known_faults_have_their_place_and_status(error: Exception, status: int, where: str) -> None:
+    known = explained(error)
+    assert known is not None and known.exit_status == status and known.cure
+    if where:
+        assert known.where == where
+
+    def body() -> None:
+        raise error
+
+    assert guarded(body) == status
+
+
+def test_the_cause_is_looked_at_too() -> None:
+    try:
+        try:
+            raise RuntimeError(FULL)
+        except RuntimeError as cause:
+            raise ValueError("a table could not be written") from cause
+    except ValueError as error:
+        assert isinstance(explained(error), errors.StorageError)
+
+
+def test_anything_else_stays_unexpected() -> None:
+    assert explained(ValueError("a bug")) is None
