@@ -41,10 +41,12 @@ class Shelf:
     Args:
         tables: the place `<root>/published`.
         database: of the session's catalogue that shows them too; none: files only.
+        mode: of published files and manifests, 640 for example; none: as the file system gives it.
     """
 
     tables: Tables
     database: str | None
+    mode: str | None = None
 
     @property
     def manifests(self) -> Tables:
@@ -115,7 +117,10 @@ class Shelf:
             )
         version = self.tables.below(table).below(f"{c.DS}={ds}")
         version.write(df, f"{c.RUN_ID}={run_id}", TABLES[table])
-        return files.absolute(self.tables.spark, version.path(f"{c.RUN_ID}={run_id}"))
+        location = files.absolute(self.tables.spark, version.path(f"{c.RUN_ID}={run_id}"))
+        if self.mode is not None:
+            files.set_mode(self.tables.spark, location, self.mode)
+        return location
 
     def switch(self, record: dict[str, Any]) -> None:
         """Makes a run's versions the published ones of its date, and `latest` where no later date is published.
@@ -132,8 +137,8 @@ class Shelf:
         before = self.manifest(ds)
         replaced = _replaced(before, run_id)
         with self._put_back(ds, before):
-            self.records.write_json(run_id, record)
-            self.manifests.write_json(ds, {**record, "replaced": replaced})
+            self._write(self.records, run_id, record)
+            self._write(self.manifests, ds, {**record, "replaced": replaced})
             self._point()
             self._show(ds)
 
@@ -183,7 +188,12 @@ class Shelf:
         if newest is None:
             files.delete(self.tables.spark, f"{self.manifests.path(LATEST)}.json")
         elif newest != self.latest():
-            self.manifests.write_json(LATEST, newest)
+            self._write(self.manifests, LATEST, newest)
+
+    def _write(self, place: Tables, name: str, document: dict[str, Any]) -> None:
+        place.write_json(name, document)
+        if self.mode is not None:
+            files.set_mode(self.tables.spark, f"{place.path(name)}.json", self.mode)
 
     def _show(self, ds: str) -> None:
         """The catalogue follows the manifest of a date, and `latest`."""
@@ -205,7 +215,7 @@ class Shelf:
             if before is None:
                 files.delete(self.tables.spark, f"{self.manifests.path(ds)}.json")
             else:
-                self.manifests.write_json(ds, before)
+                self._write(self.manifests, ds, before)
             self._point()
             self._show_before(ds, before)
             raise PublishingError(

@@ -57,7 +57,8 @@ def decisive(settings: Settings) -> dict[str, Any]:
 def published(spark: SparkSession, settings: Settings) -> Shelf:
     """The published tables below `paths.root`."""
     place = Tables(spark, settings.paths.root).below("published")
-    return Shelf(place, None if settings.publish.catalog == "none" else settings.publish.database)
+    own = settings.publish
+    return Shelf(place, None if own.catalog == "none" else own.database, own.mode)
 
 
 @dataclass

@@ -38,6 +38,7 @@ from bgmrec.session import arrow_batch
 def stage(run: Run) -> None:
     """Writes `top_n` and `similar`, then publishes them."""
     if (record := run.shelf.record(run.run_id)) is not None:  # interrupted in the switch: what it staged is immutable
+        run.summary.add("published", **record["tables"])
         run.shelf.switch(record)
         return
     stored = run.models.load(run.model_id)

@@ -106,7 +106,7 @@ class Postgres:
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(one))
         connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, _columns(contract.schema)))
         connection.execute(sql.SQL("CREATE TABLE {} (part integer PRIMARY KEY)").format(parts))
-        into = _Into(self.address, name.as_string(), parts.as_string(), contract.schema.names)
+        into = _Into(self.address, name.as_string(), parts.as_string())
         df.select(contract.schema.names).coalesce(self.connections).rdd.mapPartitionsWithIndex(into.copy).collect()
         (found,) = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone() or (0,)
         if found != rows:
@@ -162,16 +162,28 @@ class _Into:
     address: str
     table: str
     parts: str
-    columns: Sequence[str]
 
     def copy(self, part: int, rows: Iterable[Any]) -> Iterator[int]:
-        with psycopg.connect(self.address) as connection:
-            claim = f"INSERT INTO {self.parts} VALUES (%s) ON CONFLICT DO NOTHING"
-            if not connection.execute(claim.encode(), [part]).rowcount:
-                return  # an earlier try ended, and only its answer was lost
-            with connection.cursor().copy(f"COPY {self.table} FROM STDIN".encode()) as copy:
-                for row in rows:
-                    copy.write_row(row)
+        """Copies in one transaction; yields the part, or nothing where an earlier try did.
+
+        Raises:
+            PublishingError: the server refused; in words, as a worker's error comes back as text.
+        """
+        try:
+            with psycopg.connect(self.address) as connection:
+                claim = f"INSERT INTO {self.parts} VALUES (%s) ON CONFLICT DO NOTHING"
+                if not connection.execute(claim.encode(), [part]).rowcount:
+                    return  # that try ended, and only its answer was lost
+                with connection.cursor().copy(f"COPY {self.table} FROM STDIN".encode()) as copy:
+                    for row in rows:
+                        copy.write_row(row)
+        except psycopg.Error as error:
+            raise PublishingError(
+                "PostgreSQL refused rows",
+                where=self.table,
+                found=str(error).strip(),
+                cure="ids with NUL bytes fit no text column: hash them in the log's mapping, by pseudonym(user_id)",
+            ) from None
         yield part
 
 

@@ -245,6 +245,17 @@ def test_without_a_catalogue_files_alone_are_switched(shelf: Shelf) -> None:
     assert latest_by_path(plain) == ({f"{DS}-001"}, 3)
 
 
+def test_published_files_take_the_mode_of_the_settings(shelf: Shelf) -> None:
+    guarded = replace(shelf, database=None, mode="640")
+    publish(guarded, f"{DS}-001", users=3)
+    root = Path(shelf.tables.root.removeprefix("file://"))
+    version = root / "recommendations" / f"ds={DS}" / f"run_id={DS}-001"
+    documents = list((root / MANIFESTS).rglob("*.json"))
+    assert {path.stat().st_mode & 0o777 for path in (*version.iterdir(), *documents)} == {0o640}
+    assert version.stat().st_mode & 0o777 == 0o750
+    assert len(documents) == 3 and latest_by_path(guarded) == ({f"{DS}-001"}, 3)
+
+
 def test_nothing_published_is_a_clear_error(shelf: Shelf) -> None:
     with pytest.raises(PublishingError, match="nothing is published"):
         shelf.read("recommendations", DS)

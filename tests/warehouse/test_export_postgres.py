@@ -120,7 +120,7 @@ def test_a_task_that_is_tried_again_copies_nothing_twice(store: Postgres) -> Non
         connection.execute(f"CREATE SCHEMA {SCHEMA}")
         connection.execute(f"CREATE TABLE {SCHEMA}.t (a text)")
         connection.execute(f"CREATE TABLE {SCHEMA}.p (part integer PRIMARY KEY)")
-    into = _Into(store.address, f"{SCHEMA}.t", f"{SCHEMA}.p", ["a"])
+    into = _Into(store.address, f"{SCHEMA}.t", f"{SCHEMA}.p")
     with pytest.raises(ZeroDivisionError):
         list(into.copy(0, ((str(1 / n),) for n in (1, 0))))
     assert asked(store, f"SELECT count(*) FROM {SCHEMA}.t") == [(0,)]
@@ -135,6 +135,14 @@ def test_hostile_ids_come_out_as_they_went_in(spark: SparkSession, store: Postgr
     found = asked(store, f"SELECT DISTINCT user_id FROM {SCHEMA}.recommendations")
     assert {row[0] for row in found} == {"u0", *HOSTILE}
     assert store.schema in {row[0] for row in asked(store, "SELECT nspname FROM pg_namespace")}
+
+
+def test_an_id_that_no_text_column_can_hold_is_a_clear_error(spark: SparkSession, store: Postgres) -> None:
+    store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+    broken = {name: df.replace("u1", "u\0") for name, df in tables(spark, run_id(2), 2).items()}
+    with pytest.raises(Exception, match=r"PublishingError: PostgreSQL refused rows[\s\S]*NUL"):
+        store.export(run_id(2), broken, counts(2))
+    assert shown(store) == whole(1, 2)
 
 
 def test_an_export_gives_up_on_a_query_that_does_not_end(spark: SparkSession, store: Postgres) -> None:
