@@ -182,13 +182,16 @@ class Shelf:
         files.delete(self.tables.spark, f"{self.records.path(run_id)}.json")
 
     def _point(self) -> None:
-        """`latest` follows the newest manifest."""
+        """`latest` follows the newest manifest; where another date is published meanwhile, it follows that one."""
+        while (newest := self._newest()) != self.latest():
+            if newest is None:
+                files.delete(self.tables.spark, f"{self.manifests.path(LATEST)}.json")
+            else:
+                self._write(self.manifests, LATEST, newest)
+
+    def _newest(self) -> dict[str, Any] | None:
         dates = self.dates()
-        newest = self.manifest(dates[-1]) if dates else None
-        if newest is None:
-            files.delete(self.tables.spark, f"{self.manifests.path(LATEST)}.json")
-        elif newest != self.latest():
-            self._write(self.manifests, LATEST, newest)
+        return self.manifest(dates[-1]) if dates else None
 
     def _write(self, place: Tables, name: str, document: dict[str, Any]) -> None:
         place.write_json(name, document)
@@ -197,14 +200,17 @@ class Shelf:
 
     def _show(self, ds: str) -> None:
         """The catalogue follows the manifest of a date, and `latest`."""
-        manifest, latest, catalogue = self.manifest(ds), self.latest(), self.catalogue
-        if catalogue is None or manifest is None or latest is None:
+        manifest, catalogue = self.manifest(ds), self.catalogue
+        if catalogue is None or manifest is None:
             return
         for table, facts in manifest["tables"].items():
             catalogue.prepare(CONTRACTS[table], files.absolute(self.tables.spark, self.tables.path(table)))
             catalogue.set_partition(table, ds, facts["location"])
-        for table in filter(catalogue.has, latest["tables"]):
-            catalogue.set_current(CONTRACTS[table], latest["ds"])
+        shown = None
+        while (latest := self.latest()) is not None and latest["ds"] != shown:
+            for table in filter(catalogue.has, latest["tables"]):
+                catalogue.set_current(CONTRACTS[table], latest["ds"])
+            shown = latest["ds"]
 
     @contextmanager
     def _put_back(self, ds: str, before: dict[str, Any] | None) -> Iterator[None]:

@@ -18,7 +18,7 @@ from pyspark.sql import types as t
 from bgmrec import contracts
 from bgmrec.catalogue import Catalogue
 from bgmrec.errors import PublishingError
-from bgmrec.publish import MANIFESTS, Shelf
+from bgmrec.publish import LATEST, MANIFESTS, Shelf
 from bgmrec.schemas import TABLES
 from bgmrec.tables import Tables
 
@@ -161,6 +161,26 @@ def test_an_interrupted_switch_ends_in_the_same_state_when_it_is_called_again(
     shelf.switch(made)
     assert seen(shelf) == current(shelf) == latest_by_path(shelf) == whole[1]
     assert shelf.manifest(DS)["replaced"] == f"{DS}-001"
+
+
+@pytest.mark.parametrize("step", ["before latest", "before the view"])
+def test_two_dates_that_are_published_at_once_leave_the_newer_one_current(
+    shelf: Shelf, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = record(shelf, f"{DS}-001", 3), record(shelf, f"{DAY_AFTER}-001", 1, DAY_AFTER)
+    owner, name = {"before latest": (Shelf, "_write"), "before the view": (Catalogue, "set_current")}[step]
+    real = getattr(owner, name)
+
+    def meanwhile(self: Any, *arguments: Any) -> Any:
+        if owner is Catalogue or arguments[1] == LATEST:
+            monkeypatch.setattr(owner, name, real)
+            shelf.switch(newer)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(owner, name, meanwhile)
+    shelf.switch(older)
+    assert current(shelf) == latest_by_path(shelf) == ({f"{DAY_AFTER}-001"}, 1)
+    assert seen(shelf) == ({f"{DS}-001"}, 3)
 
 
 @contextmanager
