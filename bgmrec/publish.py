@@ -61,7 +61,7 @@ class Shelf:
         return None if self.database is None else Catalogue(self.tables.spark, self.database)
 
     def manifest(self, ds: str) -> dict[str, Any] | None:
-        """What is published for a logical date: a run's record, and the run that it `replaced`."""
+        """What is published for a logical date: a run's record, the run that it `replaced`, whether it was chosen."""
         return self.manifests.read_json(ds)
 
     def latest(self) -> dict[str, Any] | None:
@@ -122,13 +122,14 @@ class Shelf:
             files.set_mode(self.tables.spark, location, self.mode)
         return location
 
-    def switch(self, record: dict[str, Any]) -> None:
+    def switch(self, record: dict[str, Any], *, rolled_back: bool = False) -> None:
         """Makes a run's versions the published ones of its date, and `latest` where no later date is published.
 
         Interrupted anywhere, it ends in the same state when it is called again.
 
         Args:
             record: `ds`, `run_id`, `tables` (table → `location`, `rows`) and whatever else should be known.
+            rolled_back: somebody chose this version; the manifest says so.
 
         Raises:
             PublishingError: the catalogue refused; everything is put back.
@@ -138,7 +139,7 @@ class Shelf:
         replaced = _replaced(before, run_id)
         with self._put_back(ds, before):
             self._write(self.records, run_id, record)
-            self._write(self.manifests, ds, {**record, "replaced": replaced})
+            self._write(self.manifests, ds, {**record, "replaced": replaced, "rolled_back": rolled_back})
             self._point()
             self._show(ds)
 
