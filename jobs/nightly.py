@@ -18,11 +18,9 @@ import ingest_side_info
 import recommend
 import train
 from publishing import add_force_publish
+from reporting import reported
 
-from bgmrec import files
 from bgmrec.config import load_settings
-from bgmrec.errors import BgmrecError
-from bgmrec.gateway import push
 from bgmrec.job import add_ds, arg_parser, guarded, progress_for, run_stage, start_run
 from bgmrec.run import STAGES, Run
 
@@ -44,10 +42,8 @@ _STAGES = dict(
 
 def night(run: Run) -> str:
     """Runs the stages that are not done yet; returns the path of the summary, which failures get too."""
-    try:
+    with reported(run) as report:
         resume = True
-        if run.is_resumable(STAGES[0]):
-            run.recall()
         for name, stage in _STAGES.items():
             # a stage counts only where every stage before it counts too
             resume = resume and run.is_resumable(name)
@@ -55,20 +51,7 @@ def night(run: Run) -> str:
                 run.progress.done(name, resumed="finished before the interruption")
             else:
                 run_stage(run, name, stage)
-    except BgmrecError as error:
-        run.summary.add("result", published=False, error=error.message, exit_status=error.exit_status)
-        _report(run)
-        raise
-    run.summary.add("result", published=True)
-    return _report(run)
-
-
-def _report(run: Run) -> str:
-    """Writes summary and metrics, and pushes these where the settings ask for it; returns the summary's path."""
-    path, monitor = run.write_summary(), run.settings.monitor
-    if monitor.gateway is not None:
-        push(files.read_bytes(run.spark, path.removesuffix(".json") + ".prom"), monitor.gateway, monitor.job)
-    return path
+    return report.path
 
 
 def main(argv: Sequence[str] | None = None) -> int:

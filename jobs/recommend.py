@@ -1,7 +1,8 @@
 """Makes the top-N lists of all users and the similar items, checks them, and publishes both.
 
 Reads the model that jobs/train.py stored for the same --ds. A failed check of [publish.gate] ends with
-exit status 4, a refused switch with 6; in both cases what was published before stays published.
+exit status 4, a refused switch with 6; in both cases what was published before stays published. As the
+last stage of a night it writes the summary, too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ranking import (
     night_sizes,
     popular_list,
 )
+from reporting import reported
 
 from bgmrec.config import load_settings
 from bgmrec.config.serving import ItemList
@@ -109,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
         run = start_run(settings, arguments.ds, progress, arguments.force_publish)
-        run_stage(run, "recommend", stage)
+        with reported(run):
+            run_stage(run, "recommend", stage)
 
     return guarded(body)
 

@@ -42,7 +42,7 @@ def target(run: Run, named: str | None) -> dict[str, Any]:
     record = run.shelf.record(wanted) if wanted else None
     if record is None:
         raise InputError(
-            f"{named or run.ds} has no earlier version to go back to",
+            f"run {named} is not kept" if named else f"{run.ds} has no earlier version to go back to",
             where=run.shelf.records.root,
             found=f"versions that are kept: {', '.join(run.shelf.runs()) or 'none'}",
             cure="name one of them by --to; one of an earlier date withdraws the dates after it",

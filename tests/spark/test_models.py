@@ -151,6 +151,8 @@ def test_what_is_gone_or_never_was_cannot_be_gone_back_to(night: Run, jobs: tupl
     with pytest.raises(InputError, match="no earlier version") as nothing:
         rollback.roll_back(first, None, dry_run=False)
     assert f"{SECOND}-002" in nothing.value.found
+    with pytest.raises(InputError, match=f"run {SECOND}-009 is not kept"):
+        rollback.roll_back(night, f"{SECOND}-009", dry_run=False)
     night.models.delete(f"{SECOND}-001")
     with pytest.raises(InputError, match="no model of run"):
         rollback.roll_back(night, None, dry_run=False)
