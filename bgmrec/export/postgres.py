@@ -125,14 +125,25 @@ class Postgres:
     def _switch(self, connection: psycopg.Connection, run_id: str, tables: Sequence[str]) -> None:
         with connection.transaction():
             self._wait_at_most(connection)
+            for role in self.grant_to:
+                into, reader = sql.Identifier(self.schema), sql.Identifier(role)
+                connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(into, reader))
             for table in tables:
-                view = sql.Identifier(self.schema, table)
-                names = sql.SQL(", ").join(map(sql.Identifier, CONTRACTS[table].schema.names))
-                query = sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}")
-                connection.execute(query.format(view, names, self._version(table, run_id)))
-                connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, sql.Literal(run_id)))
-                for role in self.grant_to:
-                    connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(view, sql.Identifier(role)))
+                self._show(connection, CONTRACTS[table], run_id)
+
+    def _show(self, connection: psycopg.Connection, contract: Contract, run_id: str) -> None:
+        """Makes a view show a version, with the contract's words as comments."""
+        view = sql.Identifier(self.schema, contract.table)
+        names = sql.SQL(", ").join(map(sql.Identifier, contract.schema.names))
+        query = sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}")
+        connection.execute(query.format(view, names, self._version(contract.table, run_id)))
+        connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, sql.Literal(run_id)))
+        for field in contract.schema:
+            column = sql.Identifier(self.schema, contract.table, field.name)
+            comment = sql.Literal(field.metadata["comment"])
+            connection.execute(sql.SQL("COMMENT ON COLUMN {} IS {}").format(column, comment))
+        for role in self.grant_to:
+            connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(view, sql.Identifier(role)))
 
     def _drop_others(self, connection: psycopg.Connection, run_id: str) -> None:
         """Drops versions that no view shows; one that a query still reads is left for the next export."""
