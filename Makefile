@@ -20,7 +20,7 @@ SHIPPED := dist/environment.tar.gz dist/jobs.zip
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo demo-crawl package test test-cluster test-airflow test-faults test-spark4 test-warehouse
-.PHONY: soak fuzz lint format clean distclean
+.PHONY: soak fuzz lint audit format clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -127,6 +127,12 @@ lint: $(STAMP) ## Check format, lint rules, types and import contracts
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# pip-audit has packages of its own that nothing here needs. --strict: a package that nobody knows advisories of fails
+audit: $(STAMP) ## Ask for known vulnerabilities of the pinned packages
+	@test -x $(VENV)/audit/bin/pip-audit || { $(PY) -m venv $(VENV)/audit && \
+		$(VENV)/audit/bin/python -m pip install --quiet 'pip-audit>=2.10,<3'; }
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement conf/constraints.txt $(AUDIT)
 
 format: $(STAMP) ## Rewrite the code in the project's format
 	$(VENV)/bin/ruff format .

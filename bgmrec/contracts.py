@@ -65,7 +65,7 @@ SIMILAR_ITEMS = Contract(
     meaning="one row per track and position: the tracks nearest to it, by cosine of the factors",
     schema=schemas.SIMILAR_ITEMS,
     keys=(c.ITEM_ID, c.POSITION),
-    score_range=(-1.0, 1.0),
+    score_range=(-1.001, 1.001),  # a cosine, rounded
     model_sources=(),
     examples={
         "tracks like this one": "SELECT similar_item_id, score FROM {database}.similar_items_current "

@@ -48,6 +48,24 @@ def delete(spark: SparkSession, path: str) -> None:
     fs.delete(hadoop_path, True)
 
 
+def set_mode(spark: SparkSession, path: str, mode: str) -> None:
+    """Gives a file, or a directory and the files below it, a mode; who may read a directory may enter it, too.
+
+    Args:
+        spark: the session.
+        path: of the file or directory.
+        mode: three octal digits, 640 for example.
+    """
+    fs, root = _open(spark, path)
+    permission = spark.sparkContext._jvm.org.apache.hadoop.fs.permission.FsPermission  # type: ignore[union-attr]
+    if fs.getFileStatus(root).isDirectory():
+        entered = "".join(str(int(digit) | int(digit) >> 2) for digit in mode)
+        fs.setPermission(root, permission(entered))
+    found = fs.listFiles(root, True)
+    while found.hasNext():
+        fs.setPermission(found.next().getPath(), permission(mode))
+
+
 def rename(spark: SparkSession, source: str, target: str) -> bool:
     """Renames a file or directory; false where the target exists or the source does not."""
     fs, hadoop_path = _open(spark, source)

@@ -41,10 +41,12 @@ class Shelf:
     Args:
         tables: the place `<root>/published`.
         database: of the session's catalogue that shows them too; none: files only.
+        mode: of published files and manifests, 640 for example; none: as the file system gives it.
     """
 
     tables: Tables
     database: str | None
+    mode: str | None = None
 
     @property
     def manifests(self) -> Tables:
@@ -59,7 +61,7 @@ class Shelf:
         return None if self.database is None else Catalogue(self.tables.spark, self.database)
 
     def manifest(self, ds: str) -> dict[str, Any] | None:
-        """What is published for a logical date: a run's record, and the run that it `replaced`."""
+        """What is published for a logical date: a run's record, the run that it `replaced`, whether it was chosen."""
         return self.manifests.read_json(ds)
 
     def latest(self) -> dict[str, Any] | None:
@@ -115,15 +117,19 @@ class Shelf:
             )
         version = self.tables.below(table).below(f"{c.DS}={ds}")
         version.write(df, f"{c.RUN_ID}={run_id}", TABLES[table])
-        return files.absolute(self.tables.spark, version.path(f"{c.RUN_ID}={run_id}"))
+        location = files.absolute(self.tables.spark, version.path(f"{c.RUN_ID}={run_id}"))
+        if self.mode is not None:
+            files.set_mode(self.tables.spark, location, self.mode)
+        return location
 
-    def switch(self, record: dict[str, Any]) -> None:
+    def switch(self, record: dict[str, Any], *, rolled_back: bool = False) -> None:
         """Makes a run's versions the published ones of its date, and `latest` where no later date is published.
 
         Interrupted anywhere, it ends in the same state when it is called again.
 
         Args:
             record: `ds`, `run_id`, `tables` (table → `location`, `rows`) and whatever else should be known.
+            rolled_back: somebody chose this version; the manifest says so.
 
         Raises:
             PublishingError: the catalogue refused; everything is put back.
@@ -132,8 +138,8 @@ class Shelf:
         before = self.manifest(ds)
         replaced = _replaced(before, run_id)
         with self._put_back(ds, before):
-            self.records.write_json(run_id, record)
-            self.manifests.write_json(ds, {**record, "replaced": replaced})
+            self._write(self.records, run_id, record)
+            self._write(self.manifests, ds, {**record, "replaced": replaced, "rolled_back": rolled_back})
             self._point()
             self._show(ds)
 
@@ -177,24 +183,35 @@ class Shelf:
         files.delete(self.tables.spark, f"{self.records.path(run_id)}.json")
 
     def _point(self) -> None:
-        """`latest` follows the newest manifest."""
+        """`latest` follows the newest manifest; where another date is published meanwhile, it follows that one."""
+        while (newest := self._newest()) != self.latest():
+            if newest is None:
+                files.delete(self.tables.spark, f"{self.manifests.path(LATEST)}.json")
+            else:
+                self._write(self.manifests, LATEST, newest)
+
+    def _newest(self) -> dict[str, Any] | None:
         dates = self.dates()
-        newest = self.manifest(dates[-1]) if dates else None
-        if newest is None:
-            files.delete(self.tables.spark, f"{self.manifests.path(LATEST)}.json")
-        elif newest != self.latest():
-            self.manifests.write_json(LATEST, newest)
+        return self.manifest(dates[-1]) if dates else None
+
+    def _write(self, place: Tables, name: str, document: dict[str, Any]) -> None:
+        place.write_json(name, document)
+        if self.mode is not None:
+            files.set_mode(self.tables.spark, f"{place.path(name)}.json", self.mode)
 
     def _show(self, ds: str) -> None:
         """The catalogue follows the manifest of a date, and `latest`."""
-        manifest, latest, catalogue = self.manifest(ds), self.latest(), self.catalogue
-        if catalogue is None or manifest is None or latest is None:
+        manifest, catalogue = self.manifest(ds), self.catalogue
+        if catalogue is None or manifest is None:
             return
         for table, facts in manifest["tables"].items():
             catalogue.prepare(CONTRACTS[table], files.absolute(self.tables.spark, self.tables.path(table)))
             catalogue.set_partition(table, ds, facts["location"])
-        for table in filter(catalogue.has, latest["tables"]):
-            catalogue.set_current(CONTRACTS[table], latest["ds"])
+        shown = None
+        while (latest := self.latest()) is not None and latest["ds"] != shown:
+            for table in filter(catalogue.has, latest["tables"]):
+                catalogue.set_current(CONTRACTS[table], latest["ds"])
+            shown = latest["ds"]
 
     @contextmanager
     def _put_back(self, ds: str, before: dict[str, Any] | None) -> Iterator[None]:
@@ -205,7 +222,7 @@ class Shelf:
             if before is None:
                 files.delete(self.tables.spark, f"{self.manifests.path(ds)}.json")
             else:
-                self.manifests.write_json(ds, before)
+                self._write(self.manifests, ds, before)
             self._point()
             self._show_before(ds, before)
             raise PublishingError(

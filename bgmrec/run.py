@@ -59,7 +59,8 @@ def decisive(settings: Settings) -> dict[str, Any]:
 def published(spark: SparkSession, settings: Settings) -> Shelf:
     """The published tables below `paths.root`."""
     place = Tables(spark, settings.paths.root).below("published")
-    return Shelf(place, None if settings.publish.catalog == "none" else settings.publish.database)
+    own = settings.publish
+    return Shelf(place, None if own.catalog == "none" else own.database, own.mode)
 
 
 @dataclass
@@ -215,13 +216,14 @@ class Run:
         """Marks a stage as done with these settings."""
         state = self.work.read_json("run") or {}
         state["done"][stage] = fingerprint(self.settings)
-        self.work.write_json("facts", self.summary.facts)
+        self.work.write_json("facts", self._facts())
         self.work.write_json("run", state)
 
-    def recall(self) -> None:
-        """Takes up the facts of the stages that an interrupted process finished."""
-        for section, facts in (self.work.read_json("facts") or {}).items():
-            self.summary.add(section, **facts)
+    def _facts(self) -> dict[str, dict[str, Any]]:
+        """What this process found, over what earlier processes of the night did."""
+        known: dict[str, dict[str, Any]] = self.work.read_json("facts") or {}
+        own = self.summary.facts
+        return {name: {**known.get(name, {}), **own.get(name, {})} for name in {**known, **own}}
 
     def write_summary(self) -> str:
         """Writes the run's JSON summary and, beside it, its numbers as OpenMetrics; returns the path of the first."""
@@ -230,7 +232,7 @@ class Run:
             name: importlib.metadata.version(name) for name in ("pyspark", "torch", "petastorm", "pyarrow", "numpy")
         }
         identity = {"run_id": self.run_id, "ds": str(self.ds), "fingerprint": fingerprint(self.settings)}
-        document = {**identity, "versions": {"bgmrec": bgmrec.__version__, **versions}, **self.summary.facts}
+        document = {**identity, "versions": {"bgmrec": bgmrec.__version__, **versions}, **self._facts()}
         files.write_bytes(self.spark, f"{self.root.path(name)}.prom", openmetrics(document).encode())
         self.root.write_json(name, document)
         return f"{self.root.path(name)}.json"

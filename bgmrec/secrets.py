@@ -51,7 +51,7 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
 
 
 class WithoutSecrets(logging.Filter):
-    """Strikes secrets out of log lines."""
+    """Strikes secrets out of log lines and their tracebacks."""
 
     def __init__(self, secrets: tuple[str, ...]):
         super().__init__()
@@ -59,4 +59,6 @@ class WithoutSecrets(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redacted(record.getMessage(), self._secrets), ()
+        if record.exc_info:
+            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info), self._secrets)
         return True

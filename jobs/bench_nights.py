@@ -67,7 +67,9 @@ def _night(bench: Bench, settings: Settings, name: str, ds: date, *, fresh: bool
     if fresh:
         files.delete(bench.spark, root)
     paths = settings.paths.model_copy(update={"root": root})
-    run = Run(settings.model_copy(update={"paths": paths}), ds, bench.spark, bench.progress, Summary())
+    settings = settings.model_copy(update={"paths": paths})
+    # a world of any size is timed, whether its lists are worth publishing or not
+    run = Run(settings, ds, bench.spark, bench.progress, Summary(), force_publish="a benchmark")
     with bench.watched(f"{name} {ds}"):
         night(run)
     return run.summary.facts

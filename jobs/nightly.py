@@ -17,16 +17,12 @@ import evaluate
 import ingest_ratings
 import ingest_side_info
 import recommend
-import report
 import train
 from publishing import add_force_publish
+from summarising import summarised
 
-from bgmrec import files
 from bgmrec.config import load_settings
-from bgmrec.errors import BgmrecError
-from bgmrec.gateway import push
 from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for, run_stage
-from bgmrec.logs import logger
 from bgmrec.run import STAGES, Run
 
 _STAGES = dict(
@@ -47,10 +43,8 @@ _STAGES = dict(
 
 def night(run: Run) -> str:
     """Runs the stages that are not done yet; returns the path of the summary, which failures get too."""
-    try:
+    with summarised(run) as summary:
         resume = True
-        if run.is_resumable(STAGES[0]):
-            run.recall()
         for name, stage in _STAGES.items():
             # a stage counts only where every stage before it counts too
             resume = resume and run.is_resumable(name)
@@ -58,36 +52,7 @@ def night(run: Run) -> str:
                 run.progress.done(name, resumed="finished before the interruption")
             else:
                 run_stage(run, name, stage)
-    except BgmrecError as error:
-        run.summary.add("result", published=False, error=error.message, exit_status=error.exit_status)
-        _summarise(run)
-        raise
-    run.summary.add("result", published=True)
-    path = _summarise(run)
-    if run.settings.report.enabled:
-        _make_page(run)
-    return path
-
-
-def _summarise(run: Run) -> str:
-    """Writes summary and metrics, and pushes these where the settings ask for it; returns the summary's path."""
-    path, monitor = run.write_summary(), run.settings.monitor
-    if monitor.gateway is not None:
-        push(files.read_bytes(run.spark, path.removesuffix(".json") + ".prom"), monitor.gateway, monitor.job)
-    return path
-
-
-def _make_page(run: Run) -> None:
-    """The page of the night that has just been published; where it fails, the night is published all the same."""
-    try:
-        report.report(run)
-    except Exception as error:
-        logger.error(
-            "the night is published, its report could not be made: %s\n  cure: %s",
-            error,
-            f"jobs/report.py with the same settings and --ds {run.ds} makes it; report.enabled = false leaves it out",
-            exc_info=None if isinstance(error, BgmrecError) else error,
-        )
+    return summary.path
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,11 +11,13 @@ from dataclasses import asdict
 from judging import MODEL
 from pyspark.sql import DataFrame
 
+from bgmrec.config import Settings
 from bgmrec.contracts import CONTRACTS
+from bgmrec.errors import SettingsError
 from bgmrec.evaluate.table import headline
 from bgmrec.models import StoredModel
 from bgmrec.recommend import external
-from bgmrec.recommend.gate import Night, TableNumbers, failed, gate_checks, refuse
+from bgmrec.recommend.gate import Night, TableNumbers, failed, gate_checks, refuse, widened
 from bgmrec.recommend.measure import listed_items, table_numbers
 from bgmrec.run import Run
 
@@ -97,12 +99,13 @@ def _measure(
 ) -> Night:
     settings, before = run.settings, run.shelf.manifest_before(str(run.ds)) or {}
     explicit = settings.factorize.mode == "explicit"
+    ratings = widened(settings.evaluate.clip, settings.publish.gate.score_margin) if explicit else None
     numbers: dict[str, TableNumbers] = {}
     for table, location in staged.items():
         rows = run.spark.read.parquet(location)
-        numbers[table] = table_numbers(rows, CONTRACTS[table], settings.evaluate.clip if explicit else None)
+        numbers[table] = table_numbers(rows, CONTRACTS[table], ratings)
     of_users, of_music = _coverage(run, model, staged, shown, numbers)
-    metric = settings.publish.gate.metric or ("rmse" if explicit else f"ndcg@{settings.evaluate.ks[0]}")
+    metric = _metric(settings, metrics.get(MODEL, {}))
     return Night(
         tables=numbers,
         list_faults=list_faults,
@@ -114,6 +117,24 @@ def _measure(
         rows_before={table: facts["rows"] for table, facts in before.get("tables", {}).items()},
         value_before=before.get("metrics", {}).get(metric),
     )
+
+
+def _metric(settings: Settings, judged: dict[str, float]) -> str:
+    """The name of the metric that the gate compares.
+
+    Raises:
+        SettingsError: the settings name one that is not judged.
+    """
+    named = settings.publish.gate.metric
+    if named is not None and judged and named not in judged:
+        raise SettingsError(
+            "publish.gate.metric is not among the metrics of the night",
+            where="publish.gate.metric",
+            expected=f"one of: {', '.join(sorted(judged))}",
+            found=named,
+            cure="correct it; [evaluate] says at which cut-offs lists are judged",
+        )
+    return named or ("rmse" if settings.factorize.mode == "explicit" else f"ndcg@{settings.evaluate.ks[0]}")
 
 
 def _coverage(

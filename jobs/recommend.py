@@ -1,7 +1,8 @@
 """Makes the top-N lists of all users and the similar items, checks them, and publishes both.
 
 Reads the model that jobs/train.py stored for the same --ds. A failed check of [publish.gate] ends with
-exit status 4, a refused switch with 6; in both cases what was published before stays published.
+exit status 4, a refused switch with 6; in both cases what was published before stays published. As the
+last stage of a night it writes the summary, too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ranking import (
     night_sizes,
     popular_list,
 )
+from summarising import summarised
 
 from bgmrec.config import load_settings
 from bgmrec.config.serving import ItemList
@@ -38,6 +40,7 @@ from bgmrec.session import arrow_batch
 def stage(run: Run) -> None:
     """Writes `top_n` and `similar`, then publishes them."""
     if (record := run.shelf.record(run.run_id)) is not None:  # interrupted in the switch: what it staged is immutable
+        run.summary.add("published", **record["tables"])
         run.shelf.switch(record)
         return
     stored = run.models.load(run.model_id)
@@ -107,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        with night_of(settings, arguments.ds, progress, arguments.force_publish) as run:
+        with night_of(settings, arguments.ds, progress, arguments.force_publish) as run, summarised(run):
             run_stage(run, "recommend", stage)
 
     return guarded(body)

@@ -1,7 +1,7 @@
 """Goes back to an earlier published version: tables, catalogue and `latest` with its model, together.
 
-With --ds, the date gets the version that its last publication replaced; the same command once more goes
-forward again. With --to, the named run becomes the newest: dates after it are withdrawn from readers (their
+With --ds, the date gets the version that its last publication replaced; given again, the command changes
+nothing. With --to, the named run becomes the newest: dates after it are withdrawn from readers (their
 versions stay until jobs/retain.py removes them, and --to brings them back). Nothing is computed.
 """
 
@@ -32,15 +32,17 @@ def run_id(text: str) -> str:
 def target(run: Run, named: str | None) -> dict[str, Any]:
     """The record to go back to: the named run's, or that of the run which the date's last publication replaced.
 
+    A rollback of a date that was interrupted is ended by the same command, and not by one to the other side.
+
     Raises:
         InputError: there is none, or its tables or its model are gone.
     """
     manifest = run.shelf.manifest(str(run.ds))
-    wanted = named or (manifest and manifest["replaced"])
+    wanted = named or (manifest and manifest["run_id" if manifest["rolled_back"] else "replaced"])
     record = run.shelf.record(wanted) if wanted else None
     if record is None:
         raise InputError(
-            f"{named or run.ds} has no earlier version to go back to",
+            f"run {named} is not kept" if named else f"{run.ds} has no earlier version to go back to",
             where=run.shelf.records.root,
             found=f"versions that are kept: {', '.join(run.shelf.runs()) or 'none'}",
             cure="name one of them by --to; one of an earlier date withdraws the dates after it",
@@ -65,7 +67,7 @@ def roll_back(run: Run, named: str | None, dry_run: bool) -> None:
     print("".join(f"{day}: withdrawn\n" for day in later), end="")
     if dry_run:
         return
-    run.shelf.switch(record)
+    run.shelf.switch(record, rolled_back=True)
     if named:
         run.shelf.withdraw_after(record["ds"])
     latest = run.shelf.latest() or record

@@ -23,6 +23,8 @@ Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
+Mode = Annotated[str, Field(pattern=r"^[0-7]{3}$")]  # of a file, in octal
+
 
 def _off(value: object) -> object:
     return None if value == "off" else value

@@ -17,7 +17,7 @@ _PASSWORD = re.compile(r"password\s*=\s*(?!\$\{\w+\}(?:\s|$|&))\S|://[^/@:]*:(?!
 
 def _without_password(address: str | None) -> str | None:
     if address is not None and _PASSWORD.search(address):
-        raise PydanticCustomError(PLAIN_SECRET, "${{NAME}} of an environment variable in place of the password")
+        raise PydanticCustomError(PLAIN_SECRET, "${NAME} of an environment variable in place of the password")
     return address
 
 

@@ -10,6 +10,7 @@ from bgmrec.config.base import (
     AtLeastOne,
     AtLeastOneOrOff,
     CountOrOff,
+    Mode,
     Name,
     NonNegative,
     NonNegativeOrOff,
@@ -76,6 +77,7 @@ class PublishSettings(Section):
     database: Name = "bgmrec"
     catalog: Literal["hive", "session", "none"] = "hive"  # session: whatever the Spark session is configured with
     tables: list[Literal["recommendations", "similar_items"]] = ["recommendations", "similar_items"]
+    mode: Mode | None = None  # of published files and manifests; none: as the file system gives it
     gate: GateSettings = GateSettings()
 
 

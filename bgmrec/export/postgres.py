@@ -106,7 +106,7 @@ class Postgres:
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(one))
         connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, _columns(contract.schema)))
         connection.execute(sql.SQL("CREATE TABLE {} (part integer PRIMARY KEY)").format(parts))
-        into = _Into(self.address, name.as_string(), parts.as_string(), contract.schema.names)
+        into = _Into(self.address, name.as_string(), parts.as_string())
         df.select(contract.schema.names).coalesce(self.connections).rdd.mapPartitionsWithIndex(into.copy).collect()
         (found,) = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone() or (0,)
         if found != rows:
@@ -125,14 +125,25 @@ class Postgres:
     def _switch(self, connection: psycopg.Connection, run_id: str, tables: Sequence[str]) -> None:
         with connection.transaction():
             self._wait_at_most(connection)
+            for role in self.grant_to:
+                into, reader = sql.Identifier(self.schema), sql.Identifier(role)
+                connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(into, reader))
             for table in tables:
-                view = sql.Identifier(self.schema, table)
-                names = sql.SQL(", ").join(map(sql.Identifier, CONTRACTS[table].schema.names))
-                query = sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}")
-                connection.execute(query.format(view, names, self._version(table, run_id)))
-                connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, sql.Literal(run_id)))
-                for role in self.grant_to:
-                    connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(view, sql.Identifier(role)))
+                self._show(connection, CONTRACTS[table], run_id)
+
+    def _show(self, connection: psycopg.Connection, contract: Contract, run_id: str) -> None:
+        """Makes a view show a version, with the contract's words as comments."""
+        view = sql.Identifier(self.schema, contract.table)
+        names = sql.SQL(", ").join(map(sql.Identifier, contract.schema.names))
+        query = sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}")
+        connection.execute(query.format(view, names, self._version(contract.table, run_id)))
+        connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, sql.Literal(run_id)))
+        for field in contract.schema:
+            column = sql.Identifier(self.schema, contract.table, field.name)
+            comment = sql.Literal(field.metadata["comment"])
+            connection.execute(sql.SQL("COMMENT ON COLUMN {} IS {}").format(column, comment))
+        for role in self.grant_to:
+            connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(view, sql.Identifier(role)))
 
     def _drop_others(self, connection: psycopg.Connection, run_id: str) -> None:
         """Drops versions that no view shows; one that a query still reads is left for the next export."""
@@ -162,16 +173,28 @@ class _Into:
     address: str
     table: str
     parts: str
-    columns: Sequence[str]
 
     def copy(self, part: int, rows: Iterable[Any]) -> Iterator[int]:
-        with psycopg.connect(self.address) as connection:
-            claim = f"INSERT INTO {self.parts} VALUES (%s) ON CONFLICT DO NOTHING"
-            if not connection.execute(claim.encode(), [part]).rowcount:
-                return  # an earlier try ended, and only its answer was lost
-            with connection.cursor().copy(f"COPY {self.table} FROM STDIN".encode()) as copy:
-                for row in rows:
-                    copy.write_row(row)
+        """Copies in one transaction; yields the part, or nothing where an earlier try did.
+
+        Raises:
+            PublishingError: the server refused; in words, as a worker's error comes back as text.
+        """
+        try:
+            with psycopg.connect(self.address) as connection:
+                claim = f"INSERT INTO {self.parts} VALUES (%s) ON CONFLICT DO NOTHING"
+                if not connection.execute(claim.encode(), [part]).rowcount:
+                    return  # that try ended, and only its answer was lost
+                with connection.cursor().copy(f"COPY {self.table} FROM STDIN".encode()) as copy:
+                    for row in rows:
+                        copy.write_row(row)
+        except psycopg.Error as error:
+            raise PublishingError(
+                "PostgreSQL refused rows",
+                where=self.table,
+                found=str(error).strip(),
+                cure="ids with NUL bytes fit no text column: hash them in the log's mapping, by pseudonym(user_id)",
+            ) from None
         yield part
 
 

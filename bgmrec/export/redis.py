@@ -110,8 +110,17 @@ class _Into:
     batch: int
 
     def send(self, rows: Iterable[Any]) -> Iterator[int]:
-        """Sends key by key; yields the rows that the lists held."""
-        left = iter(rows)
+        """Sends key by key; yields the rows that the lists held.
+
+        Raises:
+            PublishingError: the server refused; in words, as a worker's error comes back as text.
+        """
+        try:
+            yield from self._send(iter(rows))
+        except redis.RedisError as error:
+            raise PublishingError("Redis refused keys", where=self.start, found=str(error)) from None
+
+    def _send(self, left: Iterator[Any]) -> Iterator[int]:
         with redis.Redis.from_url(self.address) as client:
             while batch := list(islice(left, self.batch)):
                 with client.pipeline(transaction=False) as pipeline:

@@ -151,15 +151,21 @@ def _faults(night: Night, settings: GateSettings) -> Iterator[Check]:
 def _scores(night: Night, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in night.tables.items():
         yield _at_most("scores that are not finite", table, numbers.not_finite, settings.max_bad_scores)
-        low, high = _wide(numbers.score_range, settings.score_margin)
         if numbers.score_range is not None:
+            low, high = (None, None) if settings.score_margin is None else numbers.score_range
             yield _at_least("lowest score", table, numbers.lowest, low)
             yield _at_most("highest score", table, numbers.highest, high)
 
 
-def _wide(bounds: tuple[float, float] | None, margin: float | None) -> tuple[float | None, float | None]:
+def widened(bounds: tuple[float, float] | None, margin: float | None) -> tuple[float, float] | None:
+    """The range that predictions may leave the ratings' for: by a share of its width at both ends.
+
+    Args:
+        bounds: of the ratings; none: they have none.
+        margin: the share; none: nothing is asked of predictions.
+    """
     if bounds is None or margin is None:
-        return None, None
+        return bounds
     more = margin * (bounds[1] - bounds[0])
     return bounds[0] - more, bounds[1] + more
 

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from bgmrec import schemas
 from bgmrec.config import load_settings
 from bgmrec.contracts import RECOMMENDATIONS, SIMILAR_ITEMS
-from bgmrec.errors import EXIT_QUALITY_GATE, QualityGateError
+from bgmrec.errors import EXIT_QUALITY_GATE, QualityGateError, SettingsError
 from bgmrec.logs import Progress
 from bgmrec.models import FACTS
 from bgmrec.recommend.measure import listed_items, table_numbers
@@ -106,6 +106,13 @@ def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(
     assert run.shelf.manifest(str(DAY))["forced"] is None
 
 
+def test_a_metric_that_nobody_measured_is_refused(spark: SparkSession, tmp_path: Path, publishing: ModuleType) -> None:
+    run = ready(spark, tmp_path, DAY, 4, 0.8, "publish.gate.metric=ndgc@10")
+    with pytest.raises(SettingsError, match="not among the metrics") as caught:
+        publish(publishing, run)
+    assert caught.value.expected == "one of: rmse" and run.shelf.latest() is None
+
+
 def test_each_number_is_counted_apart(spark: SparkSession) -> None:
     rows = [
         ("d", "u1", 1, "m1", 4.0, "warm", "r"),
@@ -126,4 +133,4 @@ def test_each_number_is_counted_apart(spark: SparkSession) -> None:
     empty = table_numbers(df.limit(0), RECOMMENDATIONS, None)
     assert (empty.rows, empty.duplicate_keys, empty.lowest) == (0, 0, None)
     similar = spark.createDataFrame([("d", "m1", 1, "m2", 1.5, "r")], schemas.SIMILAR_ITEMS)
-    assert table_numbers(similar, SIMILAR_ITEMS, (1.0, 5.0)).score_range == (-1.0, 1.0)
+    assert table_numbers(similar, SIMILAR_ITEMS, (1.0, 5.0)).score_range == SIMILAR_ITEMS.score_range

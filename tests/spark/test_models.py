@@ -119,14 +119,15 @@ def shown(run: Run) -> tuple[str, str, str, list[str]]:
     return latest["run_id"], latest["model"]["run_id"], view[0], rows
 
 
-def test_a_date_goes_back_to_what_was_replaced_and_forward_again(night: Run, jobs: tuple) -> None:
+def test_a_date_goes_back_to_what_was_replaced_however_often_it_is_said(night: Run, jobs: tuple) -> None:
     rollback, _ = jobs
     rollback.roll_back(night, None, dry_run=True)
     before, after = f"{SECOND}-001", f"{SECOND}-002"
     assert shown(night) == (after, after, after, [f"{FIRST}-001", after])
-    rollback.roll_back(night, None, dry_run=False)
-    assert shown(night) == (before, before, before, [f"{FIRST}-001", before])
-    rollback.roll_back(night, None, dry_run=False)
+    for _ in range(2):
+        rollback.roll_back(night, None, dry_run=False)
+        assert shown(night) == (before, before, before, [f"{FIRST}-001", before])
+    rollback.roll_back(night, after, dry_run=False)
     assert shown(night) == (after, after, after, [f"{FIRST}-001", after])
 
 
@@ -150,6 +151,8 @@ def test_what_is_gone_or_never_was_cannot_be_gone_back_to(night: Run, jobs: tupl
     with pytest.raises(InputError, match="no earlier version") as nothing:
         rollback.roll_back(first, None, dry_run=False)
     assert f"{SECOND}-002" in nothing.value.found
+    with pytest.raises(InputError, match=f"run {SECOND}-009 is not kept"):
+        rollback.roll_back(night, f"{SECOND}-009", dry_run=False)
     night.models.delete(f"{SECOND}-001")
     with pytest.raises(InputError, match="no model of run"):
         rollback.roll_back(night, None, dry_run=False)

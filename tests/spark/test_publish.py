@@ -18,7 +18,7 @@ from pyspark.sql import types as t
 from bgmrec import contracts
 from bgmrec.catalogue import Catalogue
 from bgmrec.errors import PublishingError
-from bgmrec.publish import MANIFESTS, Shelf
+from bgmrec.publish import LATEST, MANIFESTS, Shelf
 from bgmrec.schemas import TABLES
 from bgmrec.tables import Tables
 
@@ -163,6 +163,26 @@ def test_an_interrupted_switch_ends_in_the_same_state_when_it_is_called_again(
     assert shelf.manifest(DS)["replaced"] == f"{DS}-001"
 
 
+@pytest.mark.parametrize("step", ["before latest", "before the view"])
+def test_two_dates_that_are_published_at_once_leave_the_newer_one_current(
+    shelf: Shelf, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = record(shelf, f"{DS}-001", 3), record(shelf, f"{DAY_AFTER}-001", 1, DAY_AFTER)
+    owner, name = {"before latest": (Shelf, "_write"), "before the view": (Catalogue, "set_current")}[step]
+    real = getattr(owner, name)
+
+    def meanwhile(self: Any, *arguments: Any) -> Any:
+        if owner is Catalogue or arguments[1] == LATEST:
+            monkeypatch.setattr(owner, name, real)
+            shelf.switch(newer)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(owner, name, meanwhile)
+    shelf.switch(older)
+    assert current(shelf) == latest_by_path(shelf) == ({f"{DAY_AFTER}-001"}, 1)
+    assert seen(shelf) == ({f"{DS}-001"}, 3)
+
+
 @contextmanager
 def polling(*readers: Any) -> Iterator[list[tuple[set[str], int]]]:
     """What readers saw that never stopped reading."""
@@ -243,6 +263,17 @@ def test_without_a_catalogue_files_alone_are_switched(shelf: Shelf) -> None:
     publish(plain, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
     assert plain.withdraw_after(DS) == [DAY_AFTER]
     assert latest_by_path(plain) == ({f"{DS}-001"}, 3)
+
+
+def test_published_files_take_the_mode_of_the_settings(shelf: Shelf) -> None:
+    guarded = replace(shelf, database=None, mode="640")
+    publish(guarded, f"{DS}-001", users=3)
+    root = Path(shelf.tables.root.removeprefix("file://"))
+    version = root / "recommendations" / f"ds={DS}" / f"run_id={DS}-001"
+    documents = list((root / MANIFESTS).rglob("*.json"))
+    assert {path.stat().st_mode & 0o777 for path in (*version.iterdir(), *documents)} == {0o640}
+    assert version.stat().st_mode & 0o777 == 0o750
+    assert len(documents) == 3 and latest_by_path(guarded) == ({f"{DS}-001"}, 3)
 
 
 def test_nothing_published_is_a_clear_error(shelf: Shelf) -> None:

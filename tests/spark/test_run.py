@@ -114,15 +114,23 @@ def test_a_stage_without_a_run_is_a_clear_error(run: Run) -> None:
         _ = run.run_id
 
 
-def test_a_resumed_run_knows_what_the_interrupted_one_found(spark: SparkSession, tmp_path: Path) -> None:
+def test_the_summary_holds_what_every_process_of_the_night_found(spark: SparkSession, tmp_path: Path) -> None:
     first = make_run(spark, tmp_path)
     first.begin(STAGES[0])
     first.summary.add("ingest_ratings", rows_in=7)
+    first.summary.add("seconds", ingest_ratings=1.5)
     first.finish(STAGES[0])
     second = make_run(spark, tmp_path)
-    second.recall()
-    second.summary.add("ingest_ratings", ratings=6)
-    path = second.write_summary()
-    assert second.root.read_json(f"summaries/{second.run_id}")["ingest_ratings"] == {"rows_in": 7, "ratings": 6}
+    second.begin(STAGES[1])
+    second.summary.add("seconds", ingest_side_info=2)
+    second.finish(STAGES[1])
+    path = make_run(spark, tmp_path).write_summary()
+    summary = first.root.read_json(f"summaries/{first.run_id}")
+    assert summary["ingest_ratings"] == {"rows_in": 7}
+    assert summary["seconds"] == {"ingest_ratings": 1.5, "ingest_side_info": 2}
     metrics = files.read_bytes(spark, path.removesuffix(".json") + ".prom").decode()
     assert 'bgmrec_rows{section="ingest_ratings",kind="rows_in"} 7' in metrics.splitlines()
+    do(second, *STAGES[2:])
+    second.begin(STAGES[0])
+    assert make_run(spark, tmp_path).write_summary() != path, "another night"
+    assert "ingest_ratings" not in second.root.read_json(f"summaries/{second.run_id}")

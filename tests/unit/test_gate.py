@@ -10,7 +10,7 @@ import pytest
 from bgmrec.config import load_settings
 from bgmrec.config.serving import GateSettings
 from bgmrec.errors import QualityGateError, SettingsError
-from bgmrec.recommend.gate import Night, TableNumbers, failed, gate_checks, refuse
+from bgmrec.recommend.gate import Night, TableNumbers, failed, gate_checks, refuse, widened
 
 TABLE = TableNumbers(
     rows=700,
@@ -20,7 +20,7 @@ TABLE = TableNumbers(
     not_finite=0,
     lowest=-1.0,
     highest=7.0,
-    score_range=(1.0, 5.0),
+    score_range=(-1.0, 7.0),
 )
 GOOD = Night(
     tables={"recommendations": TABLE},
@@ -124,6 +124,11 @@ def test_without_a_range_and_without_lists_nothing_is_asked_of_them() -> None:
     assert "lowest score" not in {check.name for check in gate_checks(table(score_range=None), SETTINGS)}
     other = replace(GOOD, user_coverage=None, catalogue_coverage=None)
     assert names(other) == set()
+
+
+def test_predictions_may_leave_the_range_of_the_ratings_by_a_share_of_its_width() -> None:
+    assert widened((1.0, 5.0), 0.5) == (-1.0, 7.0)
+    assert widened((1.0, 5.0), None) == (1.0, 5.0) and widened(None, 0.5) is None
 
 
 def test_what_is_no_number_fails() -> None:

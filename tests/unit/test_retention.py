@@ -112,7 +112,7 @@ def test_the_rules_by_hand() -> None:
 
 
 def test_the_newest_date_stays_however_old_it_is_and_off_keeps_everything() -> None:
-    found = Inventory({day(99): manifest(run(99))}, {run(99): manifest(run(99))}, {"t": [run(99)]}, [run(99)])
+    found = Inventory({day(99): manifest(run(99))}, {}, {"t": [run(99)]}, [run(99)])  # whose record was lost
     assert plan(found, SETTINGS, TODAY).lines() == []
     off = RetentionSettings.model_validate(
         dict.fromkeys(("published_days", "unseen_days", "work_days", "summary_days"), "off")
