@@ -14,10 +14,10 @@ CRAWL_WITHOUT := $(CRAWL_SETTINGS) --set paths.root=$(CRAWL)/without --set 'item
 CRAWL_SITE := $(CRAWL_SETTINGS) --config conf/crawl/sample-site.toml --set paths.root=$(CRAWL)/without
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crawl test lint format clean distclean
+.PHONY: help venv demo demo-crawl test test-report lint format clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Set up .venv with the pinned packages
 
@@ -33,10 +33,10 @@ $(STAMP): pyproject.toml conf/constraints.txt
 	@echo "Installing the packages of conf/constraints.txt into $(VENV)"
 	@# PIP_CONSTRAINT, unlike -c, also holds where pip builds a package from source
 	PIP_CONSTRAINT=conf/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,dev]'
+		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,report,browser,dev]'
 	@touch $@
 
-demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations
+demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations, make its report
 	$(PY) jobs/nightly.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
 	$(PY) jobs/show.py $(DEMO_SETTINGS) --ds $(DEMO_DS) --field genre
 
@@ -60,6 +60,12 @@ test: $(STAMP) ## Run the tests: unit and crawls, then Spark, then end to end
 	@$(PY) -m pytest tests/unit
 	@$(PY) -m pytest tests/crawl
 	@$(PY) -m pytest tests/spark tests/e2e
+
+test-report: $(STAMP) ## Open the report of the demo's night in a headless Chromium
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+		echo "make test-report needs Debian's browser: apt-get install chromium chromium-driver" >&2; exit 1; }
+	@ls $(DEMO)/bgmrec/reports/*.html >/dev/null 2>&1 || $(MAKE) demo
+	$(PY) -m pytest tests/browser
 
 lint: $(STAMP) ## Check format, lint rules, types and import contracts
 	$(VENV)/bin/ruff format --check .

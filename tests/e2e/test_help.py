@@ -26,6 +26,7 @@ JOBS = (
     "ingest_side_info",
     "nightly",
     "recommend",
+    "report",
     "serve_site",
     "show",
     "study",
