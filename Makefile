@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml conf/constraints.txt
 
 demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations, make its report
 	$(PY) jobs/nightly.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
-	$(PY) jobs/show.py $(DEMO_SETTINGS) --ds $(DEMO_DS) --field genre
+	$(PY) jobs/show.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
 
 $(DEMO_WORLD): conf/demo.toml bgmrec/config/runtime.py $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
 	$(PY) jobs/generate_world.py $(DEMO_SETTINGS)

@@ -85,7 +85,8 @@ def test_the_demos_own_nights_rank_likes_and_the_second_goes_on_from_the_first(w
     lists = published(tmp_path, "recommendations", LAST_DAY)
     user = lists.loc[lists["source"] == "warm", "user_id"].iloc[0]
     shown = run_job("show", *arguments, "--user", user).stdout
-    assert f"user {user} (warm)" in shown and "recommended (score, music)" in shown
+    assert f"user {user} (warm, " in shown and "recommended (score, music)" in shown
+    assert " their ratings" in shown and "because of" in shown
 
 
 def test_a_search_goes_on_where_it_stopped_and_its_best_settings_load(

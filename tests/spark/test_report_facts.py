@@ -152,7 +152,10 @@ def test_what_came_in_is_counted(spark):
     )
     assert data_facts.rating_values(ratings) == [{"low": 4.0, "high": 4.0, "n": 1}, {"low": 5.0, "high": 5.0, "n": 2}]
     assert data_facts.ratings_by_day(ratings) == [{"day": "2025-01-01", "n": 1}, {"day": "2025-01-02", "n": 1}]
-    assert data_facts.counts_per(ratings, "user_id") == [{"ratings": 1, "n": 1}, {"ratings": 2, "n": 1}]
+    assert data_facts.counts_per(ratings, "user_id") == [
+        {"level": 0, "ratings": 1, "n": 1},
+        {"level": 2, "ratings": 2, "n": 1},
+    ]
     items = table(spark, [("a", "folk", []), ("b", None, ["x"])], "item_id string, genre string, tags array<string>")
     coverage = data_facts.field_coverage(items, "item_id", ratings)
     assert coverage["genre"] == {"entities": 0.5, "ratings": pytest.approx(2 / 3)}

@@ -55,8 +55,8 @@ def _data() -> dict[str, Any]:
     return {
         "values": [{"low": float(n), "high": float(n), "n": 10 * n} for n in range(1, 6)],
         "days": [{"day": f"2025-01-0{n}", "n": 100 + n} for n in range(1, 7)],
-        "per_user": [{"ratings": 1, "n": 40}, {"ratings": 4, "n": 10}],
-        "per_item": [{"ratings": 2, "n": 20}, {"ratings": 30, "n": 3}],
+        "per_user": [{"level": 0, "ratings": 1, "n": 40}, {"level": 4, "ratings": 4, "n": 10}],
+        "per_item": [{"level": 2, "ratings": 2, "n": 20}, {"level": 9, "ratings": 30, "n": 3}],
         "coverage": {"users": {"age": {"entities": 0.9, "ratings": 0.95}}, "items": {}},
         "groups": {"folk": 0.6, HOSTILE[0]: 0.4},
         "rejects": {"rating": [{"source": "log", "reason": "no time", "rows": 3, "examples": list(HOSTILE)}]},

@@ -14,6 +14,7 @@ import pytest
 from bgmrec.evaluate.report import charts, page
 from bgmrec.evaluate.report.parts import Titled
 from bgmrec.evaluate.report.quality_section import quality_section
+from bgmrec.evaluate.report.score_text import score_parts_text, sum_text
 from tests.unit.night_facts import HOSTILE, night_facts
 
 
@@ -108,9 +109,11 @@ def test_modes_show_what_they_have() -> None:
 
 
 def test_the_parts_of_a_score_are_said_with_their_signs() -> None:
-    parts = page.score_parts_text({"score": 0.9, "why": night_facts()["people"][0]["list"][0]["why"]})
+    row = {"score": 0.9, "why": night_facts()["people"][0]["list"][0]["why"]}
+    parts = score_parts_text(row)
     assert [(part["key"], part["amount"]) for part in parts] == [("ratings", 0.7), ("prior", 0.3), ("item", -0.1)]
     assert sum(part["share"] for part in parts) == pytest.approx(1.0)
+    assert sum_text(row) == "0.900 = 0.700 their ratings + 0.300 side information − 0.100 the track itself"
 
 
 def test_a_night_without_held_out_ratings_has_a_page_that_says_so() -> None:

@@ -16,17 +16,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bgmrec.evaluate.report.lists_section import SOURCES
 from bgmrec.evaluate.report.numbers import count, share, significant
 from bgmrec.evaluate.report.parts import Figure, Section
+from bgmrec.evaluate.report.score_text import score_parts_text, sum_text
 from bgmrec.evaluate.report.style import plain
-
-PARTS = (
-    ("ratings", "their ratings"),
-    ("prior", "side information"),
-    ("item", "the track itself"),
-    ("rest", "the rest"),
-)
 
 
 def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
@@ -48,7 +41,6 @@ def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
         sections=sections,
         people=[_person(row) for row in facts["people"]],
         tracks=facts["tracks"],
-        sources=SOURCES,
         script=Markup(script),
         style=Markup(style),
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -67,20 +59,4 @@ def _own(name: str) -> str:
 
 
 def _person(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "list": [{**one, "parts": score_parts_text(one)} for one in row["list"]]}
-
-
-def score_parts_text(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parts of a published score that are worth a word: name, amount, and share of all amounts' sizes."""
-    why = row.get("why")
-    if not why:
-        return []
-    # what unobserved pairs take from a score belongs to no track and no profile
-    amounts = {**{key: why[key] for key, _ in PARTS}, "rest": why["rest"] + why["unobserved"]}
-    sizes = {key: abs(amount) for key, amount in amounts.items()}
-    total = sum(sizes.values()) or 1.0
-    return [
-        {"key": key, "name": name, "amount": amounts[key], "share": sizes[key] / total}
-        for key, name in PARTS
-        if sizes[key] / total >= 0.005
-    ]
+    return {**row, "list": [{**one, "parts": score_parts_text(one), "sum": sum_text(one)} for one in row["list"]]}
