@@ -86,7 +86,8 @@ def item_text(run: Run, item_id: str, names: DataFrame) -> Iterator[str]:
     yield f"item {item_id}: {_called(found[0].asDict())}"
     fields = run.work.read("items").where(f.col(c.ITEM_ID) == item_id).collect()
     for row in fields:
-        yield "  " + ", ".join(f"{k} {v}" for k, v in row.asDict().items() if v is not None and k != c.ITEM_ID)
+        known = {name: str(value)[:80] for name, value in row.asDict().items() if value is not None}
+        yield "  " + ", ".join(f"{name} {value}" for name, value in known.items() if name != c.ITEM_ID)
     yield f"  {count(heard)} ratings; in {count(shown)} lists" + (f", at place {place:.1f} on average" if shown else "")
     if "similar_items" in run.settings.publish.tables:
         similar = run.shelf.read("similar_items", str(run.ds))

@@ -23,7 +23,33 @@ from bgmrec.evaluate.report.style import plain
 
 
 def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
-    """The page."""
+    """The page of a night."""
+    run = facts["run"]
+    return _page(
+        "night.html",
+        sections,
+        title=run["run_id"],
+        run=run,
+        day=date.fromisoformat(run["ds"]).strftime("%A, %-d %B %Y"),
+        people=[_person(row) for row in facts["people"]],
+        tracks=facts["tracks"],
+    )
+
+
+def render_study(results: Sequence[dict[str, Any]], sections: Sequence[Section]) -> str:
+    """The page of a study's programme."""
+    return _page(
+        "study.html",
+        sections,
+        title="study",
+        results=results,
+        ratings=max((row["ratings"] for row in results if "ratings" in row), default=None),
+        seeds=sorted({row["seed"] for row in results}),
+        parts=sorted({row["part"] for row in results}),
+    )
+
+
+def _page(template: str, sections: Sequence[Section], **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader("bgmrec.evaluate.report", ""),
         autoescape=True,
@@ -35,16 +61,9 @@ def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
     environment.filters |= {"count": count, "significant": significant, "share": share}
     environment.tests["figure"] = lambda block: isinstance(block, Figure)
     script, style = (_own(name) for name in ("page.js", "page.css"))
-    return environment.get_template("page.html").render(
-        run=facts["run"],
-        day=date.fromisoformat(facts["run"]["ds"]).strftime("%A, %-d %B %Y"),
-        sections=sections,
-        people=[_person(row) for row in facts["people"]],
-        tracks=facts["tracks"],
-        script=Markup(script),
-        style=Markup(style),
-        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    texts = {"script": Markup(script), "style": Markup(style), "digest": digest}
+    return environment.get_template(template).render(sections=sections, **texts, **values)
 
 
 def plain_lines(value: object) -> object:
