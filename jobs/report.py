@@ -29,7 +29,7 @@ def report(run: Run) -> str:
         SettingsError: the packages that draw are not installed.
         InputError: the night was not finished.
     """
-    page, charts = _drawing_parts()
+    page, charts = drawing_parts()
     run_id, began = run.run_id, time.monotonic()
     name, reports = f"summaries/{run_id}", run.root.below("reports")
     summary = run.root.read_json(name)
@@ -63,7 +63,7 @@ def report(run: Run) -> str:
     return path
 
 
-def _drawing_parts() -> tuple[Any, Any]:
+def drawing_parts() -> tuple[Any, Any]:
     """The modules that draw, which need packages that nothing else does."""
     try:
         from bgmrec.evaluate.report import charts, page

@@ -45,7 +45,7 @@ def gather(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
     parts = {
         "quality": lambda: quality(run, stored),
         "lists": lambda: lists(run, stored, names),
-        "people": lambda: people(run, stored, names),
+        "people": lambda: people(run, stored, names, sampled_people(run, run.settings.report.users)),
         "tracks": lambda: tracks(run, names),
         "map": lambda: item_plane(run, stored, names),
         "data": lambda: data(run, names),
@@ -156,30 +156,36 @@ def lists(run: Run, stored: StoredModel, names: DataFrame) -> dict[str, Any]:
     return facts | {"k": k, "listed_users": int(places[c.USER_IDX].nunique())}
 
 
-def people(run: Run, stored: StoredModel, names: DataFrame, ids: list[str] | None = None) -> list[dict[str, Any]]:
-    """Sample users, or those of the ids, with profile, history, list and what carries each score."""
+def sampled_people(run: Run, n: int) -> list[str]:
+    """user_id of about n users of every kind, the most active first."""
+    lists = run.shelf.read("recommendations", str(run.ds))
+    rows = people_facts.sample_people(lists, run.work.read("ratings"), n, run.settings.seed)
+    return [row[c.USER_ID] for row in rows]
+
+
+def people(run: Run, stored: StoredModel, names: DataFrame, ids: list[str]) -> list[dict[str, Any]]:
+    """These users with profile, history, list and what carries each score."""
     published, ratings = run.shelf.read("recommendations", str(run.ds)), run.work.read("ratings")
-    if ids is None:
-        sampled = people_facts.sample_people(published, ratings, run.settings.report.users, run.settings.seed)
-        found: dict[str, dict[str, Any]] = {row[c.USER_ID]: row.asDict() for row in sampled}
-    else:
-        found = {one: {c.USER_ID: one} for one in ids}
-    chosen = people_facts.as_table(list(found), ratings, c.USER_ID).cache()
-    if ids is not None:
-        counted = ratings.join(f.broadcast(chosen), on=c.USER_ID, how="left_semi").groupBy(c.USER_ID).count()
-        found = {one: {**row, "ratings": 0, c.SOURCE: None} for one, row in found.items()}
-        for one in counted.collect():
-            found[one[c.USER_ID]]["ratings"] = one["count"]
+    chosen = people_facts.as_table(ids, ratings, c.USER_ID).cache()
+    counted = ratings.join(f.broadcast(chosen), on=c.USER_ID, how="left_semi").groupBy(c.USER_ID)
+    counts = {row[c.USER_ID]: row["n"] for row in counted.agg(f.count("*").alias("n")).collect()}
     index = stored.table("user_index").join(f.broadcast(chosen), on=c.USER_ID, how="left_semi").collect()
     known = people_facts.profiles(run.work.read("users"), chosen)
     heard = people_facts.histories(ratings, chosen, names)
     listed = people_facts.recommended(published, chosen, names)
     _explain(run, stored, names, {row[c.USER_IDX]: listed.get(row[c.USER_ID], []) for row in index})
     chosen.unpersist()
-    for user_id, row in found.items():
-        row |= {"profile": known.get(user_id, {}), "history": heard.get(user_id, []), "list": listed.get(user_id, [])}
-        row[c.SOURCE] = row["list"][0][c.SOURCE] if row["list"] else row[c.SOURCE]
-    return list(found.values())
+    return [
+        {
+            c.USER_ID: one,
+            c.SOURCE: listed[one][0][c.SOURCE] if one in listed else None,
+            "ratings": counts.get(one, 0),
+            "profile": known.get(one, {}),
+            "history": heard.get(one, []),
+            "list": listed.get(one, []),
+        }
+        for one in ids
+    ]
 
 
 def _explain(run: Run, stored: StoredModel, names: DataFrame, by_idx: dict[int, list[dict[str, Any]]]) -> None:

@@ -1,7 +1,11 @@
-"""Shows what a night published: where the tables are, the metrics, and users' histories beside their lists.
+"""Shows what a night made as readable tables: what it published, users, tracks, or a run's own account.
 
-Reads the working tables of the same logical date for titles and histories, so run it after
-jobs/nightly.py with the same settings.
+Without --user, --item or --run: where the tables are, some users' histories beside their lists, and the metrics.
+--user tells who a user is, what they heard, and what carries each score of their list; --item what is known of a
+track, who gets it, and what is near it; --run what a run did, out of its summary, with or without its tables.
+
+Reads the working tables of the same logical date, so run it after jobs/nightly.py with the same settings; [report]
+names the fields that stand beside a title. The same facts with charts: jobs/report.py.
 """
 
 from __future__ import annotations
@@ -10,19 +14,24 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from typing import Any
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
+from report_facts import SIMILAR, people, sampled_people
 
 from bgmrec import columns as c
 from bgmrec.config import load_settings
-from bgmrec.errors import SettingsError
-from bgmrec.evaluate.table import main_rows, metrics_table
-from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
-from bgmrec.run import Run
+from bgmrec.errors import InputError
+from bgmrec.evaluate.report import people_facts
+from bgmrec.evaluate.report.item_names import LABEL, TITLE, item_names
+from bgmrec.evaluate.report.numbers import count, seconds, significant
+from bgmrec.evaluate.report.score_text import sum_text
+from bgmrec.evaluate.table import aligned, main_rows, metrics_table
+from bgmrec.job import add_ds, arg_parser, guarded, logical_date, progress_for, start_run
+from bgmrec.run import STAGES, Run
 
-WIDTH = 46  # characters per column of a user's two lists
-TITLE = "title"
+WIDTH = 52  # characters per column of a user's two lists
 
 
 def tables_text(run: Run) -> Iterator[str]:
@@ -35,76 +44,157 @@ def tables_text(run: Run) -> Iterator[str]:
             yield f"  by catalogue  SELECT * FROM {run.settings.publish.database}.{table} WHERE ds = '{run.ds}'"
 
 
-def sample_users(lists: DataFrame, ratings: DataFrame, users: int) -> list[str]:
-    """Users of every source: the most active warm ones, then cold ones, ties by id."""
-    counts = ratings.groupBy(c.USER_ID).agg(f.count(f.lit(1)).alias("n"))
-    known = lists.select(c.USER_ID, c.SOURCE).distinct().join(counts, c.USER_ID, "left").fillna(0, ["n"])
-    warm = known.where(f.col(c.SOURCE) == c.WARM).orderBy(f.desc("n"), c.USER_ID).limit(users)
-    rest = known.where(f.col(c.SOURCE) != c.WARM).orderBy(c.SOURCE, c.USER_ID).limit(1)
-    return [row[c.USER_ID] for row in warm.unionByName(rest).collect()]
+def user_text(person: dict[str, Any], implicit: bool) -> Iterator[str]:
+    """A user's history beside the list made for them."""
+    yield f"user {person[c.USER_ID]} ({person[c.SOURCE] or 'no list'}, {count(person['ratings'])} ratings)"
+    if person["profile"]:
+        yield "  " + ", ".join(f"{name} {value}" for name, value in person["profile"].items())
+    left = [
+        f"{row['day'] or ''}  {'' if implicit else format(row[c.RATING], '.1f') + '  '}{_called(row)}"
+        for row in person["history"]
+    ]
+    right = [f"{row[c.POSITION]:2d}. {row[c.SCORE]:6.3f}  {_called(row)}" for row in person["list"]]
+    yield f"  {'heard (day, music)':<{WIDTH}}recommended (score, music)"
+    for one, other in zip_longest(left, right, fillvalue=""):
+        yield f"  {one[: WIDTH - 2]:<{WIDTH}}{other[: WIDTH + 10]}".rstrip()
 
 
-def described(items: DataFrame, fields: Sequence[str]) -> DataFrame:
-    """item_id and `title`: the item's title where it has one, then the values of the fields."""
-    if unknown := [name for name in fields if name not in items.columns]:
-        raise SettingsError(
-            "items have no such field", where="--field", found=unknown[0], expected=", ".join(items.columns)
+def why_text(person: dict[str, Any]) -> Iterator[str]:
+    """What carries each score of a user's list."""
+    explained = [row for row in person["list"] if row.get("why")]
+    if explained:
+        yield "  what carries the scores"
+    for row in explained:
+        yield f"  {row[c.POSITION]:2d}. {sum_text(row)}"
+        named = ", ".join(f"{one[TITLE]} (+{significant(one['part'], 2)})" for one in row["why"]["top"])
+        if named:
+            yield f"      because of {named}"
+
+
+def item_text(run: Run, item_id: str, names: DataFrame) -> Iterator[str]:
+    """What is known of a track, who gets it, and what is near it.
+
+    Raises:
+        InputError: the night knows no such track.
+    """
+    found = names.where(f.col(c.ITEM_ID) == item_id).collect()
+    if not found:
+        raise _unknown("item", item_id, run)
+    ratings = run.work.read("ratings").where(f.col(c.ITEM_ID) == item_id)
+    lists = run.shelf.read("recommendations", str(run.ds)).where(f.col(c.ITEM_ID) == item_id)
+    heard, shown, place = ratings.count(), *lists.agg(f.count("*"), f.avg(c.POSITION)).collect()[0]
+    yield f"item {item_id}: {_called(found[0].asDict())}"
+    fields = run.work.read("items").where(f.col(c.ITEM_ID) == item_id).collect()
+    for row in fields:
+        known = {name: str(value)[:80] for name, value in row.asDict().items() if value is not None}
+        yield "  " + ", ".join(f"{name} {value}" for name, value in known.items() if name != c.ITEM_ID)
+    yield f"  {count(heard)} ratings; in {count(shown)} lists" + (f", at place {place:.1f} on average" if shown else "")
+    if "similar_items" in run.settings.publish.tables:
+        similar = run.shelf.read("similar_items", str(run.ds))
+        wanted = people_facts.as_table([item_id], similar, c.ITEM_ID)
+        yield "  near it (cosine, music)"
+        for one in people_facts.near(similar, wanted, names, SIMILAR).get(item_id, []):
+            yield f"  {one[c.POSITION]:2d}. {one[c.SCORE]:6.3f}  {_called(one)}"
+
+
+def run_text(run: Run, run_id: str) -> Iterator[str]:
+    """What a run did, out of its summary.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    summary = run.root.read_json(f"summaries/{run_id}")
+    if summary is None:
+        raise InputError(
+            f"no run {run_id}",
+            where=run.root.path("summaries"),
+            expected="the name of a summary there, without .json",
+            cure="list that folder, or give the paths.root of the run",
         )
-    title = f.coalesce(f.col(TITLE), f.col(c.ITEM_ID)) if TITLE in items.columns else f.col(c.ITEM_ID)
-    named = f.concat_ws(", ", *(f.col(name).cast("string") for name in fields))
-    return items.select(
-        c.ITEM_ID, f.concat(title, f.when(named != "", f.concat(f.lit(" · "), named)).otherwise("")).alias(TITLE)
+    result = summary.get("result", {})
+    yield f"run {run_id}: " + ("published" if result.get("published") else f"not published: {result.get('error', '')}")
+    spent, memory = summary.get("seconds", {}), summary.get("peak_memory_mb", {})
+    stages = [[s, "", seconds(spent[s]), count(memory.get(s))] for s in STAGES if s in spent]
+    yield aligned([["stage", "", "time", "peak MB"], *stages])
+    rows = {name: facts for name, facts in summary.items() if isinstance(facts, dict) and "rows_in" in facts}
+    if rows:
+        states = ("rows_in", "kept", "rejected", "duplicate", "filtered", "after_window")
+        yield aligned(
+            [["rows", "", *states], *([n, "", *(count(r.get(s, 0)) for s in states)] for n, r in rows.items())]
+        )
+    metrics = summary.get("metrics", {})
+    heads = list(dict.fromkeys(head for own in metrics.values() for head in own))
+    if heads:
+        yield aligned(
+            [["model", "", *heads], *([m, "", *(significant(own.get(h)) for h in heads)] for m, own in metrics.items())]
+        )
+    if "report" in summary:
+        yield f"report: {summary['report']}"
+
+
+def _called(row: dict[str, Any]) -> str:
+    title = str(row[TITLE] or row[c.ITEM_ID])
+    return f"{title} · {row[LABEL]}" if row.get(LABEL) else title
+
+
+def _unknown(kind: str, id_: str, run: Run) -> InputError:
+    return InputError(
+        f"the night of {run.ds} knows no {kind} {id_!r}",
+        where=f"{kind}_index of run {run.run_id}",
+        cure=f"check the id; jobs/show.py without --{kind} shows some",
     )
 
 
-def user_text(run: Run, user_id: str, lists: DataFrame, ratings: DataFrame, titles: DataFrame) -> Iterator[str]:
-    """A user's history beside the list made for them."""
-    best_first = [f.desc(c.RATING), f.desc_nulls_last(c.RATED_AT), f.col(c.ITEM_ID)]
-    heard = ratings.where(f.col(c.USER_ID) == user_id).join(titles, c.ITEM_ID, "left").orderBy(*best_first)
-    shown = lists.where(f.col(c.USER_ID) == user_id).join(titles, c.ITEM_ID, "left").orderBy(c.POSITION)
-    left = [f"{row[c.RATING]:4.1f}  {_title(row)}" for row in heard.limit(10).collect()]
-    rows = shown.limit(10).collect()
-    right = [f"{row[c.POSITION]:2d}. {row[c.SCORE]:6.3f}  {_title(row)}" for row in rows]
-    yield f"user {user_id} ({rows[0][c.SOURCE] if rows else 'no list'})"
-    yield f"  {'heard (rating, music)':<{WIDTH}}recommended (score, music)"
-    for one, other in zip_longest(left, right, fillvalue=""):
-        yield f"  {one[: WIDTH - 2]:<{WIDTH}}{other[:WIDTH]}".rstrip()
-
-
-def _title(row: Row) -> str:
-    return str(row[TITLE] or row[c.ITEM_ID])
-
-
-def show(run: Run, users: int, user_ids: Sequence[str], fields: Sequence[str]) -> None:
-    """Prints the three parts."""
-    lists = run.shelf.read("recommendations", str(run.ds))
-    ratings, titles = run.work.read("ratings"), described(run.work.read("items"), fields)
-    print("\n".join(["", *tables_text(run), ""]))
-    for user_id in user_ids or sample_users(lists, ratings, users):
-        print("\n".join([*user_text(run, user_id, lists, ratings, titles), ""]))
-    metrics = run.work.read_json("metrics")
+def show(run: Run, users: int, user_ids: Sequence[str], item_ids: Sequence[str]) -> None:
+    """Prints users and tracks that are asked for, or the night as a whole."""
+    stored, implicit = run.models.load(run.run_id), run.settings.factorize.mode == "implicit"
+    names = item_names(run.work.read("items"), stored.table("item_index"), run.settings.report)
+    asked = bool(user_ids or item_ids)
+    if not asked:
+        print("\n".join(["", *tables_text(run), ""]))
+        user_ids = sampled_people(run, users)
+    for person in people(run, stored, names, list(user_ids)) if user_ids else []:
+        if not (person["list"] or person["history"] or person["profile"]):
+            raise _unknown("user", person[c.USER_ID], run)
+        print("\n".join([*user_text(person, implicit), *(why_text(person) if asked else ()), ""]))
+    for item_id in item_ids:
+        print("\n".join([*item_text(run, item_id, names), ""]))
+    metrics = None if asked else run.work.read_json("metrics")
     if metrics:
         print(metrics_table(main_rows(metrics)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("show", __doc__)
-    add_ds(parser)
-    parser.add_argument("--users", type=int, default=3, help="how many warm users to show, besides one cold user")
-    parser.add_argument(
-        "--user", action="append", default=[], metavar="ID", help="show this user; repeatable", dest="user_ids"
-    )
-    parser.add_argument(
-        "--field", action="append", default=[], metavar="NAME", help="an item field beside the title; repeatable"
-    )
+    add_ds(parser, required=False)
+    parser.add_argument("--users", type=int, default=3, metavar="N", help="how many sample users to show, about")
+    for name, what in (("user", "this user"), ("item", "this track")):
+        parser.add_argument(
+            f"--{name}", action="append", default=[], metavar="ID", help=f"show {what}; repeatable", dest=f"{name}_ids"
+        )
+    parser.add_argument("--run", metavar="ID", help="show this run; --ds is not needed", dest="run_id")
     arguments: argparse.Namespace = parser.parse_args(argv)
+    if arguments.ds is None and arguments.run_id is None:
+        parser.error("one of --ds and --run is needed")
     progress = progress_for(arguments.log_format)
 
     def body() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        show(start_run(settings, arguments.ds, progress), arguments.users, arguments.user_ids, arguments.field)
+        if arguments.run_id is None:
+            show(start_run(settings, arguments.ds, progress), arguments.users, arguments.user_ids, arguments.item_ids)
+        else:
+            # the run's date stands in its name, and its account needs no other
+            run = start_run(settings, arguments.ds or _date_of(arguments.run_id), progress)
+            print("\n\n".join(run_text(run, arguments.run_id)))
 
     return guarded(body)
+
+
+def _date_of(run_id: str) -> Any:
+    try:
+        return logical_date(run_id[:10])
+    except argparse.ArgumentTypeError:
+        raise InputError(f"{run_id!r} names no run", expected="YYYY-MM-DD-NNN", where="--run") from None
 
 
 if __name__ == "__main__":

@@ -4,11 +4,16 @@
     study.py ml-1m-cold          --data FOLDER --models cold --seeds 0,1,2
     study.py kuairand-music-days --data FOLDER --models deep
     study.py cold                --config my.toml --ds 2025-03-14 --seeds 0,1,2
+    study.py paper               --config my.toml --ds 2025-03-14 --json paper.jsonl --report paper.html
 
 ml-1m-random is rating prediction on MovieLens 1M with random training fractions (a fraction of 0.9 is the 90/10
 split without valid); ml-1m-cold predicts the ratings of cold films and of cold users, and ranks the cold films;
 kuairand-music-days ranks background music of KuaiRand-Pure for the last four days, by a model trained on all days
 before. random, cold and days are the same on the ratings that [ratings] names, cut by [study], up to --ds.
+
+paper is the programme of the paper's last section on any explicit ratings: PMF, biased PMF, the autoencoder alone, the
+network alone, both, and both sampled, against the training fraction and on what is cold; then dimension and
+regularisation of both. [study.paper] says how far it goes, --report writes it as one HTML page with its figures.
 
 A model is a settings file conf/<data set>/<model>.toml over conf/base.toml and conf/<data set>.toml;
 <model>-<percent>.toml beside it, where there is one, holds what differs at that fraction. A path ending in .toml is a
@@ -35,10 +40,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import ingest_side_info
 from study_judging import judged
+from study_paper import PAPER, is_of_paper, paper_overrides, programme, write_report
 from study_protocols import PROTOCOLS
 from study_trial import Trial
 from train import learn
@@ -61,10 +68,13 @@ NO_SIDE_INFORMATION = ("user_features.features=[]", "item_features.features=[]",
 
 def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     """Every combination that the command line asks for."""
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    if arguments.protocol == PAPER:
+        yield from programme(_configured(arguments).study.paper, seeds, arguments.part)
+        return
     protocol = PROTOCOLS[arguments.protocol]
     models = arguments.models or ("deep" if protocol.data_set else AS_CONFIGURED)
     fractions = _fractions(arguments) if protocol.by_fraction else [None]
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
     for model, fraction, seed, kind in product(models.split(","), fractions, seeds, arguments.side_information):
         yield Trial(arguments.protocol, model, fraction, seed, arguments.part, kind, arguments.leak)
 
@@ -72,14 +82,18 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
 def _fractions(arguments: argparse.Namespace) -> Sequence[float | None]:
     if arguments.fractions:
         return [float(part) for part in arguments.fractions.split(",")]
-    return load_settings([CONF / "base.toml", *arguments.config], arguments.overrides).study.fractions
+    return _configured(arguments).study.fractions
+
+
+def _configured(arguments: argparse.Namespace) -> Settings:
+    return load_settings([CONF / "base.toml", *arguments.config], arguments.overrides)
 
 
 def configs(trial: Trial) -> list[Path]:
     """The settings files below those of the command line, the most general first."""
     data_set = PROTOCOLS[trial.protocol].data_set
     paths = [CONF / "base.toml"] + ([CONF / f"{data_set}.toml"] if data_set else [])
-    if trial.model == AS_CONFIGURED:
+    if trial.model == AS_CONFIGURED or is_of_paper(trial.model):
         return paths
     own = Path(trial.model) if trial.model.endswith(".toml") else CONF / f"{data_set}" / f"{trial.model}.toml"
     if trial.fraction is None:
@@ -95,6 +109,10 @@ def settings_of(trial: Trial, arguments: argparse.Namespace) -> Settings:
     base, *model = configs(trial)
     given = [*model, *arguments.config] if PROTOCOLS[trial.protocol].data_set else [*arguments.config, *model]
     settings = load_settings([base, *given], [*overrides, *arguments.overrides])
+    if is_of_paper(trial.model):
+        settings = load_settings(
+            [base, *given], [*overrides, *arguments.overrides, *paper_overrides(trial.model, settings)]
+        )
     if trial.side_information == "none":
         overrides += without_side_information(settings)
         settings = load_settings([base, *given], [*overrides, *arguments.overrides])
@@ -138,6 +156,8 @@ def run_trial(trial: Trial, run: Run) -> dict[str, Any]:
         **found,
         "valid": None if valid is None else round(valid, 6),
         "best_round": learned.state.best_round,
+        "ratings": learned.sizes.train,
+        "round_seconds": round(fmean(entry["seconds"] for entry in learned.state.history), 3),
         "seconds": round(time.monotonic() - began, 1),
     }
 
@@ -167,6 +187,8 @@ def study(arguments: argparse.Namespace) -> None:
         asked.append(found)
         print(json.dumps(found), flush=True)
     print(study_table(asked), file=sys.stderr)
+    if arguments.report:
+        print(write_report(Path(arguments.report), asked), file=sys.stderr)
 
 
 def side_information_kinds(text: str) -> list[str]:
@@ -179,7 +201,7 @@ def side_information_kinds(text: str) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("study", __doc__)
-    parser.add_argument("protocol", choices=sorted(PROTOCOLS), help="what is measured, on what split")
+    parser.add_argument("protocol", choices=sorted([*PROTOCOLS, PAPER]), help="what is measured, on what split")
     parser.add_argument("--data", metavar="FOLDER", help="the data set as it was published; stands for {data}")
     parser.add_argument("--models", help="settings files, by comma: see above (default: deep, or the settings alone)")
     parser.add_argument("--fractions", help="training fractions, by comma (default: study.fractions)")
@@ -195,10 +217,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--leak", action="store_true", help="let the user encoder read held-out ratings: see above")
     parser.add_argument("--root", default="build/study", metavar="FOLDER", help="where working tables go")
     parser.add_argument("--json", metavar="FILE", help="results accumulate here, one JSON object per line")
+    parser.add_argument(
+        "--report", metavar="FILE", help="paper: the page to write, with its figures in a folder beside it"
+    )
     add_ds(parser, required=False)
     arguments = parser.parse_args(argv)
-    if PROTOCOLS[arguments.protocol].data_set and not arguments.data:
+    protocol = PROTOCOLS.get(arguments.protocol)
+    if protocol is not None and protocol.data_set and not arguments.data:
         parser.error(f"{arguments.protocol} needs --data")
+    if arguments.report and arguments.protocol != PAPER:
+        parser.error(f"--report is of the protocol {PAPER}")
     return guarded(lambda: study(arguments))
 
 

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from bgmrec.config.base import AtLeastOne, Name, NonNegative, Section, Share
+from typing import Literal
+
+from pydantic import Field
+
+from bgmrec.config.base import AtLeastOne, Count, Name, NonNegative, Positive, Section, Share
+
+
+class PaperSettings(Section):
+    """`[study.paper]`: the programme of jobs/study.py paper."""
+
+    models: list[Literal["pmf", "biased", "asdae", "cnn", "both", "bayes"]] = Field(
+        ["pmf", "biased", "asdae", "cnn", "both", "bayes"], min_length=1
+    )
+    fractions: list[Share] = Field([0.2, 0.4, 0.6, 0.8], min_length=1)  # accuracy against training fraction
+    fraction: Share = 0.8  # where dimension and regularisation vary
+    ranks: list[AtLeastOne] = [8, 16, 32, 64]
+    regularisations: list[Positive] = [0.1, 0.3, 1.0, 3.0, 10.0]  # times user_reg and item_reg
+    burn_in: Count = 20  # of the sampler
+    draws: AtLeastOne = 20
 
 
 class StudySettings(Section):
@@ -18,3 +36,4 @@ class StudySettings(Section):
     disliked_weight: NonNegative = 0.0  # of those others: 0 takes them for pairs that were not observed
     genre_field: Name | None = None  # cold: item feature whose popularity is a baseline of its own
     neighbours: AtLeastOne = 50  # cold: warm items that the content baseline judges a cold one by
+    paper: PaperSettings = PaperSettings()

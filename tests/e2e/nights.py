@@ -42,6 +42,7 @@ SMALL = [
     "item_encoder.fit.first_epochs=2",
     "item_encoder.fit.epochs=1",
     "evaluate.baselines=['popularity']",
+    "report.enabled=false",
 ]
 
 

@@ -28,6 +28,7 @@ JOBS = (
     "ingest_side_info",
     "nightly",
     "recommend",
+    "report",
     "retain",
     "rollback",
     "serve_site",

@@ -72,7 +72,7 @@ def test_the_summary_accounts_for_every_row(undisturbed: Path) -> None:
 
 def test_the_demos_own_nights_rank_likes_and_the_second_goes_on_from_the_first(world: Path, tmp_path: Path) -> None:
     run_job("nightly", *night_arguments(world, tmp_path, DAY_BEFORE, config=DEMO))
-    arguments = night_arguments(world, tmp_path, LAST_DAY, config=DEMO)
+    arguments = night_arguments(world, tmp_path, LAST_DAY, "report.enabled=true", "report.users=20", config=DEMO)
     run_job("nightly", *arguments)
     first, summary = (json.loads(path.read_text()) for path in sorted((tmp_path / "summaries").glob("*.json")))
     assert (first["train"]["warm_start"], first["train"]["warm_encoders"]) == (False, [])
@@ -84,7 +84,9 @@ def test_the_demos_own_nights_rank_likes_and_the_second_goes_on_from_the_first(w
     lists = published(tmp_path, "recommendations", LAST_DAY)
     user = lists.loc[lists["source"] == "warm", "user_id"].iloc[0]
     shown = run_job("show", *arguments, "--user", user).stdout
-    assert f"user {user} (warm)" in shown and "recommended (score, music)" in shown
+    assert f"user {user} (warm, " in shown and "recommended (score, music)" in shown
+    assert " their ratings" in shown and "because of" in shown
+    assert_report_takes_published_scores_apart(summary, lists)
 
 
 def test_a_search_goes_on_where_it_stopped_and_its_best_settings_load(
@@ -141,3 +143,18 @@ def test_too_many_rejects_leave_the_published_tables_alone(undisturbed: Path, wo
     done = run_job("nightly", *strict, check=False)
     assert done.returncode == 3
     pd.testing.assert_frame_equal(before, published(undisturbed, "recommendations", LAST_DAY))
+
+
+def assert_report_takes_published_scores_apart(summary: dict, lists: pd.DataFrame) -> None:
+    """The page is where the summary says, and the parts of every score in it add up to the published one."""
+    page = PROJECT / summary["report"]
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    facts = json.loads((page.with_suffix("") / "facts.json").read_text())
+    scores = lists.set_index(["user_id", "item_id"])["score"]
+    explained = [(person["user_id"], row) for person in facts["people"] for row in person["list"] if "why" in row]
+    assert len(explained) >= 100
+    for user, row in explained:
+        why = row["why"]
+        total = why["item"] + why["ratings"] + why["unobserved"] + why["prior"]
+        assert total == pytest.approx(scores[user, row["item_id"]], abs=1e-4)
+    assert {person["source"] for person in facts["people"]} >= {"warm", "cold"}

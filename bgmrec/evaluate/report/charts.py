@@ -10,6 +10,9 @@ from bgmrec.evaluate.report.data_section import data_section
 from bgmrec.evaluate.report.lists_section import lists_section
 from bgmrec.evaluate.report.parts import Figure, Section
 from bgmrec.evaluate.report.quality_section import quality_section
+from bgmrec.evaluate.report.study_section import study_sections
+
+__all__ = ["figures", "sections", "study_sections"]
 
 
 def sections(facts: dict[str, Any]) -> list[Section]:

@@ -24,7 +24,7 @@ def cost_section(facts: dict[str, Any]) -> Section:
 def _tiles(facts: dict[str, Any], spent: dict[str, float]) -> Iterator[Tile]:
     if "train" in spent:
         rounds = len(facts["quality"]["history"])
-        yield Tile("training", seconds(spent["train"]), f"{rounds} rounds")
+        yield Tile("training", seconds(spent["train"]), f"{rounds} round{'s' if rounds != 1 else ''}")
     rows = (facts["summary"].get("ingest_ratings") or {}).get("rows_in")
     if rows and spent.get("ingest_ratings"):
         yield Tile("raw rows per second", count(rows / spent["ingest_ratings"]), "reading the rating log")

@@ -41,7 +41,9 @@ def ratings_by_day(ratings: DataFrame) -> list[dict[str, Any]]:
 
 
 def counts_per(ratings: DataFrame, side: str) -> list[dict[str, int]]:
-    """How many users (items) have how many ratings, over bins of half an octave: `ratings` at least, `n`. An action.
+    """How many users (items) have how many ratings, over bins of half an octave. An action.
+
+    A row per bin: `level`, the fewest `ratings` in it, and `n`.
 
     Args:
         side: `user_id` or `item_id`.
@@ -49,7 +51,7 @@ def counts_per(ratings: DataFrame, side: str) -> list[dict[str, int]]:
     counts = ratings.groupBy(side).agg(f.count("*").alias("ratings"))
     level = f.floor(f.log2("ratings") * PER_OCTAVE).alias("level")
     binned = counts.groupBy(level).agg(f.min("ratings").alias("ratings"), f.count("*").alias("n"))
-    return [{"ratings": row["ratings"], "n": row["n"]} for row in binned.orderBy("level").collect()]
+    return [row.asDict() for row in binned.orderBy("level").collect()]
 
 
 def field_coverage(entities: DataFrame, id_column: str, ratings: DataFrame) -> dict[str, dict[str, float]]:

@@ -97,7 +97,7 @@ def _drift(facts: dict[str, Any]) -> Iterator[Titled]:
 
 
 def _change(one: Change) -> list[str]:
-    text = share if one.is_share else significant
+    text = share if one.is_share else count
     before, now = ("", "") if one.before is None else (text(one.before), text(one.now or 0.0))
     moved = share(one.moved) if one.before is None else signed(100 * one.moved) + " %"
     return [one.name, before, now, moved, "▲" if abs(one.moved) > 0.1 else ""]

@@ -140,7 +140,7 @@ def dots(ax: Axes, names: Sequence[str], series: Mapping[str, Sequence[float | N
             markersize=7 if n == 0 else 6,
             zorder=3 - 0.1 * n,
         )
-    ax.set_yticks(range(len(names)), [short(name, 26) for name in names])
+    ax.set_yticks(range(len(names)), [short(name, 32) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel(x_label)
     legend(ax, len(series))

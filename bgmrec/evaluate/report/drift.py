@@ -30,8 +30,8 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
     ]
     distances = {
         "ratings by value": ("values", lambda rows: {(row["low"], row["high"]): row["n"] for row in rows}),
-        "users by activity": ("per_user", lambda rows: {row["ratings"]: row["n"] for row in rows}),
-        "tracks by popularity": ("per_item", lambda rows: {row["ratings"]: row["n"] for row in rows}),
+        "users by activity": ("per_user", lambda rows: {row["level"]: row["n"] for row in rows}),
+        "tracks by popularity": ("per_item", lambda rows: {row["level"]: row["n"] for row in rows}),
         "ratings by group of the music": ("groups", dict),
     }
     for name, (key, shares) in distances.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ NEVER = "not rated yet"
 def shown_by_popularity(
     lists: Mapping[str, DataFrame], train: DataFrame, item_index: DataFrame
 ) -> list[dict[str, Any]]:
-    """Shares of the catalogue, of training ratings and of list places by the items' popularity. A few small actions.
+    """Shares of the catalogue, of training ratings and of list places by the items' popularity. An action.
 
     Args:
         lists: model → item_idx, one row per place.
@@ -32,15 +33,15 @@ def shown_by_popularity(
     """
     slices = item_popularity(train, SLICES)
     every = item_index.select(c.ITEM_IDX).join(slices, on=c.ITEM_IDX, how="left")
-    of = every.select(c.ITEM_IDX, f.coalesce(POPULARITY, f.lit(NEVER)).alias(POPULARITY)).cache()
-    parts = {"catalogue": every.select(c.ITEM_IDX), "ratings": train, **lists}
-    found = []
-    for name, rows in parts.items():
-        counted = rows.join(of, on=c.ITEM_IDX, how="inner").groupBy(POPULARITY).agg(f.count("*").alias("n")).collect()
-        total = sum(row["n"] for row in counted) or 1
-        found += [{"of": name, "slice": row[POPULARITY], "share": row["n"] / total} for row in counted]
-    of.unpersist()
-    return found
+    of = every.select(c.ITEM_IDX, f.coalesce(POPULARITY, f.lit(NEVER)).alias(POPULARITY))
+    parts = {"catalogue": every, "ratings": train, **lists}
+    # one union: a query for each would cost more than what it counts
+    marked = [rows.select(f.lit(name).alias("of"), c.ITEM_IDX) for name, rows in parts.items()]
+    counted = reduce(DataFrame.unionByName, marked).join(of, on=c.ITEM_IDX, how="inner").groupBy("of", POPULARITY)
+    rows = counted.agg(f.count("*").alias("n")).collect()
+    totals = {name: sum(row["n"] for row in rows if row["of"] == name) for name in parts}
+    found = [{"of": row["of"], "slice": row[POPULARITY], "share": row["n"] / totals[row["of"]]} for row in rows]
+    return sorted(found, key=lambda row: (list(parts).index(row["of"]), row["slice"]))
 
 
 def list_places(
@@ -59,10 +60,9 @@ def list_places(
     for model, rows in lists.items():
         own = rows.where(f.col(c.POSITION) <= k).join(f.broadcast(users), on=c.USER_IDX, how="left_semi")
         frames.append(own.select(f.lit(model).alias("model"), c.USER_IDX, c.ITEM_IDX))
-    places = frames[0]
-    for frame in frames[1:]:
-        places = places.unionByName(frame)
-    known = places.join(names.select(c.ITEM_IDX, LABEL, GROUP), on=c.ITEM_IDX, how="left")
+    known = reduce(DataFrame.unionByName, frames).join(
+        names.select(c.ITEM_IDX, LABEL, GROUP), on=c.ITEM_IDX, how="left"
+    )
     return known.join(counts, on=c.ITEM_IDX, how="left").fillna(0, ["ratings"]).toPandas()
 
 

@@ -124,7 +124,7 @@ def _of_lists(facts: dict[str, Any]) -> Titled:
         "share of the 10 most shown artists": lambda _, found: share(found["top_labels"]),
         "groups per list": lambda _, found: significant(found["groups"], 2),
     }
-    models = list(own["of_lists"])
+    models = sorted(own["of_lists"], key=lambda model: (model != MODEL, model))
     body = [[name, *(text(m, own["of_lists"][m]) for m in models)] for name, text in measures.items()]
     return Titled(
         "What is a list like?",

@@ -16,21 +16,40 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bgmrec.evaluate.report.lists_section import SOURCES
 from bgmrec.evaluate.report.numbers import count, share, significant
 from bgmrec.evaluate.report.parts import Figure, Section
+from bgmrec.evaluate.report.score_text import score_parts_text, sum_text
 from bgmrec.evaluate.report.style import plain
-
-PARTS = (
-    ("ratings", "their ratings"),
-    ("prior", "side information"),
-    ("item", "the track itself"),
-    ("rest", "the rest"),
-)
 
 
 def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
-    """The page."""
+    """The page of a night."""
+    run = facts["run"]
+    return _page(
+        "night.html",
+        sections,
+        title=run["run_id"],
+        run=run,
+        day=date.fromisoformat(run["ds"]).strftime("%A, %-d %B %Y"),
+        people=[_person(row) for row in facts["people"]],
+        tracks=facts["tracks"],
+    )
+
+
+def render_study(results: Sequence[dict[str, Any]], sections: Sequence[Section]) -> str:
+    """The page of a study's programme."""
+    return _page(
+        "study.html",
+        sections,
+        title="study",
+        results=results,
+        ratings=max((row["ratings"] for row in results if "ratings" in row), default=None),
+        seeds=sorted({row["seed"] for row in results}),
+        parts=sorted({row["part"] for row in results}),
+    )
+
+
+def _page(template: str, sections: Sequence[Section], **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader("bgmrec.evaluate.report", ""),
         autoescape=True,
@@ -42,17 +61,9 @@ def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
     environment.filters |= {"count": count, "significant": significant, "share": share}
     environment.tests["figure"] = lambda block: isinstance(block, Figure)
     script, style = (_own(name) for name in ("page.js", "page.css"))
-    return environment.get_template("page.html").render(
-        run=facts["run"],
-        day=date.fromisoformat(facts["run"]["ds"]).strftime("%A, %-d %B %Y"),
-        sections=sections,
-        people=[_person(row) for row in facts["people"]],
-        tracks=facts["tracks"],
-        sources=SOURCES,
-        script=Markup(script),
-        style=Markup(style),
-        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    texts = {"script": Markup(script), "style": Markup(style), "digest": digest}
+    return environment.get_template(template).render(sections=sections, **texts, **values)
 
 
 def plain_lines(value: object) -> object:
@@ -67,20 +78,4 @@ def _own(name: str) -> str:
 
 
 def _person(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "list": [{**one, "parts": score_parts_text(one)} for one in row["list"]]}
-
-
-def score_parts_text(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parts of a published score that are worth a word: name, amount, and share of all amounts' sizes."""
-    why = row.get("why")
-    if not why:
-        return []
-    # what unobserved pairs take from a score belongs to no track and no profile
-    amounts = {**{key: why[key] for key, _ in PARTS}, "rest": why["rest"] + why["unobserved"]}
-    sizes = {key: abs(amount) for key, amount in amounts.items()}
-    total = sum(sizes.values()) or 1.0
-    return [
-        {"key": key, "name": name, "amount": amounts[key], "share": sizes[key] / total}
-        for key, name in PARTS
-        if sizes[key] / total >= 0.005
-    ]
+    return {**row, "list": [{**one, "parts": score_parts_text(one), "sum": sum_text(one)} for one in row["list"]]}

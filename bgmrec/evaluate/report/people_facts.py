@@ -36,7 +36,7 @@ def sample_people(lists: DataFrame, ratings: DataFrame, n: int, seed: int) -> li
     chosen = ordered.orderBy(f.desc("ratings"), c.USER_ID).limit(active)
     for source, part in _KINDS:
         of_kind = ordered.where(f.col(c.SOURCE) == source).orderBy(_ORDER, c.USER_ID)
-        chosen = chosen.unionByName(of_kind.limit(max(round((n - active) * part), 1)))
+        chosen = chosen.unionByName(of_kind.limit(max(int((n - active) * part), 1)))
     found = {row[c.USER_ID]: row for row in chosen.collect()}
     ordered.unpersist()
     return sorted(found.values(), key=lambda row: (-row["ratings"], row[c.USER_ID]))

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from matplotlib.figure import Figure as Drawing
+from matplotlib.ticker import MaxNLocator
 
 from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.bootstrap import Estimate
@@ -63,6 +64,7 @@ def metric_name(metric: str, k: int | None) -> str:
 
 
 def _models(entries: Mapping[str, Any]) -> list[str]:
+    """Names of the models, this one first."""
     return sorted(entries, key=lambda model: (model != MODEL, model))
 
 
@@ -160,7 +162,7 @@ def _course(course: Sequence[dict[str, Any]], own: dict[str, Any]) -> Iterator[F
     nights = [night for night in course if (night.get("metrics") or {}).get(MODEL, {}).get(key) is not None]
     if len(nights) < 2:
         return
-    models = list(dict.fromkeys(model for night in nights for model in night["metrics"]))
+    models = _models({model: 0 for night in nights for model in night["metrics"]})
     days = [night["ds"] for night in nights]
     values = {model: [night["metrics"].get(model, {}).get(key, float("nan")) for night in nights] for model in models}
     values = {model: found for model, found in values.items() if any(value == value for value in found)}
@@ -282,14 +284,30 @@ def _level_name(level: int) -> str:
     return f"{2 ** (level - 1)}–{2**level - 1}"
 
 
-def _learning(own: dict[str, Any]) -> Iterator[Figure]:
+def _learning(own: dict[str, Any]) -> Iterator[Figure | Titled]:
     history = own["history"]
     if not history:
         return
+    yield _objective(history)
+    rounds, valid = [entry["round"] for entry in history], [entry.get("valid") for entry in history]
+    if all(value is not None for value in valid) and len(rounds) > 1:
+        yield _validation(rounds, valid, own["best_round"])
+    yield from _encoders(history)
+
+
+def _objective(history: Sequence[dict[str, Any]]) -> Figure | Titled:
     rounds = [entry["round"] for entry in history]
     terms = [name for name in history[0]["objective"] if name != "total"]
     series = {name: [entry["objective"][name] for entry in history] for name in ("total", *terms)}
-    valid = [entry.get("valid") for entry in history]
+    table = Table(
+        ["round", *map(_term, series), "seconds"],
+        [
+            [str(r), *(significant(series[n][at], 4) for n in series), significant(history[at].get("seconds"), 2)]
+            for at, r in enumerate(rounds)
+        ],
+    )
+    if len(rounds) == 1:
+        return Titled("What one round learnt: the objective by term", table)
 
     def objective(drawing: Drawing) -> None:
         first, second = drawing.subplots(1, 2)
@@ -299,23 +317,14 @@ def _learning(own: dict[str, Any]) -> Iterator[Figure]:
         for ax in (first, second):
             _whole_rounds(ax, rounds)
 
-    yield figure(
+    return figure(
         "objective",
         "Did the rounds learn? The objective by term",
         f"The objective over {len(rounds)} rounds: {significant(series['total'][0])} after the first, "
         f"{significant(series['total'][-1])} after the last.",
-        Table(
-            ["round", *map(_term, series), "seconds"],
-            [
-                [str(r), *(significant(series[n][at], 4) for n in series), significant(history[at].get("seconds"), 2)]
-                for at, r in enumerate(rounds)
-            ],
-        ),
+        table,
         objective,
     )
-    if all(value is not None for value in valid) and len(rounds) > 1:
-        yield _validation(rounds, valid, own["best_round"])
-    yield from _encoders(history)
 
 
 def _term(name: str) -> str:
@@ -360,6 +369,7 @@ def _encoders(history: Sequence[dict[str, Any]]) -> Iterator[Figure]:
             epochs = list(range(1, len(found) + 1))
             draw.lines(ax, [Line(side, epochs, [loss for _, loss in found])], x_label="epoch", y_label="loss")
             ax.set_title(f"{side} encoder")
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             starts = list(
                 accumulate(sum(1 for r, _ in found if r == number) for number in dict.fromkeys(r for r, _ in found))
             )

@@ -1,0 +1,196 @@
+"""The facts of the report: what is counted is right, and a sample is never more than was asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bgmrec.config.serving import ReportSettings
+from bgmrec.evaluate.ranking import ranking_metrics
+from bgmrec.evaluate.rating import rating_metrics
+from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people_facts
+from bgmrec.evaluate.report.item_names import item_names
+from bgmrec.evaluate.report.reason_facts import Solved, reasons
+from tests.reference import normal_equations as reference
+from tests.spark.test_half_step import NUMBERS, SHAPE, Data, factor_blocks
+
+RANDOM = np.random.default_rng(11)
+USERS, ITEMS, N = 12, 30, 6
+TARGETS = sorted(
+    {(int(u), int(i)) for u, i in zip(RANDOM.integers(0, USERS, 40), RANDOM.integers(0, ITEMS, 40), strict=True)}
+)
+LISTS = {
+    model: [(u, p + 1, int(i)) for u in range(USERS) for p, i in enumerate(RANDOM.permutation(ITEMS)[:N])]
+    for model in ("bgmrec", "popularity")
+}
+
+
+def table(spark, rows, schema):
+    return spark.createDataFrame(rows, schema)
+
+
+def test_the_sums_of_all_users_give_the_metrics_of_the_evaluation(spark):
+    targets = table(spark, TARGETS, "user_idx int, item_idx int")
+    train = table(spark, [(u, i) for u in range(USERS) for i in range(4)], "user_idx int, item_idx int")
+    lists = {m: table(spark, rows, "user_idx int, position int, item_idx int") for m, rows in LISTS.items()}
+    users = judged_facts.sample_users(targets, USERS, seed=3)
+    sums = judged_facts.ranking_sums(lists, targets, users, k=4)
+    catalogue = spark.range(ITEMS).selectExpr("cast(id as int) as item_idx")
+    named = [rows.selectExpr("*", f"'{model}' as model") for model, rows in lists.items()]
+    expected = ranking_metrics(
+        named[0].unionByName(named[1]), targets, catalogue, train, models=list(lists), ks=[4], popularity_slices=1
+    ).where("slice = 'all' and metric not in ('coverage', 'gini')")
+    rows = expected.collect()
+    assert len(rows) == len(sums) == 14
+    for row in rows:
+        assert sums[row["metric"], row["model"]].value() == pytest.approx(row["result"]), row
+
+
+def test_a_sample_is_as_large_as_asked_and_the_same_every_time(spark):
+    targets = table(spark, TARGETS, "user_idx int, item_idx int")
+    one, other = (judged_facts.sample_users(targets, 5, seed=3).collect() for _ in range(2))
+    assert len(one) == 5 and one == other
+    assert judged_facts.sample_users(targets, 5, seed=4).collect() != one
+    sums = judged_facts.ranking_sums(
+        {"bgmrec": table(spark, LISTS["bgmrec"], "user_idx int, position int, item_idx int")},
+        targets,
+        judged_facts.sample_users(targets, 5, seed=3),
+        k=4,
+    )
+    assert len(sums["ndcg", "bgmrec"].numerator) == 5
+
+
+def test_rating_sums_give_the_errors_of_the_evaluation_and_bins_the_calibration(spark):
+    pairs = table(
+        spark, [(u, i, float(1 + (u + i) % 5)) for u, i in TARGETS], "user_idx int, item_idx int, rating float"
+    )
+    scores = table(spark, [(u, i, 2.0 + (u % 7) / 1.5) for u, i in TARGETS], "user_idx int, item_idx int, score float")
+    train = table(spark, [(u, i) for u in range(0, USERS, 2) for i in range(u)], "user_idx int, item_idx int")
+    users = judged_facts.sample_users(pairs, USERS, seed=3)
+    sums = judged_facts.rating_sums({"bgmrec": scores}, pairs, users, (1.0, 5.0))
+    expected = rating_metrics(
+        pairs,
+        scores.selectExpr("*", "'bgmrec' as model"),
+        train,
+        models=["bgmrec"],
+        popularity_slices=1,
+        clip=(1.0, 5.0),
+    )
+    for row in expected.where("slice = 'all'").collect():
+        assert sums[row["metric"], "bgmrec"].value() == pytest.approx(row["result"], rel=1e-6)
+    bins = judged_facts.calibration(scores, pairs, (1.0, 5.0))
+    assert sum(row["ratings"] for row in bins) == len(TARGETS)
+    predicted = sum(row["predicted"] * row["ratings"] for row in bins)
+    assert predicted == pytest.approx(sum(min(5.0, 2.0 + (u % 7) / 1.5) for u, _ in TARGETS), rel=1e-6)
+    levels = judged_facts.errors_by_count({"bgmrec": scores}, pairs, train, "user_idx", None)
+    # users 0, 1, 3, 5, … have no training rating, 2 has 2, 4 has 4, 6 has 6, 8 has 8, 10 has 10
+    assert [row["level"] for row in levels] == [0, 2, 3, 4]
+    assert sum(row["ratings"] for row in levels) == len(TARGETS)
+
+
+@pytest.mark.parametrize("alpha0", [0.0, 0.3])
+@pytest.mark.parametrize("counts", [(2, 3), (7, 1)])
+def test_the_parts_of_a_distributed_half_step_add_up_to_its_scores(spark, alpha0, counts):
+    data = Data(spark, preference=alpha0 > 0)
+    solved, _, _ = data.half_step(dst=counts[0], src=counts[1], alpha0=alpha0)
+    newer = data.items + RANDOM.normal(0, 0.1, data.items.shape).astype(np.float32)
+    scores = reference.dense_scores(solved.astype(float), newer.astype(float), SHAPE.rank, True, SHAPE.mean)
+    model = Solved(
+        ratings=data.user_blocks(counts[0]),
+        priors=factor_blocks(spark, data.user_prior, counts[0]),
+        before=factor_blocks(spark, data.items, counts[1]),
+        served=factor_blocks(spark, newer, counts[1]),
+        user_blocks=counts[0],
+        item_blocks=counts[1],
+        shape=SHAPE,
+        regularisation=NUMBERS,
+        unobserved_weight=alpha0,
+    )
+    cold = data.n_users // 2
+    asked = {u: [{"item_idx": i, "score": float(scores[u, i])} for i in (1, 8, 16)] for u in (0, 5, cold)}
+    found = reasons(model, asked)
+    for user, rows in found.items():
+        for row in rows:
+            assert row["rest"] == pytest.approx(0.0, abs=2e-4), (user, row)
+    assert all(row["ratings"] == 0 and not row["top"] for row in found[cold])
+    named = {one["item_idx"] for row in found[5] for one in row["top"]}
+    assert named and named <= set(np.flatnonzero(data.observed[5]))
+
+
+def test_users_of_every_kind_are_sampled_and_the_most_active_first(spark):
+    lists = [(f"u{n}", 1, "t1", "warm" if n < 30 else "cold" if n < 36 else "popular") for n in range(40)]
+    ratings = [(f"u{n}", f"t{i}") for n in range(30) for i in range(n + 1)]
+    rows = people_facts.sample_people(
+        table(spark, lists, "user_id string, position int, item_id string, source string"),
+        table(spark, ratings, "user_id string, item_id string"),
+        n=20,
+        seed=1,
+    )
+    assert rows[0]["user_id"] == "u29" and rows[0]["ratings"] == 30
+    assert {row["source"] for row in rows} == {"warm", "cold", "popular"}
+    assert len(rows) <= 20
+
+
+def test_items_without_a_title_go_by_their_id(spark):
+    items = table(
+        spark,
+        [("a", "One", ["x", "y"], "Who"), ("b", " ", [], None), ("c", None, None, "Me")],
+        "item_id string, title string, tags array<string>, artist string",
+    )
+    index = table(spark, [("a", 0), ("b", 1), ("c", 2), ("d", 3)], "item_id string, item_idx int")
+    settings = ReportSettings(title_field="title", label_fields=["artist", "tags"], group_field="tags")
+    rows = {row["item_id"]: row for row in item_names(items, index, settings).collect()}
+    assert {name: row["title"] for name, row in rows.items()} == {"a": "One", "b": "b", "c": "c", "d": "d"}
+    assert rows["a"]["label"] == "Who · x" and rows["a"]["group"] == "x"
+    assert rows["b"]["label"] == rows["d"]["label"] == "" and rows["b"]["group"] is None
+
+
+def test_what_came_in_is_counted(spark):
+    rows = [("u1", "a", 4.0, "2025-01-01 10:00:00"), ("u1", "b", 5.0, "2025-01-02 10:00:00"), ("u2", "a", 5.0, None)]
+    ratings = table(spark, rows, "user_id string, item_id string, rating float, at string").selectExpr(
+        "user_id", "item_id", "rating", "cast(at as timestamp) as rated_at"
+    )
+    assert data_facts.rating_values(ratings) == [{"low": 4.0, "high": 4.0, "n": 1}, {"low": 5.0, "high": 5.0, "n": 2}]
+    assert data_facts.ratings_by_day(ratings) == [{"day": "2025-01-01", "n": 1}, {"day": "2025-01-02", "n": 1}]
+    assert data_facts.counts_per(ratings, "user_id") == [
+        {"level": 0, "ratings": 1, "n": 1},
+        {"level": 2, "ratings": 2, "n": 1},
+    ]
+    items = table(spark, [("a", "folk", []), ("b", None, ["x"])], "item_id string, genre string, tags array<string>")
+    coverage = data_facts.field_coverage(items, "item_id", ratings)
+    assert coverage["genre"] == {"entities": 0.5, "ratings": pytest.approx(2 / 3)}
+    assert coverage["tags"] == {"entities": 0.5, "ratings": pytest.approx(1 / 3)}
+    many = spark.range(100).selectExpr("cast(id as float) / 10 as rating")
+    bins = data_facts.rating_values(many)
+    assert len(bins) == data_facts.BINS and sum(row["n"] for row in bins) == 100
+
+
+def test_rejects_come_with_examples_of_bounded_length(spark):
+    rows = [("log", "f", "no time", "a" * 900), ("log", "f", "no time", "b"), ("log", "f", "no user", "c")]
+    found = data_facts.reject_examples(
+        table(spark, rows, "source string, source_file string, reason string, record string")
+    )
+    assert [(row["reason"], row["rows"], len(row["examples"])) for row in found] == [
+        ("no time", 2, 2),
+        ("no user", 1, 1),
+    ]
+    assert max(len(text) for row in found for text in row["examples"]) < 300
+
+
+def test_lists_that_repeat_themselves_are_neither_diverse_nor_new(spark):
+    names = table(
+        spark, [("a", 0, "A", "x", "g"), ("b", 1, "B", "y", "h"), ("c", 2, "C", "x", "g")],
+        "item_id string, item_idx int, title string, label string, group string",
+    )  # fmt: skip
+    train = table(spark, [(0, 0), (1, 0), (2, 1)], "user_idx int, item_idx int")
+    lists = {
+        "same": table(spark, [(0, 1, 0), (0, 2, 2)], "user_idx int, position int, item_idx int"),
+        "other": table(spark, [(0, 1, 0), (0, 2, 1)], "user_idx int, position int, item_idx int"),
+    }
+    places = lists_facts.list_places(lists, spark.range(3).selectExpr("cast(id as int) user_idx"), names, train, k=2)
+    factors = {0: np.array([1.0, 0.0]), 1: np.array([0.0, 2.0]), 2: np.array([3.0, 0.0])}
+    facts = lists_facts.list_facts(places, factors, users=3)
+    assert facts["same"]["diversity"] == pytest.approx(0.0) and facts["other"]["diversity"] == pytest.approx(1.0)
+    assert (facts["same"]["labels"], facts["other"]["labels"]) == (1.0, 2.0)
+    # item 0 has two ratings of three users, item 2 none: −log2 3/4 and −log2 1/4
+    assert facts["same"]["novelty"] == pytest.approx((np.log2(4 / 3) + 2.0) / 2)

@@ -1,0 +1,99 @@
+"""The paper's programme: which trials it is made of, what makes each model, and the page of its results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bgmrec.config import load_settings
+from bgmrec.config.study import PaperSettings
+from bgmrec.errors import SettingsError
+
+ROOT = Path(__file__).parents[2]
+DEMO = [ROOT / "conf" / name for name in ("base.toml", "demo.toml", "demo-ratings.toml")]
+
+
+@pytest.fixture(autouse=True)
+def jobs() -> Iterator[None]:
+    sys.path.insert(0, str(ROOT / "jobs"))
+    yield
+    sys.path.remove(str(ROOT / "jobs"))
+
+
+def settings_of(model: str):
+    from study import settings_of
+    from study_trial import Trial
+
+    arguments = argparse.Namespace(root="build/study", data=None, config=[str(path) for path in DEMO[1:]], overrides=[])
+    return settings_of(Trial("random", model, 0.8, 0, "test", "real", False), arguments)
+
+
+def test_every_model_is_what_its_name_says():
+    pmf, biased, asdae, cnn, both, bayes = map(settings_of, ("pmf", "biased", "asdae", "cnn", "both", "bayes"))
+    kinds = [(one.user_encoder.kind, one.item_encoder.kind) for one in (pmf, biased, asdae, cnn, both, bayes)]
+    neural = ("asdae", "text_cnn")
+    assert kinds == [("none", "none"), ("none", "none"), ("asdae", "none"), ("none", "text_cnn"), neural, neural]
+    assert [one.factorize.bias for one in (pmf, biased, bayes)] == [False, True, True]
+    assert both.bayes.draws == 0 and bayes.bayes.draws == both.study.paper.draws
+    assert bayes.bayes.user_groups == bayes.bayes.item_groups == [["prior:encoder"]]
+
+
+def test_one_number_varies_at_a_time():
+    both, wide, strong = map(settings_of, ("both", "rank=64", "regularisation×3"))
+    assert wide.factorize == both.factorize.model_copy(update={"rank": 64})
+    own = both.factorize
+    thrice = {"user_reg": 3 * own.user_reg, "item_reg": 3 * own.item_reg}
+    assert strong.factorize == own.model_copy(update=thrice)
+    assert strong.user_encoder == both.user_encoder
+
+
+def test_the_programme_has_every_trial_once():
+    from study_paper import programme
+
+    paper = PaperSettings(fractions=[0.2, 0.8], fraction=0.8, ranks=[4, 8], regularisations=[1.0, 10.0])
+    trials = list(programme(paper, [0, 1], "test"))
+    assert len(trials) == len(set(trials)) == 2 * (2 * 6 + 2 + 2 + 6)
+    assert {trial.fraction for trial in trials if trial.model.startswith("rank=")} == {0.8}
+    alone = list(programme(PaperSettings(fractions=[0.2], fraction=0.5, ranks=[4], regularisations=[]), [0], "test"))
+    assert [trial.fraction for trial in alone if trial.model == "rank=4"] == [0.5]
+
+
+def test_rankings_are_refused():
+    from study_paper import paper_overrides
+
+    with pytest.raises(SettingsError, match="predicts ratings"):
+        paper_overrides("pmf", load_settings(DEMO[:2]))
+
+
+def results() -> list[dict]:
+    """Lines as jobs/study.py writes them, of two seeds: the more ratings and the more side information, the better."""
+    from study_paper import programme
+
+    paper = PaperSettings(ranks=[8, 16, 32], regularisations=[0.3, 1.0, 3.0])
+    best = {"rank=16": 0.0, "regularisation×1": 0.0}
+    lines = []
+    for trial in programme(paper, [0, 1], "test"):
+        place = paper.models.index(trial.model) if trial.model in paper.models else 6 + best.get(trial.model, -1.0)
+        error = 1.2 - 0.01 * place - 0.2 * (trial.fraction or 0) + 0.002 * trial.seed
+        line = {**vars(trial), "settings": "s", "seconds": 10.0 + place, "round_seconds": 1.0, "ratings": 1000}
+        cold = {"rmse_cold_item": error, "rmse_cold_user": error, "baselines": {"mean": {"rmse_cold_item": 1.3}}}
+        lines.append(line | ({"rmse": error, "mae": error - 0.2} if trial.protocol == "random" else cold))
+    return lines
+
+
+def test_the_page_says_what_the_lines_say(tmp_path: Path):
+    from study_paper import write_report
+
+    path = write_report(tmp_path / "paper.html", results())
+    content = path.read_text()
+    # 1.2 − .05 − .2 · .8, and half of .002 over the seeds
+    assert "both, sampled is the most accurate: RMSE 0.9910, PMF 1.041" in content.replace("\n", " ")
+    assert "0.9910 ± 0.0014" in content
+    assert "Dimension: the least error is at 16" in content
+    assert "baseline: mean" in content and "1.3000" in content
+    drawn = {file.name for file in (tmp_path / "paper").iterdir()}
+    assert {"rmse.svg", "rmse.png", "rank.svg", "regularisation.png", "time-round.svg"} <= drawn
