@@ -26,6 +26,7 @@ class Inventory:
         models: run ids in the model store.
         work: date → whether its night was finished.
         summaries: run ids.
+        under_way: run ids of nights that were not finished, whose model or tables may be stored already.
     """
 
     manifests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Inventory:
     models: Sequence[str] = ()
     work: Mapping[str, bool] = field(default_factory=dict)
     summaries: Sequence[str] = ()
+    under_way: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,10 @@ def plan(found: Inventory, settings: RetentionSettings, today: date) -> Plan:
     old = _Old(today, settings.unseen_days)
     kept = [manifest for ds, manifest in found.manifests.items() if ds not in dates]
     shown = {run_id for manifest in kept for run_id in (manifest["run_id"], manifest["replaced"]) if run_id}
+    shown |= set(found.under_way)
     records = _left(list(found.records), old, shown)
     needed = {record["model"]["run_id"] for run_id, record in found.records.items() if run_id not in records}
-    needed |= {manifest["model"]["run_id"] for manifest in kept}
+    needed |= {*(manifest["model"]["run_id"] for manifest in kept), *found.under_way}
     return Plan(
         dates=sorted(dates),
         versions=sorted(

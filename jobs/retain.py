@@ -1,7 +1,7 @@
 """Removes what is older than [retention] allows: published dates, models, working tables, summaries.
 
 Never goes: the newest published date, the version that a date replaced while the date stays, the model of
-any version that stays, and working tables of a night that was not finished. Ages are counted back from --ds.
+any version that stays, and whatever a night has stored that was not finished. Ages are counted back from --ds.
 Prints one line for each thing that goes; readers lose sight of it before its files do.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from bgmrec import columns as c
 from bgmrec import files
@@ -21,13 +22,14 @@ from bgmrec.run import STAGES, Run
 
 def inventory(run: Run) -> Inventory:
     """What there is below the root, by listing names and reading small documents."""
-    shelf = run.shelf
+    shelf, nights = run.shelf, {ds: _night(run, ds) for ds in _names(run, run.root.path(f"work/{c.DS}=*"))}
     return Inventory(
         manifests={ds: shelf.manifest(ds) or {} for ds in shelf.dates()},
         records={run_id: shelf.record(run_id) or {} for run_id in shelf.runs()},
         versions={table: _names(run, shelf.tables.path(f"{table}/{c.DS}=*/{c.RUN_ID}=*")) for table in CONTRACTS},
         models=run.models.runs(),
-        work={ds: _finished(run, ds) for ds in _names(run, run.root.path(f"work/{c.DS}=*"))},
+        work={ds: _finished(night) for ds, night in nights.items()},
+        under_way=[night["run_id"] for night in nights.values() if night is not None and not _finished(night)],
         summaries=[name.removesuffix(".json") for name in _names(run, run.root.path("summaries/*.json"))],
     )
 
@@ -36,9 +38,12 @@ def _names(run: Run, pattern: str) -> list[str]:
     return [path.rsplit("/", 1)[-1].rsplit("=", 1)[-1] for path in files.glob(run.spark, pattern)]
 
 
-def _finished(run: Run, ds: str) -> bool:
-    state = run.root.below("work").below(f"{c.DS}={ds}").read_json("run")
-    return state is None or STAGES[-1] in state["done"]
+def _night(run: Run, ds: str) -> dict[str, Any] | None:
+    return run.root.below("work").below(f"{c.DS}={ds}").read_json("run")
+
+
+def _finished(night: dict[str, Any] | None) -> bool:
+    return night is None or STAGES[-1] in night["done"]
 
 
 def carry_out(run: Run, goes: Plan) -> None:

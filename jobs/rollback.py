@@ -16,7 +16,7 @@ from typing import Any
 
 from bgmrec.config import load_settings
 from bgmrec.errors import InputError
-from bgmrec.job import arg_parser, guarded, logical_date, progress_for, start_run
+from bgmrec.job import arg_parser, guarded, logical_date, night_of, progress_for
 from bgmrec.run import Run
 
 _RUN_ID = re.compile(r"(\d{4}-\d{2}-\d{2})-\d{3,}")
@@ -86,7 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
         ds = arguments.ds or date.fromisoformat(arguments.to[:10])
-        roll_back(start_run(settings, ds, progress), arguments.to, arguments.dry_run)
+        with night_of(settings, ds, progress) as run:
+            roll_back(run, arguments.to, arguments.dry_run)
 
     return guarded(body)
 

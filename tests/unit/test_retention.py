@@ -96,8 +96,9 @@ def test_the_rules_by_hand() -> None:
         },
         records={run_id: manifest(run_id) for run_id in runs},
         versions={"similar_items": [*runs, run(12)]},  # of 12 only half a version is left
-        models=[*runs, run(3), run(5)],  # of refused nights
+        models=[*runs, run(3), run(5), run(6)],  # of nights that published nothing
         work={day(0): True, day(1): True, day(2): True, day(5): False},
+        under_way=[run(5)],
         summaries=[run(0, 1), run(19), run(20)],
     )
     assert plan(found, SETTINGS, TODAY).lines() == [
@@ -105,7 +106,7 @@ def test_the_rules_by_hand() -> None:
         f"date {day(10)}",
         *(f"version similar_items {run_id}" for run_id in (run(25), run(12), run(10), run(4, 1))),
         *(f"record {run_id}" for run_id in (run(25), run(10), run(4, 1))),
-        *(f"model {run_id}" for run_id in (run(25), run(10), run(5), run(4, 1))),
+        *(f"model {run_id}" for run_id in (run(25), run(10), run(6), run(4, 1))),
         f"work {day(2)}",
         f"summary {run(20)}",
     ]
