@@ -127,7 +127,7 @@ def _path(place: Tables, number: int) -> str:
 def _identity() -> dict[str, Any]:
     pid = os.getpid()
     return {
-        "user": getpass.getuser(),
+        "user": _user(),
         "host": platform.node(),
         "machine": _machine(),
         "pid": pid,
@@ -139,6 +139,13 @@ def _identity() -> dict[str, Any]:
     }
 
 
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return str(os.getuid())
+
+
 def _machine() -> str:
     """This boot of this machine, and the container in it: where a process id means something."""
     with suppress(OSError):
@@ -148,7 +155,10 @@ def _machine() -> str:
 
 
 def _process_start(pid: int) -> str | None:
-    """When a process began, in ticks since the boot, which setting the clock does not move; none if it is gone."""
+    """When a process began, in ticks since the boot, which setting the clock does not move.
+
+    None if it is gone, or where the system does not tell.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -157,7 +167,7 @@ def _process_start(pid: int) -> str | None:
 
 
 def _lives(place: Tables, number: int, owner: dict[str, Any], patience: float) -> bool:
-    if owner["machine"] == _machine():
+    if owner["machine"] == _machine() and owner["process_start"] is not None:
         return _process_start(owner["pid"]) == owner["process_start"]
     logger.info("waiting up to %.0f s for a sign of life: %s", patience, _described(owner))
     end = time.monotonic() + patience

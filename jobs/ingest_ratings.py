@@ -31,9 +31,10 @@ def stage(run: Run) -> None:
             cure="give a --config file that names the rating logs, for example conf/kuairand.toml",
         )
     run.progress.update("ingest_ratings", sources=len(settings.sources))
-    with reading("ratings.sources"):
+    raw = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds)
+    with reading("ratings.sources", raw):
         # the raw files are read once: states, rejects and pairs are all made from this table
-        mapped = run.work.write(map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds), MAPPED)
+        mapped = run.work.write(raw, MAPPED)
     counts = count_states(mapped).collect()
     run.work.write(rejects(mapped), "rating_rejects")
     facts = summarize(counts)

@@ -35,8 +35,8 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
         run.summary.add(f"ingest_{kind}s", rows_in=0, entities=0)
         return
     run.progress.update(f"ingest_{kind}s", sources=len(settings.sources))
-    with reading(f"{kind}s.sources"):
-        raw = map_entities(run.spark, settings, id_column, data=run.settings.paths.data, ds=run.ds)
+    raw = map_entities(run.spark, settings, id_column, data=run.settings.paths.data, ds=run.ds)
+    with reading(f"{kind}s.sources", raw):
         mapped = run.work.write(raw, f"{kind}s_mapped")
     counts = count_states(mapped).collect()
     run.work.write(rejects(mapped), f"{kind}_rejects")

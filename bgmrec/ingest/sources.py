@@ -28,7 +28,18 @@ CORRUPT = "_corrupt_record"
 _DAY = "{ds}"
 _METADATA = "_metadata"
 # how Spark begins its messages about files that it cannot read
-_DAMAGED = ("CSV header does not conform", "FAILED_READ_FILE", "Encountered error while reading file")
+_DAMAGED = (
+    "CSV header does not conform",
+    "FAILED_READ_FILE",
+    "Encountered error while reading file",
+    "Unexpected end of input stream",
+    "incorrect header check",
+    "invalid stored block lengths",
+    "invalid block type",
+    "incorrect data check",
+    "not a gzip file",
+)
+_PACKED = ("gz", "bz2", "zst", "deflate", "snappy", "lz4")
 
 
 def read_files(spark: SparkSession, files: Files, *, data: str, ds: date) -> DataFrame:
@@ -45,10 +56,9 @@ def read_files(spark: SparkSession, files: Files, *, data: str, ds: date) -> Dat
     paths = _existing_paths(spark, files, data, ds)
     read = {"parquet": _read_parquet, "jsonl": _read_json, "csv": _read_csv}[files.format]
     try:
-        parts = [
-            part.withColumn(c.SOURCE_FILE, f.col(f"{_METADATA}.file_path")).drop(_METADATA)
-            for part in read(spark, files, paths)
-        ]
+        with reading(", ".join(paths[:3]), spark.read.text(paths)):  # headers and keys are looked for in the files
+            raw = read(spark, files, paths)
+        parts = [part.withColumn(c.SOURCE_FILE, f.col(f"{_METADATA}.file_path")).drop(_METADATA) for part in raw]
         return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts)
     except AnalysisException as error:
         raise _unreadable(", ".join(paths[:3]), str(error)) from error
@@ -60,8 +70,12 @@ def raw_columns(raw: DataFrame) -> list[str]:
 
 
 @contextmanager
-def reading(where: str) -> Iterator[None]:
+def reading(where: str, raw: DataFrame) -> Iterator[None]:
     """Turns Spark's failures to read raw files, which come only once a job runs, into input errors.
+
+    Args:
+        where: the settings that name the files.
+        raw: what is read, asked for its files once something has failed.
 
     Raises:
         InputError: a header differs from the others of its folder, or a file is damaged.
@@ -73,7 +87,20 @@ def reading(where: str) -> Iterator[None]:
         cause = next((text[text.index(sign) :] for sign in _DAMAGED if sign in text), None)
         if cause is None:
             raise
-        raise _unreadable(where, cause.partition("\n\tat ")[0]) from error
+        damaged = _damaged(raw.sparkSession, raw.inputFiles())
+        raise _unreadable(", ".join(damaged) or where, cause.partition("\n\tat ")[0]) from error
+
+
+def _damaged(spark: SparkSession, paths: list[str]) -> list[str]:
+    """The packed files that cannot be unpacked: Spark does not tell which one it was."""
+    found = []
+    for path in paths:
+        if path.rsplit(".", 1)[-1].lower() in _PACKED:
+            try:
+                spark.read.text(path).count()
+            except (PySparkException, Py4JJavaError):
+                found.append(path)
+    return found
 
 
 def _unreadable(where: str, found: str) -> InputError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from tests.e2e.nights import CONFIG, FIRST_DAY, PROJECT, SMALL, run_job
 BIN = PROJECT / ".venv" / "bin"
 PYTHON = str(BIN / "python")
 HOME = Path(tempfile.mkdtemp(prefix="bgmrec-airflow-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 CONFIGS = CONFIG[1::2]
 # side information, both encoders and several rounds are what tests/e2e is for
 LIGHT = ("train.rounds=1", "user_encoder.kind=none", "item_encoder.kind=none")

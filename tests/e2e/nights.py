@@ -84,13 +84,21 @@ def published(root: Path, table: str, ds: str) -> pd.DataFrame:
     return pd.read_parquet(location).sort_values(keys, ignore_index=True)
 
 
-def start_job(name: str, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
-    """Starts a job in its own process group, so that a kill takes Java and the workers along."""
+def start_job(name: str, *arguments: str, log: Path, zone: str = "UTC") -> subprocess.Popen[bytes]:
+    """Starts a job in its own process group, so that a kill takes Java and the workers along.
+
+    Args:
+        name: of the job.
+        arguments: of the job.
+        log: takes its standard error.
+        zone: time zone of the driver's machine.
+    """
     return subprocess.Popen(
         [sys.executable, f"jobs/{name}.py", *arguments],
         cwd=PROJECT,
         stdout=subprocess.DEVNULL,
         stderr=log.open("wb"),
+        env={**os.environ, "TZ": zone},
         start_new_session=True,
     )
 

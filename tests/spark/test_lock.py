@@ -80,6 +80,12 @@ def test_another_process_under_the_same_number_is_not_the_owner(
         assert newest(place)[0] == 2
 
 
+def test_where_processes_are_not_told_the_beat_decides(place: Tables) -> None:
+    owned_by(place, os.getpid(), process_start=None)
+    with held(place, **SOON):
+        assert newest(place)[0] == 2
+
+
 @pytest.mark.parametrize("at", ["1970-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"])
 def test_clocks_of_other_machines_say_nothing(place: Tables, at: str) -> None:
     """A still beat is death, a moving one is life, whatever the owner's clock shows."""
