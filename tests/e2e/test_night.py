@@ -70,11 +70,19 @@ def test_the_summary_accounts_for_every_row(undisturbed: Path) -> None:
     assert summary["metrics"]["bgmrec"]["rmse"] < 1.5
 
 
-def test_the_demos_own_nights_rank_likes_and_the_second_goes_on_from_the_first(world: Path, tmp_path: Path) -> None:
-    run_job("nightly", *night_arguments(world, tmp_path, DAY_BEFORE, config=DEMO))
+def test_the_demos_own_nights_rank_likes_pass_the_gate_and_the_second_goes_on_from_the_first(
+    world: Path, tmp_path: Path
+) -> None:
+    strict = night_arguments(world, tmp_path, DAY_BEFORE, "publish.gate.min_rows=1000000", config=DEMO)
+    refused = run_job("nightly", *strict, check=False)
+    assert refused.returncode == 4 and "wanted at least 1,000,000" in refused.stderr
+    assert not (tmp_path / "published" / "_manifests").exists()
+    forced = run_job("nightly", *strict, "--force-publish", "a test of the gate")
+    assert "train: resumed finished before the interruption" in forced.stderr
     arguments = night_arguments(world, tmp_path, LAST_DAY, "report.enabled=true", "report.users=20", config=DEMO)
     run_job("nightly", *arguments)
     first, summary = (json.loads(path.read_text()) for path in sorted((tmp_path / "summaries").glob("*.json")))
+    assert first["gate"]["forced"]["reason"] == "a test of the gate" and summary["gate"]["forced"] is None
     assert (first["train"]["warm_start"], first["train"]["warm_encoders"]) == (False, [])
     assert (summary["train"]["warm_start"], summary["train"]["warm_encoders"]) == (True, ["user", "item"])
     assert (first["train"]["rounds"], summary["train"]["rounds"]) == (3, 1)
