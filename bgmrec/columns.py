@@ -32,6 +32,8 @@ POSITION = "position"
 SCORE = "score"
 SIMILAR_ITEM_ID = "similar_item_id"
 SIMILAR_ITEM_IDX = "similar_item_idx"
+REASON_ITEM_ID = "reason_item_id"
+REASON_ITEM_IDX = "reason_item_idx"
 
 TRAIN = "train"
 VALID = "valid"

@@ -90,6 +90,30 @@ TOP_N = t.StructType([_USER_IDX, _POSITION, _ITEM_IDX, _SCORE, _SOURCE])
 SIMILAR = t.StructType(
     [_ITEM_IDX, _POSITION, _field(c.SIMILAR_ITEM_IDX, t.IntegerType(), "dense index of the similar music"), _SCORE]
 )
+_KIND = _field("kind", t.StringType(), "rating, other ratings, prior (side information), item (mean and bias) or rest")
+_PART = _field("score_part", t.FloatType(), "what it adds to the score: the parts of a place sum to its score")
+REASONS = t.StructType(
+    [
+        _USER_IDX,
+        _POSITION,
+        _ITEM_IDX,
+        _KIND,
+        _field(c.REASON_ITEM_IDX, t.IntegerType(), "the rated music where kind is rating", nullable=True),
+        _PART,
+    ]
+)
+RECOMMENDATION_REASONS = t.StructType(
+    [
+        _DS,
+        _USER_ID,
+        _POSITION,
+        _ITEM_ID,
+        _KIND,
+        _field(c.REASON_ITEM_ID, t.StringType(), "external id of the rated music where kind is rating", nullable=True),
+        _PART,
+        _RUN_ID,
+    ]
+)
 RECOMMENDATIONS = t.StructType([_DS, _USER_ID, _POSITION, _ITEM_ID, _SCORE, _SOURCE, _RUN_ID])
 SIMILAR_ITEMS = t.StructType(
     [_DS, _ITEM_ID, _POSITION, _field(c.SIMILAR_ITEM_ID, t.StringType(), "external music id"), _SCORE, _RUN_ID]
@@ -127,7 +151,9 @@ TABLES = {
     "item_prior": FACTOR_BLOCKS,
     "top_n": TOP_N,
     "similar": SIMILAR,
+    "reasons": REASONS,
     "recommendations": RECOMMENDATIONS,
+    "recommendation_reasons": RECOMMENDATION_REASONS,
     "similar_items": SIMILAR_ITEMS,
 }
 

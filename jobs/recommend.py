@@ -20,6 +20,7 @@ from ranking import (
     make_lists,
     night_sizes,
     popular_list,
+    solved_tables,
 )
 
 from bgmrec.config.serving import ItemList
@@ -30,11 +31,14 @@ from bgmrec.job import run_job
 from bgmrec.models import StoredModel
 from bgmrec.recommend import external
 from bgmrec.recommend.checks import check_top_n, list_violations
+from bgmrec.recommend.explain import reasons
 from bgmrec.recommend.filters import candidates
 from bgmrec.recommend.similar import similar_items
 from bgmrec.recommend.top_n import ListRules
 from bgmrec.run import Run
 from bgmrec.session import arrow_batch
+
+REASONS = "recommendation_reasons"
 
 
 def stage(run: Run) -> None:
@@ -64,8 +68,22 @@ def stage(run: Run) -> None:
         )
         run.work.write(similar, "similar")
         rows = _check(run, stored, lists, heard)
+        if REASONS in run.settings.publish.tables:
+            run.progress.update("recommend", table="reasons", rows=rows)
+            run.work.write(_reasons(run, stored, lists), "reasons")
     run.progress.update("recommend", table="publishing", rows=rows)
     _publish(run, stored)
+
+
+def _reasons(run: Run, stored: StoredModel, lists: DataFrame) -> DataFrame:
+    """What carries every score."""
+    return reasons(
+        solved_tables(run, stored),
+        lists,
+        n=run.settings.recommend.reasons,
+        n_users=stored.facts["users"],
+        broadcast_bytes=run.settings.factorize.broadcast_bytes,
+    )
 
 
 def stored_model(stored: StoredModel) -> FactorModel:
@@ -126,6 +144,8 @@ def _publish(run: Run, model: StoredModel) -> None:
         "recommendations": external.recommendations(run.work.read("top_n"), user_index, item_index, ds, run_id),
         "similar_items": external.similar_items(run.work.read("similar"), item_index, ds, run_id),
     }
+    if REASONS in run.settings.publish.tables:
+        made[REASONS] = external.recommendation_reasons(run.work.read("reasons"), user_index, item_index, ds, run_id)
     staged: dict[str, dict[str, Any]] = {}
     for table in run.settings.publish.tables:
         location = run.shelf.stage(made[table], table, ds, run_id)

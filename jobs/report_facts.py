@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
+from ranking import solved_tables
 
 from bgmrec import columns as c
 from bgmrec import files
@@ -18,15 +19,13 @@ from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people
 from bgmrec.evaluate.report.bootstrap import bootstrap, difference, estimate
 from bgmrec.evaluate.report.item_map import plane
 from bgmrec.evaluate.report.item_names import GROUP, LABEL, TITLE, item_names
-from bgmrec.evaluate.report.reason_facts import Solved, reasons
+from bgmrec.evaluate.report.reason_facts import reasons
 from bgmrec.factorize.factors import unpack_factors
 from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.terms import Regularisation
 from bgmrec.models import StoredModel
 from bgmrec.run import STAGES, Run
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.split import uniform
-from bgmrec.train.finish import served_from
 
 MODEL = "bgmrec"
 SIMILAR = 8  # tracks near a sample track
@@ -201,23 +200,6 @@ def _explain(run: Run, stored: StoredModel, names: DataFrame, by_idx: dict[int, 
     for user, rows in made.items():
         for row, why in zip(rows, whys[user], strict=True):
             row["why"] = {**why, "top": [{**one, **called[one[c.ITEM_IDX]]} for one in why["top"]]}
-
-
-def solved_tables(run: Run, stored: StoredModel) -> Solved:
-    """What the served user factors were solved from."""
-    facts, own = stored.facts, run.settings.factorize
-    origin = served_from(run.work, run.scratch("train"), facts, run.settings.train.final_rounds)
-    return Solved(
-        ratings=origin.ratings.read("user_rating_blocks"),
-        priors=origin.priors.read("user_prior") if origin.priors.exists("user_prior") else None,
-        before=origin.items.read("item_half_step"),
-        served=stored.table("item_factors"),
-        user_blocks=facts["user_blocks"],
-        item_blocks=facts["item_blocks"],
-        shape=ModelShape(**facts["shape"]),
-        regularisation=Regularisation(own.user_reg, own.user_bias_reg, own.reg_exponent),
-        unobserved_weight=own.unobserved_weight if own.mode == "implicit" else 0.0,
-    )
 
 
 def tracks(run: Run, names: DataFrame) -> list[dict[str, Any]]:
