@@ -25,6 +25,7 @@ from tests.e2e.nights import (
 )
 
 TOLERANCE = 1e-5
+ALL_TABLES = ["recommendations", "similar_items", "recommendation_reasons"]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,8 @@ def test_the_summary_accounts_for_every_row(undisturbed: Path) -> None:
 
 def test_the_demos_own_nights_rank_likes_and_the_second_goes_on_from_the_first(world: Path, tmp_path: Path) -> None:
     run_job("nightly", *night_arguments(world, tmp_path, DAY_BEFORE, config=DEMO))
-    arguments = night_arguments(world, tmp_path, LAST_DAY, "report.enabled=true", "report.users=20", config=DEMO)
+    extra = ["report.enabled=true", "report.users=20", f"publish.tables={ALL_TABLES}"]
+    arguments = night_arguments(world, tmp_path, LAST_DAY, *extra, config=DEMO)
     run_job("nightly", *arguments)
     first, summary = (json.loads(path.read_text()) for path in sorted((tmp_path / "summaries").glob("*.json")))
     assert (first["train"]["warm_start"], first["train"]["warm_encoders"]) == (False, [])
@@ -88,6 +90,9 @@ def test_the_demos_own_nights_rank_likes_and_the_second_goes_on_from_the_first(w
     assert f"user {user} (warm, " in shown and "recommended (score, music)" in shown
     assert " their ratings" in shown and "because of" in shown
     assert_report_takes_published_scores_apart(summary, lists)
+    parts = published(tmp_path, "recommendation_reasons", LAST_DAY).groupby(["user_id", "position"])["score_part"].sum()
+    made = lists[lists["source"] != "popular"].set_index(["user_id", "position"])["score"]
+    pd.testing.assert_series_equal(parts.astype("float32"), made.sort_index(), atol=1e-4, check_names=False)
 
 
 def test_a_search_goes_on_where_it_stopped_and_its_best_settings_load(
