@@ -86,9 +86,11 @@ def test_the_demos_own_nights_rank_likes_and_the_second_goes_on_from_the_first(w
     assert 0.0 < metrics["bgmrec"]["ndcg@10"] < 1.0
     lists = published(tmp_path, "recommendations", LAST_DAY)
     user = lists.loc[lists["source"] == "warm", "user_id"].iloc[0]
-    shown = run_job("show", *arguments, "--user", user).stdout
+    item = lists["item_id"].iloc[0]
+    shown = run_job("show", *arguments, "--user", user, "--item", item).stdout
     assert f"user {user} (warm, " in shown and "recommended (score, music)" in shown
     assert " their ratings" in shown and "because of" in shown
+    assert f"item {item}: " in shown and "near it (cosine, music)" in shown
     assert_report_takes_published_scores_apart(summary, lists)
     parts = published(tmp_path, "recommendation_reasons", LAST_DAY).groupby(["user_id", "position"])["score_part"].sum()
     made = lists[lists["source"] != "popular"].set_index(["user_id", "position"])["score"]
