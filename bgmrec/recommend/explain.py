@@ -99,9 +99,8 @@ def _explainer(solved: Solved, resolve: Resolve, unobserved: Unobserved | None, 
             weights, items = _weights(block), block.src_ids[block.src_pos]
             ends = np.frombuffer(row["list_offsets"], np.int64)
             wanted = from_cell(row["list_rows"], shape.width)
-            listed = (
-                np.frombuffer(row["list_items"], np.int32), from_cell(row["list_scores"]), from_cell(row["list_places"])
-            )  # fmt: skip
+            listed = np.frombuffer(row["list_items"], np.int32)
+            scores, places = from_cell(row["list_scores"]), from_cell(row["list_places"])
             for local in np.flatnonzero(np.diff(ends)):
                 own, at = slice(*block.row_offsets[local : local + 2]), slice(*ends[local : local + 2])
                 known = SolvedFrom(
@@ -110,7 +109,7 @@ def _explainer(solved: Solved, resolve: Resolve, unobserved: Unobserved | None, 
                 )  # fmt: skip
                 parts = score_parts(known, wanted[at], shape, regularisation, unobserved)
                 user = int(local) * num_blocks + block.block
-                yield _rows(user, parts, items[own], *(column[at] for column in listed), n)
+                yield _rows(user, parts, items[own], listed[at], scores[at], places[at], n)
 
     return explain
 

@@ -60,11 +60,11 @@ def _by_fraction(own: Results, models: Sequence[str], fractions: Sequence[float]
 
 
 def _sensitivity(results: Results) -> Section:
-    parts = (
-        ("rank", RANK, "Dimension", "dimension of the factors", False),
-        ("regularisation", REGULARISATION, "Regularisation", "times the configured regularisation", True),
+    rank = _varied(results, "rank", RANK, "Dimension", "dimension of the factors", False)
+    pull = _varied(
+        results, "regularisation", REGULARISATION, "Regularisation", "times the configured regularisation", True
     )
-    blocks = [made for name, *rest in parts if (made := _varied(results, name, *rest))]
+    blocks = [made for made in (rank, pull) if made is not None]
     return Section(
         "sensitivity",
         "What it depends on",
