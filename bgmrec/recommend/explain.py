@@ -101,6 +101,7 @@ def _explainer(solved: Solved, resolve: Resolve, unobserved: Unobserved | None, 
             wanted = from_cell(row["list_rows"], shape.width)
             listed = np.frombuffer(row["list_items"], np.int32)
             scores, places = from_cell(row["list_scores"]), from_cell(row["list_places"])
+            made = []
             for local in np.flatnonzero(np.diff(ends)):
                 own, at = slice(*block.row_offsets[local : local + 2]), slice(*ends[local : local + 2])
                 known = SolvedFrom(
@@ -109,7 +110,9 @@ def _explainer(solved: Solved, resolve: Resolve, unobserved: Unobserved | None, 
                 )  # fmt: skip
                 parts = score_parts(known, wanted[at], shape, regularisation, unobserved)
                 user = int(local) * num_blocks + block.block
-                yield _rows(user, parts, items[own], listed[at], scores[at], places[at], n)
+                made.append(_rows(user, parts, items[own], listed[at], scores[at], places[at], n))
+            if made:
+                yield from pa.Table.from_batches(made).combine_chunks().to_batches()
 
     return explain
 
