@@ -22,7 +22,9 @@ class Contract:
         meaning: of one row.
         schema: columns in order, each with its comment; a column that was added after the first version is nullable.
         keys: identify a row within one `ds`; the first one is the entity that a reader asks for.
-        score_range: of `score`, where it is bounded whatever the settings.
+        score: the column that holds one.
+        is_rating: whether it is a predicted rating in explicit mode, which the settings bound.
+        score_range: where it is bounded whatever the settings.
         model_sources: values of `source` whose rows hold a score of the model; empty: all rows do.
         examples: what a query answers → the query; `{database}` and `{ds}` are filled in.
     """
@@ -31,6 +33,8 @@ class Contract:
     meaning: str
     schema: t.StructType
     keys: tuple[str, ...]
+    score: str
+    is_rating: bool
     score_range: tuple[float, float] | None
     model_sources: tuple[str, ...]
     examples: dict[str, str]
@@ -51,6 +55,8 @@ RECOMMENDATIONS = Contract(
     meaning="one row per user and position: the user's top-N list",
     schema=schemas.RECOMMENDATIONS,
     keys=(c.USER_ID, c.POSITION),
+    score=c.SCORE,
+    is_rating=True,
     score_range=None,
     model_sources=(c.WARM, c.COLD),
     examples={
@@ -65,6 +71,8 @@ SIMILAR_ITEMS = Contract(
     meaning="one row per track and position: the tracks nearest to it, by cosine of the factors",
     schema=schemas.SIMILAR_ITEMS,
     keys=(c.ITEM_ID, c.POSITION),
+    score=c.SCORE,
+    is_rating=False,
     score_range=(-1.001, 1.001),  # a cosine, rounded
     model_sources=(),
     examples={
@@ -72,7 +80,21 @@ SIMILAR_ITEMS = Contract(
         "WHERE item_id = 'm1' ORDER BY position",
     },
 )
-CONTRACTS = {contract.table: contract for contract in (RECOMMENDATIONS, SIMILAR_ITEMS)}
+RECOMMENDATION_REASONS = Contract(
+    table="recommendation_reasons",
+    meaning="one row per part of a score, where `publish.tables` asks for it; the parts of a place add up to its score",
+    schema=schemas.RECOMMENDATION_REASONS,
+    keys=(c.USER_ID, c.POSITION, c.PART_NUMBER),
+    score=c.SCORE_PART,
+    is_rating=False,
+    score_range=None,
+    model_sources=(),
+    examples={
+        "why a user gets a track": "SELECT kind, reason_item_id, score_part "
+        "FROM {database}.recommendation_reasons_current WHERE user_id = 'u1' AND item_id = 'm1' ORDER BY part_number",
+    },
+)
+CONTRACTS = {contract.table: contract for contract in (RECOMMENDATIONS, SIMILAR_ITEMS, RECOMMENDATION_REASONS)}
 
 
 def columns_ddl(contract: Contract) -> str:

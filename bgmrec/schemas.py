@@ -101,6 +101,37 @@ _SHOWN_SOURCE = _field(
     "warm: from the user's ratings; cold: from side information; popular: nothing is known of the user",
 )
 RECOMMENDATIONS = t.StructType([_DS, _USER_ID, _POSITION, _ITEM_ID, _SHOWN_SCORE, _SHOWN_SOURCE, _RUN_ID])
+_KIND = _field(c.KIND, t.StringType(), "rating, other ratings, prior (side information), item (mean and bias) or rest")
+_PART_NUMBER = _field(
+    c.PART_NUMBER,
+    t.IntegerType(),
+    "number of the part within its place, from 1: the ratings that carry most come first",
+)
+_SCORE_PART = _field(c.SCORE_PART, t.FloatType(), "what it adds to the score: the parts of a place sum to its score")
+REASONS = t.StructType(
+    [
+        _USER_IDX,
+        _POSITION,
+        _ITEM_IDX,
+        _PART_NUMBER,
+        _KIND,
+        _field(c.REASON_ITEM_IDX, t.IntegerType(), "the rated music where kind is rating", nullable=True),
+        _SCORE_PART,
+    ]
+)
+RECOMMENDATION_REASONS = t.StructType(
+    [
+        _DS,
+        _USER_ID,
+        _POSITION,
+        _ITEM_ID,
+        _PART_NUMBER,
+        _KIND,
+        _field(c.REASON_ITEM_ID, t.StringType(), "external id of the rated music where kind is rating", nullable=True),
+        _SCORE_PART,
+        _RUN_ID,
+    ]
+)
 SIMILAR_ITEMS = t.StructType(
     [
         _DS,
@@ -144,7 +175,9 @@ TABLES = {
     "item_prior": FACTOR_BLOCKS,
     "top_n": TOP_N,
     "similar": SIMILAR,
+    "reasons": REASONS,
     "recommendations": RECOMMENDATIONS,
+    "recommendation_reasons": RECOMMENDATION_REASONS,
     "similar_items": SIMILAR_ITEMS,
 }
 

@@ -17,6 +17,9 @@ from bgmrec import columns as c
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.slices import ALL
 from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.solved import Solved
+from bgmrec.factorize.terms import Regularisation
+from bgmrec.models import StoredModel
 from bgmrec.recommend.kernel import Shard
 from bgmrec.recommend.popularity import PopularItems, collect_popular, popular_items, popularity
 from bgmrec.recommend.shards import gather_shards, item_shards, regroup_shards, shard_bytes
@@ -24,6 +27,7 @@ from bgmrec.recommend.top_n import ListRules, top_n, user_blocks
 from bgmrec.run import Run
 from bgmrec.session import arrow_batch
 from bgmrec.tables import Tables
+from bgmrec.train.finish import served_from
 from bgmrec.train.prepare import Sizes, write_pair_blocks
 
 
@@ -151,3 +155,20 @@ def ndcg_validator(
             return 1.0 - float(metrics.where(wanted).collect()[0]["result"])
 
     return validate
+
+
+def solved_tables(run: Run, stored: StoredModel) -> Solved:
+    """What the served user factors were solved from."""
+    facts, own = stored.facts, run.settings.factorize
+    origin = served_from(run.work, run.scratch("train"), facts, run.settings.train.final_rounds)
+    return Solved(
+        ratings=origin.ratings.read("user_rating_blocks"),
+        priors=origin.priors.read("user_prior") if origin.priors.exists("user_prior") else None,
+        before=origin.items.read("item_half_step"),
+        served=stored.table("item_factors"),
+        user_blocks=facts["user_blocks"],
+        item_blocks=facts["item_blocks"],
+        shape=ModelShape(**facts["shape"]),
+        regularisation=Regularisation(own.user_reg, own.user_bias_reg, own.reg_exponent),
+        unobserved_weight=own.unobserved_weight if own.mode == "implicit" else 0.0,
+    )

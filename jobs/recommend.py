@@ -20,21 +20,26 @@ from ranking import (
     make_lists,
     night_sizes,
     popular_list,
+    solved_tables,
 )
 from summarising import summarised
 
 from bgmrec.config import load_settings
 from bgmrec.config.serving import ItemList
+from bgmrec.contracts import RECOMMENDATION_REASONS
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.ingest.sources import read_files
 from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for, run_stage
 from bgmrec.models import StoredModel
 from bgmrec.recommend.checks import list_faults, list_violations
+from bgmrec.recommend.explain import reasons
 from bgmrec.recommend.filters import candidates
 from bgmrec.recommend.similar import similar_items
 from bgmrec.recommend.top_n import ListRules
 from bgmrec.run import Run
 from bgmrec.session import arrow_batch
+
+REASONS = RECOMMENDATION_REASONS.table
 
 
 def stage(run: Run) -> None:
@@ -69,8 +74,22 @@ def stage(run: Run) -> None:
         run.work.write(similar, "similar")
         hidden = heard if settings.filter_seen else None
         faults = list_faults(list_violations(lists, hidden, num_blocks=model.user_blocks, n=settings.n))
+        if REASONS in run.settings.publish.tables:
+            run.progress.update("recommend", table="reasons")
+            run.work.write(_reasons(run, stored, lists), "reasons")
     run.progress.update("recommend", table="publishing")
     publish(run, stored, shown, faults)
+
+
+def _reasons(run: Run, stored: StoredModel, lists: DataFrame) -> DataFrame:
+    """What carries every score."""
+    return reasons(
+        solved_tables(run, stored),
+        lists,
+        n=run.settings.recommend.reasons,
+        n_users=stored.facts["users"],
+        broadcast_bytes=run.settings.factorize.broadcast_bytes,
+    )
 
 
 def stored_model(stored: StoredModel) -> FactorModel:

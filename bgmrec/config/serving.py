@@ -35,6 +35,7 @@ class RecommendSettings(Section):
     max_per_field: Name | None = None  # an item field, the artist for example …
     max_per_value: AtLeastOne = 2  # … and how many items of one value a list may hold
     similar_n: AtLeastOne = 20
+    reasons: AtLeastOne = 3  # ratings named per place in recommendation_reasons
     popularity_days: NonNegative = 0.0  # 0: popularity over all training ratings
     item_block_bytes: AtLeastOne = 256 * 2**20  # item factors above this are streamed in pieces, not broadcast
 
@@ -76,7 +77,10 @@ class PublishSettings(Section):
 
     database: Name = "bgmrec"
     catalog: Literal["hive", "session", "none"] = "hive"  # session: whatever the Spark session is configured with
-    tables: list[Literal["recommendations", "similar_items"]] = ["recommendations", "similar_items"]
+    tables: list[Literal["recommendations", "similar_items", "recommendation_reasons"]] = [
+        "recommendations",
+        "similar_items",
+    ]
     mode: Mode | None = None  # of published files and manifests; none: as the file system gives it
     gate: GateSettings = GateSettings()
 

@@ -122,6 +122,13 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _reasons_have_an_equation(self) -> Settings:
+        """A mean over draws has no equation that its scores could be taken apart by."""
+        if self.bayes.draws and "recommendation_reasons" in self.publish.tables:
+            raise ValueError("publish.tables names recommendation_reasons, which needs bayes.draws = 0")
+        return self
+
+    @model_validator(mode="after")
     def _links_have_encoders(self) -> Settings:
         sides = (
             ("user", self.user_encoder, self.bayes.user_groups),

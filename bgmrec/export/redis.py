@@ -25,7 +25,11 @@ from bgmrec.contracts import CONTRACTS, Contract
 from bgmrec.errors import PublishingError
 from bgmrec.secrets import redacted
 
-_LISTED = {"recommendations": c.ITEM_ID, "similar_items": c.SIMILAR_ITEM_ID}
+_LISTED = {
+    "recommendations": (c.ITEM_ID,),
+    "similar_items": (c.SIMILAR_ITEM_ID,),
+    "recommendation_reasons": (c.POSITION, c.KIND, c.REASON_ITEM_ID),
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Redis:
 
     def _send(self, contract: Contract, run_id: str, df: DataFrame, rows: int) -> None:
         lists = _lists(df, contract).coalesce(self.connections)
-        into = _Into(self.address, f"{self.prefix}:{run_id}:{contract.table}", self.batch)
+        into = _Into(self.address, f"{self.prefix}:{run_id}:{contract.table}", self.batch, len(contract.keys) - 1)
         sent = sum(lists.rdd.mapPartitions(into.send).collect())
         if sent != rows:
             raise PublishingError(
@@ -103,11 +107,19 @@ class Redis:
 
 @dataclass(frozen=True)
 class _Into:
-    """One task's share of the keys; tried twice, it sets the same keys to the same values."""
+    """One task's share of the keys; tried twice, it sets the same keys to the same values.
+
+    Args:
+        address: of the server.
+        start: of every key.
+        batch: keys per pipeline.
+        unsent: how many of an entry's first values only order the list.
+    """
 
     address: str
     start: str
     batch: int
+    unsent: int
 
     def send(self, rows: Iterable[Any]) -> Iterator[int]:
         """Sends key by key; yields the rows that the lists held.
@@ -125,15 +137,19 @@ class _Into:
             while batch := list(islice(left, self.batch)):
                 with client.pipeline(transaction=False) as pipeline:
                     for entity, entries in batch:
-                        value = json.dumps([entry[1:] for entry in entries], ensure_ascii=False, separators=(",", ":"))
+                        value = json.dumps(
+                            [entry[self.unsent :] for entry in entries], ensure_ascii=False, separators=(",", ":")
+                        )
                         pipeline.set(f"{self.start}:{entity}", value)
                     pipeline.execute()
                 yield sum(len(entries) for _, entries in batch)
 
 
 def _lists(df: DataFrame, contract: Contract) -> DataFrame:
-    """(entity, its list of (position, id, score), the best first)."""
+    """(entity, its list of (the other keys, then what is sent), in the order of the keys)."""
     # a float as text with as many digits as it has: 0.93, not 0.930000007152557
-    score = f.col(c.SCORE).cast("string").cast("double").alias(c.SCORE)
-    entries = f.sort_array(f.collect_list(f.struct(c.POSITION, _LISTED[contract.table], score)))
-    return df.groupBy(contract.keys[0]).agg(entries)
+    score = f.col(contract.score).cast("string").cast("double").alias(contract.score)
+    entity, *others = contract.keys
+    order = [f.col(name).alias(f"by_{name}") for name in others]
+    entries = f.sort_array(f.collect_list(f.struct(*order, *_LISTED[contract.table], score)))
+    return df.groupBy(entity).agg(entries)

@@ -21,5 +21,15 @@ def similar_items(lists: DataFrame, item_index: DataFrame, ds: str, run_id: str)
     return _stamped(named, ds, run_id).sortWithinPartitions(c.ITEM_ID, c.POSITION)
 
 
+def recommendation_reasons(
+    reasons: DataFrame, user_index: DataFrame, item_index: DataFrame, ds: str, run_id: str
+) -> DataFrame:
+    """`schemas.RECOMMENDATION_REASONS` from `schemas.REASONS`."""
+    rated = item_index.select(f.col(c.ITEM_ID).alias(c.REASON_ITEM_ID), f.col(c.ITEM_IDX).alias(c.REASON_ITEM_IDX))
+    named = reasons.join(item_index, c.ITEM_IDX, "inner").join(user_index, c.USER_IDX, "inner")
+    named = named.join(rated, c.REASON_ITEM_IDX, "left")
+    return _stamped(named, ds, run_id).sortWithinPartitions(c.USER_ID, c.POSITION, c.PART_NUMBER)
+
+
 def _stamped(df: DataFrame, ds: str, run_id: str) -> DataFrame:
     return df.withColumn(c.DS, f.lit(ds)).withColumn(c.RUN_ID, f.lit(run_id))

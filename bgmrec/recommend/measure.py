@@ -15,8 +15,8 @@ def table_numbers(df: DataFrame, contract: Contract, score_range: tuple[float, f
 
     Args:
         df: the staged rows.
-        contract: of the table; its own range of scores wins.
-        score_range: of the model's scores by the settings; none: any.
+        contract: of the table.
+        score_range: of predicted ratings by the settings; none: any.
     """
     counts = _counts(df, contract).collect()[0]
     keys = _keys(df, contract).collect()[0]
@@ -28,13 +28,13 @@ def table_numbers(df: DataFrame, contract: Contract, score_range: tuple[float, f
         not_finite=counts["not_finite"] or 0,
         lowest=counts["lowest"],
         highest=counts["highest"],
-        score_range=contract.score_range or score_range,
+        score_range=score_range if contract.is_rating else contract.score_range,
     )
 
 
 def _counts(df: DataFrame, contract: Contract) -> DataFrame:
     some_null = f.greatest(*(f.col(name).isNull().cast("int") for name in contract.required), f.lit(0))
-    score = f.col(c.SCORE)
+    score = f.col(contract.score)
     finite = ~f.isnan(score) & (f.abs(score) < f.lit(float("inf")))
     modelled = f.col(c.SOURCE).isin(*contract.model_sources) if contract.model_sources else f.lit(True)
     own = f.when(finite & modelled, score)

@@ -83,7 +83,7 @@ def published(root: Path, table: str, ds: str) -> pd.DataFrame:
     """What a reader by path sees, without Spark."""
     manifest = json.loads((root / "published" / "_manifests" / f"{ds}.json").read_text())
     location = manifest["tables"][table]["location"].removeprefix("file:")
-    keys = {"recommendations": ["user_id", "position"], "similar_items": ["item_id", "position"]}[table]
+    keys = ["item_id" if table == "similar_items" else "user_id", "position"]
     return pd.read_parquet(location).sort_values(keys, ignore_index=True)
 
 

@@ -25,6 +25,8 @@ from tests.e2e.nights import (
     submit_job,
 )
 
+ALL_TABLES = ["recommendations", "similar_items", "recommendation_reasons"]
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -79,7 +81,8 @@ def test_the_demos_own_nights_rank_likes_pass_the_gate_and_the_second_goes_on_fr
     assert not (tmp_path / "published" / "_manifests").exists()
     forced = run_job("nightly", *strict, "--force-publish", "a test of the gate")
     assert "train: resumed finished before the interruption" in forced.stderr
-    arguments = night_arguments(world, tmp_path, LAST_DAY, "report.enabled=true", "report.users=20", config=DEMO)
+    extra = ["report.enabled=true", "report.users=20", f"publish.tables={ALL_TABLES}"]
+    arguments = night_arguments(world, tmp_path, LAST_DAY, *extra, config=DEMO)
     run_job("nightly", *arguments)
     first, summary = (json.loads(path.read_text()) for path in sorted((tmp_path / "summaries").glob("*.json")))
     assert first["gate"]["forced"]["reason"] == "a test of the gate" and summary["gate"]["forced"] is None
@@ -91,10 +94,15 @@ def test_the_demos_own_nights_rank_likes_pass_the_gate_and_the_second_goes_on_fr
     assert 0.0 < metrics["bgmrec"]["ndcg@10"] < 1.0
     lists = published(tmp_path, "recommendations", LAST_DAY)
     user = lists.loc[lists["source"] == "warm", "user_id"].iloc[0]
-    shown = run_job("show", *arguments, "--user", user).stdout
+    item = lists["item_id"].iloc[0]
+    shown = run_job("show", *arguments, "--user", user, "--item", item).stdout
     assert f"user {user} (warm, " in shown and "recommended (score, music)" in shown
     assert " their ratings" in shown and "because of" in shown
+    assert f"item {item}: " in shown and "near it (cosine, music)" in shown
     assert_report_takes_published_scores_apart(summary, lists)
+    parts = published(tmp_path, "recommendation_reasons", LAST_DAY).groupby(["user_id", "position"])["score_part"].sum()
+    made = lists[lists["source"] != "popular"].set_index(["user_id", "position"])["score"]
+    pd.testing.assert_series_equal(parts.astype("float32"), made.sort_index(), atol=1e-4, check_names=False)
 
 
 def test_a_search_goes_on_where_it_stopped_and_its_best_settings_load(

@@ -10,7 +10,8 @@ from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people_facts
 from bgmrec.evaluate.report.item_names import item_names
-from bgmrec.evaluate.report.reason_facts import Solved, reasons
+from bgmrec.evaluate.report.reason_facts import reasons
+from bgmrec.factorize.solved import Solved
 from tests.reference import normal_equations as reference
 from tests.spark.test_half_step import NUMBERS, SHAPE, Data, factor_blocks
 

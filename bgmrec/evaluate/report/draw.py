@@ -200,7 +200,9 @@ def reference(ax: Axes, x: Sequence[float], y: Sequence[float], text: str) -> No
 def legend(ax: Axes, n: int) -> None:
     """Names of the series above the chart; one series needs none."""
     if n > 1:
-        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(n, 4), borderaxespad=0.1, columnspacing=1.2)
+        ax.legend(
+            loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=n if n < 5 else 3, borderaxespad=0.1, columnspacing=1.2
+        )
 
 
 def panels(drawing: Drawing, n: int, across: int) -> list[Axes]:

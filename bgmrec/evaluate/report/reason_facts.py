@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,37 +17,12 @@ from bgmrec.factorize.delivery import deliver
 from bgmrec.factorize.factors import unpack_factors
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.reasons import SolvedFrom, score_parts
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.terms import Regularisation, Unobserved
+from bgmrec.factorize.solved import Solved
+from bgmrec.factorize.terms import Unobserved
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 
 TOP = 3  # ratings named for each score
 _RATED = "idx int, src binary, ratings binary, weights binary"
-
-
-@dataclass(frozen=True)
-class Solved:
-    """What the served user factors were solved from, as tables, and the numbers of that half step.
-
-    Args:
-        ratings: `schemas.RATING_BLOCKS` of the user side.
-        priors: `schemas.FACTOR_BLOCKS` of the users' prior means; none: they are zero.
-        before: the item factors that users were solved with.
-        served: the item factors that scores are made of.
-        user_blocks, item_blocks: blocks of either side.
-        shape, regularisation: of the model and of its users.
-        unobserved_weight: implicit mode's alpha0; 0 in explicit mode.
-    """
-
-    ratings: DataFrame
-    priors: DataFrame | None
-    before: DataFrame
-    served: DataFrame
-    user_blocks: int
-    item_blocks: int
-    shape: ModelShape
-    regularisation: Regularisation
-    unobserved_weight: float
 
 
 def reasons(solved: Solved, users: Mapping[int, Sequence[dict[str, Any]]]) -> dict[int, list[dict[str, Any]]]:

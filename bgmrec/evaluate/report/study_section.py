@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Drawing
 
 from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.draw import Line
-from bgmrec.evaluate.report.numbers import count, share, significant
+from bgmrec.evaluate.report.numbers import count, significant
 from bgmrec.evaluate.report.parts import Figure, Section, Table, Titled, figure
 from bgmrec.evaluate.report.study_names import BOTH, RANK, REGULARISATION, VARIANTS
 
@@ -32,7 +32,7 @@ def _accuracy(results: Results) -> Section:
     most = fractions[-1]
     best = min(models, key=lambda model: _mean(_values(own, model, most, "rmse")))
     found, pmf = (_mean(_values(own, model, most, "rmse")) for model in (best, models[0]))
-    lead = f"With {share(most)} of the ratings {VARIANTS[best]} is the most accurate: RMSE {significant(found, 4)}"
+    lead = f"With {_percent(most)} of the ratings {VARIANTS[best]} is the most accurate: RMSE {significant(found, 4)}"
     lead += "." if best == models[0] else f", {VARIANTS[models[0]]} {significant(pmf, 4)}."
     return Section("accuracy", "Accuracy", lead, blocks=blocks, missing=[_seeds(own)])
 
@@ -47,11 +47,11 @@ def _by_fraction(own: Results, models: Sequence[str], fractions: Sequence[float]
         draw.lines(ax, lines, x_label="training ratings, % of all", y_label=f"{name} on test ratings")
         ax.set_xticks(places)
 
-    rows = [[share(f), *(_spread(_values(own, m, f, metric)) for m in models)] for f in fractions]
+    rows = [[_percent(f), *(_spread(_values(own, m, f, metric)) for m in models)] for f in fractions]
     return figure(
         metric,
         f"{name} by training fraction",
-        f"{name} with {share(fractions[-1])} of the ratings: "
+        f"{name} with {_percent(fractions[-1])} of the ratings: "
         + ", ".join(f"{VARIANTS[m]} {significant(values[-1], 4)}" for m, values in series.items()),
         Table(["training ratings", *(VARIANTS[m] for m in models)], rows),
         body,
@@ -60,11 +60,11 @@ def _by_fraction(own: Results, models: Sequence[str], fractions: Sequence[float]
 
 
 def _sensitivity(results: Results) -> Section:
-    parts = (
-        ("rank", RANK, "Dimension", "dimension of the factors", False),
-        ("regularisation", REGULARISATION, "Regularisation", "times the configured regularisation", True),
+    rank = _varied(results, "rank", RANK, "Dimension", "dimension of the factors", False)
+    pull = _varied(
+        results, "regularisation", REGULARISATION, "Regularisation", "times the configured regularisation", True
     )
-    blocks = [made for name, *rest in parts if (made := _varied(results, name, *rest))]
+    blocks = [made for made in (rank, pull) if made is not None]
     return Section(
         "sensitivity",
         "What it depends on",
@@ -83,9 +83,9 @@ def _varied(results: Results, name: str, prefix: str, title: str, label: str, lo
     best = at[means.index(min(means))]
 
     def body(drawing: Drawing) -> None:
-        draw.lines(
-            drawing.subplots(), [Line(BOTH, at, means)], x_label=label, y_label="RMSE on test ratings", log_x=log
-        )
+        ax = drawing.subplots()
+        draw.lines(ax, [Line(BOTH, at, means)], x_label=label, y_label="RMSE on test ratings", log_x=log)
+        ax.set_xticks(at, [f"{one:g}" for one in at])
 
     return figure(
         name,
@@ -167,6 +167,10 @@ def _values(results: Results, model: str, fraction: float, metric: str) -> list[
 
 def _of(rows: Results, key: str) -> list[float]:
     return [row[key] for row in rows if key in row]
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:g} %"
 
 
 def _mean(values: Sequence[float]) -> float:

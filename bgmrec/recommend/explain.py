@@ -1,0 +1,144 @@
+"""What carries every score of every list, block by block: the parts of factorize.reasons as a table.
+
+lists as blocks ⋈ served item rows → the rows of each block's lists
+rating blocks ⋈ item rows of the half step ⋈ prior means ⋈ those → parts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec import schemas
+from bgmrec.arrays import FLOAT, from_cell
+from bgmrec.factorize.blocks import rating_blocks
+from bgmrec.factorize.cells import one_row, read_rows
+from bgmrec.factorize.delivery import Resolve, Source, attach, deliver
+from bgmrec.factorize.half_step import join_rows, read_cell
+from bgmrec.factorize.layout import RatingBlock
+from bgmrec.factorize.reasons import ScoreParts, SolvedFrom, score_parts
+from bgmrec.factorize.solved import Solved
+from bgmrec.factorize.terms import Unobserved
+
+RATING, OTHERS, PRIOR, ITEM, REST = "rating", "other ratings", "prior", "item", "rest"
+_PRIOR = "prior_cell"
+_LISTED = "block int, list_offsets binary, list_items binary, list_scores binary, list_places binary, list_rows binary"
+_NOBODY = -1
+
+
+def reasons(solved: Solved, lists: DataFrame, *, n: int, n_users: int, broadcast_bytes: int) -> DataFrame:
+    """`schemas.REASONS`: per place of a list its score's parts, which sum to it.
+
+    The n ratings with the largest parts above 0 stand alone, all others together; then the prior mean, the item's own
+    mean and bias, and the rest: what unobserved pairs take, rounding, and what conjugate gradients leave.
+
+    Args:
+        solved: what the model was solved from.
+        lists: `schemas.TOP_N`; popular lists, which no score made, are left out.
+        n: ratings named per place.
+        n_users: of the index.
+        broadcast_bytes: a larger table is routed. Build and run the plan inside `session.arrow_batch`.
+    """
+    made = lists.where(f.col(c.SOURCE) != c.POPULAR)
+    # a place travels as the weight of its pair, and the score as its rating
+    places = made.select(
+        c.USER_IDX, c.ITEM_IDX, f.col(c.SCORE).alias(c.RATING), f.col(c.POSITION).cast("float").alias(c.WEIGHT)
+    )
+    served, before = (
+        deliver(side, solved.item_blocks, solved.shape, broadcast_bytes=broadcast_bytes, with_gram=with_gram)
+        for side, with_gram in ((solved.served, False), (solved.before, solved.unobserved_weight > 0))
+    )
+    listed = _listed(rating_blocks(places, c.USER_IDX, c.ITEM_IDX, solved.user_blocks, n_users), served)
+    blocks, resolve = attach(solved.ratings, before, None)
+    if solved.priors is not None:
+        blocks = join_rows(blocks, solved.priors, _PRIOR, solved.shape.width, broadcast_bytes, n_users)
+    unobserved = None if before.gram is None else Unobserved(solved.unobserved_weight, before.gram)
+    joined = blocks.join(listed.hint("shuffle_hash"), c.BLOCK, "inner")
+    return joined.mapInArrow(_explainer(solved, resolve, unobserved, n), schemas.REASONS)
+
+
+def _listed(list_blocks: DataFrame, served: Source) -> DataFrame:
+    """Per block its lists' items, scores, places and served rows."""
+    blocks, resolve = attach(list_blocks, served, None)
+
+    def gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for row in read_rows(batches):
+            block = RatingBlock.from_cells(row)
+            table, positions = resolve(row, block)
+            yield one_row(
+                block=block.block,
+                list_offsets=np.asarray(block.row_offsets),
+                list_items=block.src_ids[block.src_pos],
+                list_scores=np.asarray(block.ratings),
+                list_places=np.asarray(_weights(block), FLOAT),
+                list_rows=np.ascontiguousarray(table[positions]),
+            )
+
+    return blocks.mapInArrow(gather, _LISTED)
+
+
+def _weights(block: RatingBlock) -> np.ndarray:
+    return block.weights if block.weights.size else np.ones_like(block.ratings)
+
+
+def _explainer(solved: Solved, resolve: Resolve, unobserved: Unobserved | None, n: int) -> Any:
+    shape, has_prior = solved.shape, solved.priors is not None
+    regularisation, num_blocks = solved.regularisation, solved.user_blocks
+
+    def explain(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for row in read_rows(batches):
+            block = RatingBlock.from_cells(row)
+            table, positions = resolve(row, block)
+            prior = read_cell(row, _PRIOR, block, shape.width) if has_prior else None
+            weights, items = _weights(block), block.src_ids[block.src_pos]
+            ends = np.frombuffer(row["list_offsets"], np.int64)
+            wanted = from_cell(row["list_rows"], shape.width)
+            listed = np.frombuffer(row["list_items"], np.int32)
+            scores, places = from_cell(row["list_scores"]), from_cell(row["list_places"])
+            made = []
+            for local in np.flatnonzero(np.diff(ends)):
+                own, at = slice(*block.row_offsets[local : local + 2]), slice(*ends[local : local + 2])
+                known = SolvedFrom(
+                    table[positions[own]], block.ratings[own].astype(np.float64), weights[own],
+                    np.zeros(shape.width) if prior is None else prior[local],
+                )  # fmt: skip
+                parts = score_parts(known, wanted[at], shape, regularisation, unobserved)
+                user = int(local) * num_blocks + block.block
+                made.append(_rows(user, parts, items[own], listed[at], scores[at], places[at], n))
+            if made:
+                yield from pa.Table.from_batches(made).combine_chunks().to_batches()
+
+    return explain
+
+
+def _rows(
+    user: int, parts: ScoreParts, rated: np.ndarray, items: np.ndarray, scores: np.ndarray, places: np.ndarray, n: int
+) -> pa.RecordBatch:
+    """All parts of a user's list, one per row."""
+    rows: list[tuple[int, int, int, str, int, float]] = []
+    for at, (item, place) in enumerate(zip(items.tolist(), places.astype(int).tolist(), strict=True)):
+        own = parts.ratings[at]
+        first = [one for one in np.argsort(-own, kind="stable")[:n] if own[one] > 0]
+        named = [(RATING, int(rated[one]), float(own[one])) for one in first]
+        others = float(own.sum() - own[first].sum())
+        rest = float(scores[at] - parts.total[at] + parts.unobserved[at])
+        sums = ((OTHERS, others), (PRIOR, parts.prior[at]), (ITEM, parts.item[at]), (REST, rest))
+        named += [(kind, _NOBODY, float(part)) for kind, part in sums if part or kind == PRIOR]
+        rows += [(place, item, number, *one) for number, one in enumerate(named, 1)]
+    position, item_idx, number, kind, reason, part = zip(*rows, strict=True)
+    arrays = [
+        pa.array(np.full(len(rows), user), pa.int32()),
+        pa.array(position, pa.int32()),
+        pa.array(item_idx, pa.int32()),
+        pa.array(number, pa.int32()),
+        pa.array(kind, pa.string()),
+        pa.array([None if one == _NOBODY else one for one in reason], pa.int32()),
+        pa.array(part, pa.float32()),
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schemas.REASONS.names)

@@ -1,0 +1,95 @@
+"""Gathers how good a night's model is, and what the lists of all models show, from what the evaluation left.
+
+No job of its own: a part of report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec import columns as c
+from bgmrec.evaluate.report import judged_facts, lists_facts
+from bgmrec.evaluate.report.bootstrap import bootstrap, difference, estimate
+from bgmrec.evaluate.report.metric_names import MODEL
+from bgmrec.factorize.factors import unpack_factors
+from bgmrec.factorize.shape import ModelShape
+from bgmrec.models import StoredModel
+from bgmrec.run import Run
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
+
+
+def quality(run: Run, stored: StoredModel) -> dict[str, Any]:
+    """Metrics of all models with their intervals, by slice, and how the model was learnt."""
+    rows = run.work.document("metrics")
+    facts = {"rows": rows, "history": stored.facts["history"], "best_round": stored.facts["best_round"]}
+    if not rows:
+        return facts
+    settings, models = run.settings, list(dict.fromkeys(row["model"] for row in rows))
+    pairs = run.work.read("ratings_split").where(f.col(c.PART) == c.VALID)
+    targets = pairs.where(f.col(c.RATING) >= settings.evaluate.relevant_rating)
+    users = judged_facts.sample_users(pairs, settings.report.judged_users, settings.seed)
+    k, scored = min(settings.evaluate.ks), _judged(run, models, "scores")
+    sums = judged_facts.ranking_sums(_judged(run, models, "top_n"), targets, users, k)
+    ratings = judged_facts.rating_sums(scored, pairs, users, settings.evaluate.clip)
+    facts |= {"k": k, "draws": settings.report.draws, "sampled": users.count()}
+    facts |= {"ranking": _intervals(run, sums), "rating": _intervals(run, ratings)}
+    if scored:
+        train = run.work.read("ratings_split").where(f.col(c.PART) == c.TRAIN)
+        clip = settings.evaluate.clip
+        facts["calibration"] = judged_facts.calibration(scored[MODEL], pairs, clip)
+        facts["errors"] = {
+            side: judged_facts.errors_by_count(scored, pairs, train, side, clip) for side in (c.USER_IDX, c.ITEM_IDX)
+        }
+    users.unpersist()
+    return facts
+
+
+def _judged(run: Run, models: list[str], table: str) -> dict[str, DataFrame]:
+    """What the evaluation wrote of every model, where it did."""
+    places = {model: run.scratch("evaluate").below(model) for model in models}
+    return {model: place.read(table) for model, place in places.items() if place.exists(table)}
+
+
+def _intervals(run: Run, sums: judged_facts.Sums) -> dict[str, dict[str, dict[str, Any]]]:
+    """metric → model → value, low, high, and under `lead` how far the model is before each baseline."""
+    if not sums or not len(next(iter(sums.values())).numerator):
+        return {}
+    drawn = bootstrap(sums, draws=run.settings.report.draws, seed=run.settings.seed)
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for (metric, model), own in sums.items():
+        entry: dict[str, Any] = asdict(estimate(own.value(), drawn[metric, model]))
+        if model != MODEL:
+            ahead = sums[metric, MODEL].value() - own.value()
+            entry["lead"] = asdict(difference(ahead, drawn[metric, MODEL], drawn[metric, model]))
+        found.setdefault(metric, {})[model] = entry
+    return found
+
+
+def lists(run: Run, stored: StoredModel, names: DataFrame) -> dict[str, Any]:
+    """What the lists of all models show of the catalogue."""
+    published = run.shelf.read("recommendations", str(run.ds))
+    sources = published.where(f.col(c.POSITION) == 1).groupBy(c.SOURCE).agg(f.count("*").alias("n")).collect()
+    facts: dict[str, Any] = {"sources": {row[c.SOURCE]: row["n"] for row in sources}}
+    rows = run.work.document("metrics")
+    ranked = _judged(run, list(dict.fromkeys(row["model"] for row in rows)), "top_n")
+    if not ranked:
+        return facts
+    split, settings, k = run.work.read("ratings_split"), run.settings, min(run.settings.evaluate.ks)
+    train = split.where(f.col(c.PART) == c.TRAIN)
+    cut = {model: table.where(f.col(c.POSITION) <= k) for model, table in ranked.items()}
+    facts["popularity"] = lists_facts.shown_by_popularity(cut, train, stored.table("item_index"))
+    judged = split.where(f.col(c.PART) == c.VALID)
+    users = judged_facts.sample_users(judged, settings.report.listed_users, settings.seed)
+    places = lists_facts.list_places(ranked, users, names, train, k)
+    wanted = run.spark.createDataFrame([(int(one),) for one in set(places[c.ITEM_IDX])], f"{c.ITEM_IDX} int")
+    shape = ModelShape(**stored.facts["shape"])
+    with arrow_batch(run.spark, BLOCKS_PER_BATCH):
+        unpacked = unpack_factors(stored.table("item_factors"), stored.facts["item_blocks"])
+        factors = lists_facts.item_rows(unpacked, wanted, shape.rank)
+    facts["of_lists"] = lists_facts.list_facts(places, factors, stored.facts["users"])
+    users.unpersist()
+    return facts | {"k": k, "listed_users": int(places[c.USER_IDX].nunique())}
