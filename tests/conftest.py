@@ -40,6 +40,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={place / 'metastore'};create=true",
     }
-    session = build_session(SparkSettings(master="local[2]", shuffle_partitions=4), extra, hive=True)
+    # a second try for every task: Spark may reuse a Python worker whose socket the failure of another test has closed
+    session = build_session(SparkSettings(master="local[2,2]", shuffle_partitions=4), extra, hive=True)
     yield session
     session.stop()

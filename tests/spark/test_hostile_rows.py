@@ -87,7 +87,7 @@ def test_hostile_ids_go_from_the_log_to_the_published_table(spark: SparkSession,
         )
     )
     made = external.recommendations(lists, users, items, str(DS), "run")
-    place = Shelf(Tables(spark, str(tmp_path / "published"))).stage(made, "recommendations", str(DS), "run")
+    place = Shelf(Tables(spark, str(tmp_path / "published")), None).stage(made, "recommendations", str(DS), "run")
     read = pd.read_parquet(place.removeprefix("file:"))
     assert set(read[c.USER_ID]) == set(read[c.ITEM_ID]) == as_ids(IDS)
     assert (read[c.USER_ID] == read[c.ITEM_ID]).all()
