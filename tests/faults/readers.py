@@ -43,19 +43,19 @@ class Reader:
         self.polls += 1
 
     def _judge(self, table: str, manifest: dict) -> None:
-        facts = manifest["tables"][table]
+        facts, run_id = manifest["tables"][table], manifest["run_id"]
         try:
             rows = pd.read_parquet(facts["location"].removeprefix("file:"))
+            runs, places = set(rows["run_id"]), rows.groupby(KEYS[table])["position"].agg(["max", "count", "nunique"])
         except Exception as error:  # whatever a reader stumbles over is what this test is for
-            self.wrong.append(f"{table} of {manifest['run_id']}: {error}")
+            self.wrong.append(f"{table} of {run_id}: {type(error).__name__} {error}")
             return
         if len(rows) != facts["rows"]:
-            self.wrong.append(f"{table} of {manifest['run_id']}: {len(rows)} rows of {facts['rows']}")
-        if set(rows["run_id"]) != {manifest["run_id"]}:
-            self.wrong.append(f"{table} of {manifest['run_id']} holds rows of {set(rows['run_id'])}")
-        places = rows.groupby(KEYS[table])["position"].agg(["max", "count", "nunique"])
+            self.wrong.append(f"{table} of {run_id}: {len(rows)} rows of {facts['rows']}")
+        if runs != {run_id}:
+            self.wrong.append(f"{table} of {run_id} holds rows of {runs}")
         if not (places["max"].eq(places["count"]) & places["count"].eq(places["nunique"])).all():
-            self.wrong.append(f"{table} of {manifest['run_id']}: half a list")
+            self.wrong.append(f"{table} of {run_id}: half a list")
 
 
 @contextmanager
