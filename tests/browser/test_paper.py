@@ -11,7 +11,7 @@ from tests.browser.test_report import assert_figures_speak, assert_fits, browser
 from tests.e2e.nights import LAST_DAY, run_job
 from tests.e2e.test_study import folder  # noqa: F401
 
-SMALL = 'study.paper={models=["pmf","biased"], fractions=[0.5, 0.8], ranks=[1, 3], regularisations=[0.3, 3.0]}'
+SMALL = 'study.paper={models=["pmf","biased"], fractions=[0.5], fraction=0.5, ranks=[1], regularisations=[0.3]}'
 
 
 def test_the_programme_runs_and_its_page_opens(browser: webdriver.Chrome, folder: Path) -> None:  # noqa: F811
@@ -19,7 +19,7 @@ def test_the_programme_runs_and_its_page_opens(browser: webdriver.Chrome, folder
     where = ["--config", str(folder / "my.toml"), "--data", str(folder), "--root", str(folder / "root")]
     run_job("study", "paper", *where, "--ds", LAST_DAY, "--set", SMALL, "--json", str(out), "--report", str(page))
     lines = [json.loads(line) for line in out.read_text().splitlines()]
-    assert len(lines) == 2 * 2 + 2 + 2 + 2
+    assert len(lines) == 2 + 1 + 1 + 2
     assert all(line["rmse"] > 0 for line in lines if line["protocol"] == "random")
     assert all(line["ratings"] > 0 and line["round_seconds"] > 0 for line in lines)
     assert opened(browser, page) == []
