@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,9 +49,10 @@ def test_the_stage_of_the_night_gives_the_encoder_nothing_of_its_own(monkeypatch
     assert inspect.signature(train.learn).parameters["seen"].default is None
     told: list[Any] = []
     monkeypatch.setattr(train, "learn", lambda *given, **named: told.append((given, named)) or train_ended())
+    run = SimpleNamespace(run_id="2025-01-06-001", models=SimpleNamespace(has=lambda _: False))
     with pytest.raises(Ended):
-        train.stage("the run")
-    assert told == [(("the run",), {})]
+        train.stage(run)
+    assert told == [((run,), {})]
 
 
 class Ended(Exception):
