@@ -184,7 +184,9 @@ def nights(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
             course.append({"ds": ds, "run_id": run_id, **{k: known.get(k) for k in ("metrics", "seconds")}})
         before = run.root.below("reports").below(str(run_id)).read_json("facts")
     own = {"ds": str(run.ds), "run_id": run.run_id, **{k: summary.get(k) for k in ("metrics", "seconds")}}
-    drift = None if before is None else {"ds": before["run"]["ds"], "data": before["data"], "run": before["run"]}
+    # facts of another version may be counted in another way
+    comparable = before is not None and before["run"]["versions"]["bgmrec"] == summary["versions"]["bgmrec"]
+    drift = {"ds": before["run"]["ds"], "data": before["data"], "run": before["run"]} if comparable else None
     return {"course": [*course, own], "before": drift}
 
 

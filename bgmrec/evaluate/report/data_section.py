@@ -257,7 +257,7 @@ def _rejects(own: dict[str, Any]) -> Iterator[Titled]:
 
 def _missing(facts: dict[str, Any]) -> Iterator[str]:
     if facts["nights"]["before"] is None:
-        yield "No comparison with the night before: none was reported on."
+        yield "No comparison with the night before: none was reported on by this version of bgmrec."
     if len(facts["data"]["values"]) == 1:
         yield "Every rating has the same value, so that there is no distribution to show."
     if not facts["data"]["days"]:
