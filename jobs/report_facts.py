@@ -185,8 +185,9 @@ def nights(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
         before = run.root.below("reports").below(str(run_id)).read_json("facts")
     own = {"ds": str(run.ds), "run_id": run.run_id, **{k: summary.get(k) for k in ("metrics", "seconds")}}
     # facts of another version may be counted in another way
-    comparable = before is not None and before["run"]["versions"]["bgmrec"] == summary["versions"]["bgmrec"]
-    drift = {"ds": before["run"]["ds"], "data": before["data"], "run": before["run"]} if comparable else None
+    if before is not None and before["run"]["versions"]["bgmrec"] != summary["versions"]["bgmrec"]:
+        before = None
+    drift = None if before is None else {"ds": before["run"]["ds"], "data": before["data"], "run": before["run"]}
     return {"course": [*course, own], "before": drift}
 
 
