@@ -93,7 +93,7 @@ def configs(trial: Trial) -> list[Path]:
     """The settings files below those of the command line, the most general first."""
     data_set = PROTOCOLS[trial.protocol].data_set
     paths = [CONF / "base.toml"] + ([CONF / f"{data_set}.toml"] if data_set else [])
-    if trial.model == AS_CONFIGURED or is_of_paper(trial.model):
+    if trial.model == AS_CONFIGURED or is_of_paper(trial):
         return paths
     own = Path(trial.model) if trial.model.endswith(".toml") else CONF / f"{data_set}" / f"{trial.model}.toml"
     if trial.fraction is None:
@@ -109,13 +109,13 @@ def settings_of(trial: Trial, arguments: argparse.Namespace) -> Settings:
     base, *model = configs(trial)
     given = [*model, *arguments.config] if PROTOCOLS[trial.protocol].data_set else [*arguments.config, *model]
     settings = load_settings([base, *given], [*overrides, *arguments.overrides])
-    if is_of_paper(trial.model):
-        settings = load_settings(
-            [base, *given], [*overrides, *arguments.overrides, *paper_overrides(trial.model, settings)]
-        )
+    asked = list(arguments.overrides)
+    if is_of_paper(trial):
+        asked += paper_overrides(trial.model, settings)
+        settings = load_settings([base, *given], [*overrides, *asked])
     if trial.side_information == "none":
         overrides += without_side_information(settings)
-        settings = load_settings([base, *given], [*overrides, *arguments.overrides])
+        settings = load_settings([base, *given], [*overrides, *asked])
     return settings.model_copy(update={"seed": settings.seed + trial.seed})
 
 

@@ -18,6 +18,7 @@ from bgmrec.errors import SettingsError
 from bgmrec.evaluate.report.study_names import BOTH, RANK, REGULARISATION, VARIANTS
 
 PAPER = "paper"
+_RANDOM, _COLD = "random", "cold"  # the protocols that the programme is made of
 _MAP = ("bayes.draws=0", "bayes.user_groups=[]", "bayes.item_groups=[]")
 _NO_USER, _NO_ITEM = "user_encoder.kind=none", "item_encoder.kind=none"
 _OVERRIDES = {
@@ -37,14 +38,15 @@ def programme(settings: PaperSettings, seeds: Sequence[int], part: str) -> Itera
     names[settings.fraction] += [f"{REGULARISATION}{factor:g}" for factor in settings.regularisations]
     for fraction, models in names.items():
         for model, seed in product(models, seeds):
-            yield Trial("random", model, fraction, seed, part, "real", False)
+            yield Trial(_RANDOM, model, fraction, seed, part, "real", False)
     for model, seed in product(settings.models, seeds):
-        yield Trial("cold", model, None, seed, part, "real", False)
+        yield Trial(_COLD, model, None, seed, part, "real", False)
 
 
-def is_of_paper(model: str) -> bool:
-    """Whether a model's name is one of the programme's."""
-    return model in VARIANTS or model.startswith((RANK, REGULARISATION))
+def is_of_paper(trial: Trial) -> bool:
+    """Whether a trial's model is one of the programme's; a data set's own models may be called alike."""
+    named = trial.model in VARIANTS or trial.model.startswith((RANK, REGULARISATION))
+    return named and trial.protocol in (_RANDOM, _COLD)
 
 
 def paper_overrides(model: str, settings: Settings) -> list[str]:

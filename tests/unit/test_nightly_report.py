@@ -23,14 +23,14 @@ def jobs() -> Iterator[None]:
 
 @pytest.mark.parametrize("error", [SettingsError("no matplotlib", cure="pip install"), RuntimeError("no disk")])
 def test_a_report_that_fails_is_said_and_fails_nothing(error, monkeypatch, caplog):
-    import nightly
+    import summarising
 
     def fail(run):
         raise error
 
-    monkeypatch.setattr(nightly.report, "report", fail)
+    monkeypatch.setattr(summarising.report, "report", fail)
     monkeypatch.setattr(logging.getLogger("bgmrec"), "propagate", True)
-    nightly._report(SimpleNamespace(ds="2025-01-06"))
+    summarising._make_page(SimpleNamespace(ds="2025-01-06"))
     (record,) = caplog.records
     said = record.getMessage()
     assert record.levelname == "ERROR" and error.args[0].splitlines()[0] in said
