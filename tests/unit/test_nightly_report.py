@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import io
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from bgmrec.errors import SettingsError
+from bgmrec.logs import configure_logging, logger
 
 
 @pytest.fixture(autouse=True)
@@ -22,16 +24,23 @@ def jobs() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("error", [SettingsError("no matplotlib", cure="pip install"), RuntimeError("no disk")])
-def test_a_report_that_fails_is_said_and_fails_nothing(error, monkeypatch, caplog):
+def test_a_report_that_fails_is_said_and_fails_nothing(error, monkeypatch):
     import summarising
 
     def fail(run):
         raise error
 
     monkeypatch.setattr(summarising.report, "report", fail)
-    monkeypatch.setattr(logging.getLogger("bgmrec"), "propagate", True)
-    summarising._make_page(SimpleNamespace(ds="2025-01-06"))
-    (record,) = caplog.records
-    said = record.getMessage()
-    assert record.levelname == "ERROR" and error.args[0].splitlines()[0] in said
+    out = io.StringIO()
+    configure_logging("json", out)
+    try:
+        summarising._make_page(SimpleNamespace(ds="2025-01-06"))
+    finally:
+        logger.handlers.clear()
+        logger.propagate = True
+    (line,) = out.getvalue().splitlines()
+    entry = json.loads(line)
+    said = entry["message"]
+    assert entry["level"] == "error" and error.args[0].splitlines()[0] in said
     assert "the night is published" in said and "--ds 2025-01-06" in said and "report.enabled = false" in said
+    assert ("traceback" in entry) == isinstance(error, RuntimeError)
