@@ -34,16 +34,17 @@ def run_id(number: int, ds: str = DS) -> str:
 
 
 def tables(spark: SparkSession, run: str, users: int, hostile: bool = False) -> dict[str, DataFrame]:
-    """Lists of two for each user, and one similar track each; scores fall with the position."""
+    """Lists of two for each user, one reason per place, and one similar track each; scores fall with the position."""
     ds, ids = run[:10], [f"u{n}" for n in range(users)] + (HOSTILE if hostile else [])
     lists = [(ds, user, p, f"m{p}", 1.0 / (p + 2), "warm", run) for user in ids for p in (1, 2)]
     similar = [(ds, item, 1, "m9", 0.93, run) for item in ids]
-    made = {"recommendations": lists, "similar_items": similar}
+    reasons = [(ds, user, p, f"m{p}", 1, "rating", "m9", 1.0 / (p + 2), run) for user in ids for p in (1, 2)]
+    made = {"recommendations": lists, "similar_items": similar, "recommendation_reasons": reasons}
     return {name: spark.createDataFrame(rows, schemas.TABLES[name]).repartition(3) for name, rows in made.items()}
 
 
 def counts(users: int) -> dict[str, int]:
-    return {"recommendations": 2 * users, "similar_items": users}
+    return {"recommendations": 2 * users, "similar_items": users, "recommendation_reasons": 2 * users}
 
 
 def publish(spark: SparkSession, root: Path, run: str, users: int, database: str | None = None) -> Shelf:
