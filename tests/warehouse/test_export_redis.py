@@ -53,7 +53,9 @@ def test_a_list_is_one_key_with_the_best_first(spark: SparkSession, store: Redis
         [[["m1", 0.33333334], ["m2", 0.25]], [["m1", 0.33333334], ["m2", 0.25]], None],
     )
     assert json.loads(client.get(f"bgm:{run_id(1)}:similar_items:u3")) == [["m9", 0.93]]
-    assert client.dbsize() == 1 + 20 + 20
+    reasons = json.loads(client.get(f"bgm:{run_id(1)}:recommendation_reasons:u3"))
+    assert reasons == [[1, "rating", "m9", 0.33333334], [2, "rating", "m9", 0.25]]
+    assert client.dbsize() == 1 + 3 * 20
     assert not store.export(run_id(1), tables(spark, run_id(1), 20), counts(20)), "nothing to do"
 
 
@@ -67,7 +69,7 @@ def test_a_version_that_is_not_the_newest_any_more_expires_and_no_other(
     left = {key: client.ttl(key) for key in client.scan_iter("*")}
     expiring = {key for key, seconds in left.items() if 0 < seconds <= 100}
     assert expiring == {key for key in left if run_id(1) in key or run_id(9) in key}
-    assert len(expiring) == 3 + 3 + 1 and {left[key] for key in left.keys() - expiring} == {-1}
+    assert len(expiring) == 3 * 3 + 1 and {left[key] for key in left.keys() - expiring} == {-1}
     store.export(run_id(1), tables(spark, run_id(1), 3), counts(3))  # as after a rollback
     assert {client.ttl(key) for key in client.scan_iter(f"bgm:{run_id(1)}:*")} == {-1}
 
@@ -115,5 +117,5 @@ def test_the_job_exports_what_latest_names(
     sets = [f"paths.root={tmp_path}", "publish.catalog=none", "export.redis.prefix=bgm"]
     sets.append(f"export.redis.address={address}")
     done = run_job("export_redis", *(part for item in sets for part in ("--set", item)))
-    assert client.get("bgm:current") == run_id(1) and client.dbsize() == 1 + 3 + 3
+    assert client.get("bgm:current") == run_id(1) and client.dbsize() == 1 + 3 * 3
     assert PASSWORD not in done.stderr + done.stdout
