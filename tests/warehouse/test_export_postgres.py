@@ -75,7 +75,7 @@ def test_a_version_is_shown_once_it_is_whole_and_the_one_before_goes(spark: Spar
     assert store.export(run_id(2), tables(spark, run_id(2), 3), counts(3))
     assert shown(store) == whole(2, 3)
     assert versions(store) == [f"{table}__2025_01_31_002" for table in sorted(counts(3))]
-    query = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND tablename LIKE 'rec%%'"
+    query = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND tablename LIKE 'recommendations%%'"
     ((index,),) = asked(store, query, SCHEMA)
     assert index.replace('"', "").endswith(f"({', '.join(RECOMMENDATIONS.keys)})") and "UNIQUE" in index
 
