@@ -11,14 +11,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from judging import MODEL, HeldOut, baselines, judge
+from judging import HeldOut, baselines, judge
 from pyspark.sql import functions as f
 from ranking import FactorModel, heard_blocks, night_sizes
 from recommend import shown_items
 
 from bgmrec import columns as c
 from bgmrec.evaluate.baselines import Sizes
-from bgmrec.evaluate.table import headline, main_rows, metrics_table
+from bgmrec.evaluate.table import MODEL, headline, main_rows, metrics_table
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.job import run_job
 from bgmrec.run import Run

@@ -25,8 +25,6 @@ from bgmrec.recommend.top_n import ListRules
 from bgmrec.run import Run
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 
-MODEL = "bgmrec"  # the night's own model among the names of models
-
 
 @dataclass(frozen=True)
 class HeldOut:

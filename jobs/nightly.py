@@ -18,11 +18,9 @@ import ingest_ratings
 import ingest_side_info
 import recommend
 import train
-from publishing import add_force_publish
-from summarising import summarised
+from summarising import run_publishing, summarised
 
-from bgmrec.config import load_settings
-from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for, run_stage
+from bgmrec.job import run_stage
 from bgmrec.run import STAGES, Run
 
 _STAGES = dict(
@@ -56,18 +54,7 @@ def night(run: Run) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = arg_parser("nightly", __doc__)
-    add_ds(parser)
-    add_force_publish(parser)
-    arguments = parser.parse_args(argv)
-    progress = progress_for(arguments.log_format)
-
-    def body() -> None:
-        settings = load_settings(arguments.config, arguments.overrides)
-        with night_of(settings, arguments.ds, progress, arguments.force_publish) as run:
-            print(night(run))
-
-    return guarded(body)
+    return run_publishing("nightly", __doc__, lambda run: print(night(run)), argv)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from judging import MODEL
 from pyspark.sql import DataFrame
 
 from bgmrec.config import Settings
 from bgmrec.contracts import CONTRACTS
 from bgmrec.errors import SettingsError
-from bgmrec.evaluate.table import headline
+from bgmrec.evaluate.table import MODEL, headline
 from bgmrec.models import StoredModel
 from bgmrec.recommend import external
 from bgmrec.recommend.gate import Night, TableNumbers, failed, gate_checks, refuse, widened

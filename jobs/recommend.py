@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from publishing import add_force_publish, publish
+from publishing import publish
 from pyspark.sql import DataFrame
 from ranking import (
     FactorModel,
@@ -22,14 +22,13 @@ from ranking import (
     popular_list,
     solved_tables,
 )
-from summarising import summarised
+from summarising import run_publishing, summarised
 
-from bgmrec.config import load_settings
 from bgmrec.config.serving import ItemList
 from bgmrec.contracts import RECOMMENDATION_REASONS
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.ingest.sources import read_files
-from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for, run_stage
+from bgmrec.job import run_stage
 from bgmrec.models import StoredModel
 from bgmrec.recommend.checks import list_faults, list_violations
 from bgmrec.recommend.explain import reasons
@@ -120,19 +119,14 @@ def _item_list(run: Run, files: ItemList | None) -> DataFrame | None:
     return None if files is None else read_files(run.spark, files, data=run.settings.paths.data, ds=run.ds)
 
 
+def published(run: Run) -> None:
+    """The stage as a job of its own."""
+    with summarised(run):
+        run_stage(run, "recommend", stage)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = arg_parser("recommend", __doc__)
-    add_ds(parser)
-    add_force_publish(parser)
-    arguments = parser.parse_args(argv)
-    progress = progress_for(arguments.log_format)
-
-    def body() -> None:
-        settings = load_settings(arguments.config, arguments.overrides)
-        with night_of(settings, arguments.ds, progress, arguments.force_publish) as run, summarised(run):
-            run_stage(run, "recommend", stage)
-
-    return guarded(body)
+    return run_publishing("recommend", __doc__, published, argv)
 
 
 if __name__ == "__main__":

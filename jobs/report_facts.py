@@ -37,7 +37,7 @@ def gather(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
         run: the night.
         summary: of its run.
     """
-    stored = run.models.load(run.run_id)
+    stored = run.models.load(run.model_id)
     names = item_names(run.work.read("items"), stored.table("item_index"), run.settings.report).cache()
     parts = {
         "quality": lambda: quality(run, stored),

@@ -14,7 +14,7 @@ from pyspark.sql import functions as f
 from bgmrec import columns as c
 from bgmrec.evaluate.report import judged_facts, lists_facts
 from bgmrec.evaluate.report.bootstrap import bootstrap, difference, estimate
-from bgmrec.evaluate.report.metric_names import MODEL
+from bgmrec.evaluate.table import MODEL
 from bgmrec.factorize.factors import unpack_factors
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.models import StoredModel

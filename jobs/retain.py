@@ -60,8 +60,12 @@ def carry_out(run: Run, goes: Plan) -> None:
     for ds in goes.work:
         files.delete(run.spark, run.root.path(f"work/{c.DS}={ds}"))
     for run_id in goes.summaries:
-        for kind in ("json", "prom"):
-            files.delete(run.spark, run.root.path(f"summaries/{run_id}.{kind}"))
+        for name in (
+            f"reports/{run_id}",
+            f"reports/{run_id}.html",
+            *(f"summaries/{run_id}.{k}" for k in ("prom", "json")),
+        ):
+            files.delete(run.spark, run.root.path(name))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -147,7 +147,7 @@ def _unknown(kind: str, id_: str, run: Run) -> InputError:
 
 def show(run: Run, users: int, user_ids: Sequence[str], item_ids: Sequence[str]) -> None:
     """Prints users and tracks that are asked for, or the night as a whole."""
-    stored, implicit = run.models.load(run.run_id), run.settings.factorize.mode == "implicit"
+    stored, implicit = run.models.load(run.model_id), run.settings.factorize.mode == "implicit"
     names = item_names(run.work.read("items"), stored.table("item_index"), run.settings.report)
     asked = bool(user_ids or item_ids)
     if not asked:

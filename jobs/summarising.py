@@ -1,21 +1,49 @@
-"""What every night leaves, whether it was published or not: its summary, and after publishing its page.
+"""How the jobs that publish run, and what they leave whether it was published or not: a summary, then a page.
 
-No job of its own: what nightly and recommend end with.
+No job of its own: what nightly and recommend share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import report
+from publishing import add_force_publish
 
 from bgmrec import files
+from bgmrec.config import load_settings
 from bgmrec.errors import BgmrecError
 from bgmrec.gateway import push
+from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for
 from bgmrec.logs import logger
 from bgmrec.run import Run
+
+
+def run_publishing(
+    name: str, description: str | None, body: Callable[[Run], None], argv: Sequence[str] | None = None
+) -> int:
+    """A job that publishes: arguments, settings, run, exit status.
+
+    Args:
+        name: of the job.
+        description: for its help.
+        body: what it does, from `summarised` to its end.
+        argv: the arguments; none: those of the process.
+    """
+    parser = arg_parser(name, description)
+    add_ds(parser)
+    add_force_publish(parser)
+    arguments = parser.parse_args(argv)
+    progress = progress_for(arguments.log_format)
+
+    def with_run() -> None:
+        settings = load_settings(arguments.config, arguments.overrides)
+        with night_of(settings, arguments.ds, progress, arguments.force_publish) as run:
+            body(run)
+
+    return guarded(with_run)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from bgmrec.errors import QualityGateError
 from bgmrec.evaluate.rating import METRICS
 from bgmrec.evaluate.slices import ALL
 
+MODEL = "bgmrec"  # the night's own model among the names of models
 _MAIN = ("rmse", "mae", "ndcg", "recall", "hit_rate", "coverage", "gini")
 _SLICES = (ALL, "user", "item", "item_popularity")
 

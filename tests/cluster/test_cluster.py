@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.machines import Cluster, cluster
-from tests.e2e.nights import FIRST_DAY, LAST_DAY, PROJECT, assert_same_lists, night_arguments, published, run_job
+from tests.e2e.nights import (
+    LAST_DAY,
+    PROJECT,
+    assert_same_lists,
+    night_arguments,
+    published,
+    run_job,
+    small_world,
+)
 
 # both train their encoders in two tasks of a barrier stage, one on each worker, and read them by petastorm
 SPREAD = ("feed.processes=2", "feed.local=false", "feed.row_group_rows=32", "train.rounds=1")
@@ -25,10 +33,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("world")
-    sizes = ["--users", "120", "--items", "60", "--events", "3000", "--days", "6", "--seed", "5"]
-    run_job("generate_world", *sizes, "--first-day", FIRST_DAY, "--out", str(out))
-    return out
+    return small_world(tmp_path_factory.mktemp("world"))
 
 
 def submit(master: str, *arguments: str) -> subprocess.CompletedProcess[str]:

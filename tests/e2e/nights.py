@@ -61,6 +61,13 @@ def run_job(
     return done
 
 
+def small_world(out: Path) -> Path:
+    """Raw logs and crawl dumps of six days below a folder, for nights that are run many times."""
+    sizes = ["--users", "120", "--items", "60", "--events", "3000", "--days", "6", "--seed", "5"]
+    run_job("generate_world", *sizes, "--first-day", FIRST_DAY, "--out", str(out))
+    return out
+
+
 def submit_job(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The same job by spark-submit, whose Java is there before Python is."""
     ensure_java()

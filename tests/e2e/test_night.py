@@ -144,6 +144,10 @@ def test_single_stages_find_what_the_stage_before_left(undisturbed: Path, world:
     before = published(undisturbed, "recommendations", LAST_DAY)
     run_job("recommend", *night_arguments(world, undisturbed, LAST_DAY))
     assert_same_lists(before, published(undisturbed, "recommendations", LAST_DAY))
+    # the lists are another run's now, the model is still that of the first
+    run_job("report", *night_arguments(world, undisturbed, LAST_DAY))
+    shown = run_job("show", *night_arguments(world, undisturbed, LAST_DAY), "--users", "1")
+    assert "recommended (score, music)" in shown.stdout
 
 
 def test_impossible_settings_end_before_spark_with_their_status(world: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.nights import FIRST_DAY, LAST_DAY, night_arguments, run_job
+from tests.e2e.nights import LAST_DAY, night_arguments, run_job, small_world
 
 # rounds to be interrupted between; encoders cost most of a small night, and test_machines.py has one
 LIGHT = ("train.rounds=2", "user_encoder.kind=none", "item_encoder.kind=none")
@@ -14,10 +14,7 @@ LIGHT = ("train.rounds=2", "user_encoder.kind=none", "item_encoder.kind=none")
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("world")
-    sizes = ["--users", "120", "--items", "60", "--events", "3000", "--days", "6", "--seed", "5"]
-    run_job("generate_world", *sizes, "--first-day", FIRST_DAY, "--out", str(out))
-    return out
+    return small_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="session")

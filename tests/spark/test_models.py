@@ -167,6 +167,7 @@ def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run, jobs:
     newest = f"{SECOND}-002"
     night.begin("ingest_ratings")  # working tables of a night that was not finished
     night.root.write_json(f"summaries/{FIRST}-001", {})
+    night.root.write_json(f"reports/{FIRST}-001/facts", {})
     settings = night.settings.retention.model_copy(update={"published_days": 1, "unseen_days": 1, "summary_days": 1})
     goes = plan(retain.inventory(night), settings, night.ds)
     first = f"{FIRST}-001"
@@ -184,5 +185,6 @@ def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run, jobs:
     left = files.glob(night.spark, f"{night.shelf.tables.root}/recommendations/*/*")
     assert [path.rsplit("=", 1)[-1] for path in left] == [f"{SECOND}-001", newest]
     assert plan(retain.inventory(night), settings, night.ds).lines() == []
+    assert files.glob(night.spark, night.root.path("reports/*")) == []
     rollback.roll_back(night, None, dry_run=False)
     assert shown(night)[0] == f"{SECOND}-001"

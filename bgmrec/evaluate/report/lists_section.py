@@ -12,10 +12,10 @@ from matplotlib.figure import Figure as Drawing
 from bgmrec import columns as c
 from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.lists_facts import NEVER
-from bgmrec.evaluate.report.metric_names import MODEL
 from bgmrec.evaluate.report.numbers import count, share, significant
 from bgmrec.evaluate.report.parts import Figure, Section, Table, Tile, Titled, figure
 from bgmrec.evaluate.report.style import SERIES, short
+from bgmrec.evaluate.table import MODEL
 
 SOURCES = {
     c.WARM: "from their ratings",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-MODEL = "bgmrec"
+from bgmrec.evaluate.table import MODEL
+
 LOWER_IS_BETTER = frozenset({"rmse", "mae"})
 NAMES = {
     "ndcg": "NDCG",

@@ -11,11 +11,12 @@ from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.bootstrap import Estimate
 from bgmrec.evaluate.report.draw import Line
 from bgmrec.evaluate.report.learning_figures import learning_figures
-from bgmrec.evaluate.report.metric_names import LOWER_IS_BETTER, MODEL, NAMES, main_metric, metric_name, models_in
+from bgmrec.evaluate.report.metric_names import LOWER_IS_BETTER, NAMES, main_metric, metric_name, models_in
 from bgmrec.evaluate.report.numbers import count, interval, p_value, signed, significant
 from bgmrec.evaluate.report.parts import Figure, Section, Table, Tile, Titled, figure
 from bgmrec.evaluate.report.rating_figures import rating_figures
 from bgmrec.evaluate.slices import ALL
+from bgmrec.evaluate.table import MODEL
 
 _FIRST = ("rmse", "mae", "ndcg", "recall", "hit_rate", "mrr")
 SMALL = 0.05  # a p value below this is called significant

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure as Drawing
 
 from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.draw import Line
-from bgmrec.evaluate.report.metric_names import MODEL, models_in
+from bgmrec.evaluate.report.metric_names import models_in
 from bgmrec.evaluate.report.numbers import count, significant
 from bgmrec.evaluate.report.parts import Figure, Table, figure
+from bgmrec.evaluate.table import MODEL
 
 
 def rating_figures(own: dict[str, Any]) -> Iterator[Figure]:
