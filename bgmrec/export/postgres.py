@@ -7,6 +7,7 @@ that reads the old version holds the views, so that the switch waits for it: nob
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from pyspark.sql import types as t
 from bgmrec.contracts import CONTRACTS, Contract
 from bgmrec.errors import PublishingError
 from bgmrec.secrets import redacted
+
+_PATIENCE_S = 0.5  # in which the switch gets all views or steps back; below the server's deadlock_timeout
 
 _TYPES: dict[type[t.DataType], str] = {
     t.StringType: "text",
@@ -123,13 +126,37 @@ class Postgres:
         connection.execute(sql.SQL("DROP TABLE {}").format(parts))
 
     def _switch(self, connection: psycopg.Connection, run_id: str, tables: Sequence[str]) -> None:
+        """Shows a version, as soon as no transaction reads what was shown before."""
+        end = time.monotonic() + self.lock_seconds
+        while True:
+            try:
+                self._try_switch(connection, run_id, tables)
+                return
+            except psycopg.errors.LockNotAvailable:
+                if time.monotonic() > end:
+                    raise
+
+    def _try_switch(self, connection: psycopg.Connection, run_id: str, tables: Sequence[str]) -> None:
         with connection.transaction():
-            self._wait_at_most(connection)
+            self._lock_all(connection, tables)
             for role in self.grant_to:
                 into, reader = sql.Identifier(self.schema), sql.Identifier(role)
                 connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(into, reader))
             for table in tables:
                 self._show(connection, CONTRACTS[table], run_id)
+
+    def _lock_all(self, connection: psycopg.Connection, tables: Sequence[str]) -> None:
+        """Locks the views before one of them changes, or gives all of them up.
+
+        A reader may hold a later one and wait for an earlier one. Waiting on would be a deadlock, for which the server
+        ends one of both, after a second (its `deadlock_timeout`).
+        """
+        self._wait_at_most(connection, _PATIENCE_S / len(tables))
+        for table in tables:
+            view = sql.Identifier(self.schema, table)
+            (known,) = connection.execute("SELECT to_regclass(%s)", [view.as_string()]).fetchone() or (None,)
+            if known is not None:
+                connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(view))
 
     def _show(self, connection: psycopg.Connection, contract: Contract, run_id: str) -> None:
         """Makes a view show a version, with the contract's words as comments."""
@@ -154,13 +181,13 @@ class Postgres:
                 continue
             try:
                 with connection.transaction():
-                    self._wait_at_most(connection)
+                    self._wait_at_most(connection, self.lock_seconds)
                     connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(self.schema, name)))
             except psycopg.errors.LockNotAvailable:
                 continue
 
-    def _wait_at_most(self, connection: psycopg.Connection) -> None:
-        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(int(self.lock_seconds * 1000))))
+    def _wait_at_most(self, connection: psycopg.Connection, seconds: float) -> None:
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(int(seconds * 1000))))
 
     def _version(self, table: str, run_id: str, suffix: str = "") -> sql.Identifier:
         return sql.Identifier(self.schema, f"{table}{_suffix(run_id)}{suffix}")

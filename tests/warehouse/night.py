@@ -1,20 +1,27 @@
-"""Publishes two dates into the embedded metastore of a root, in a process of its own, which leaves it free."""
+"""Publishes versions in a process of its own, as a night does: `night.py ROOT RUN_ID=USERS …`."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 from bgmrec.config import load_settings
 from bgmrec.job import start_session
-from tests.warehouse.versions import publish, run_id
+from tests.warehouse.versions import publish
 
 OLDER, NEWER = "2025-01-30", "2025-01-31"
 
 if __name__ == "__main__":
-    root = Path(sys.argv[1])
-    spark = start_session(load_settings([], [f"paths.root={root}"]))
-    publish(spark, root, run_id(1, NEWER), 3, "bgmrec")
-    publish(spark, root, run_id(1, OLDER), 5, "bgmrec")  # a backfill
-    publish(spark, root, run_id(2, NEWER), 4, "bgmrec")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root", type=Path)
+    parser.add_argument("versions", nargs="+")
+    parser.add_argument("--metastore", help="address of a Hive metastore; none: one in files below the root")
+    arguments = parser.parse_args()
+    sets = [f"paths.root={arguments.root}"]
+    if arguments.metastore:
+        sets.append(f'spark.conf={{"spark.hadoop.hive.metastore.uris"="{arguments.metastore}"}}')
+    spark = start_session(load_settings([], sets))
+    for version in arguments.versions:
+        run, users = version.split("=")
+        publish(spark, arguments.root, run, int(users), "bgmrec")
     spark.stop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,35 @@ def test_a_reader_that_polls_both_views_sees_whole_versions_only(spark: SparkSes
             store.export(run_id(number), tables(spark, run_id(number), users), counts(users))
     assert {tuple(map(str, one)) for one in seen} <= {tuple(map(str, whole(n, 40 + n))) for n in (1, 2, 3, 4)}
     assert len(seen) > 20 and seen[0] == whole(1, 41)
+
+
+def test_a_reader_of_the_views_in_another_order_meets_no_deadlock(spark: SparkSession, store: Postgres) -> None:
+    """It holds the last view and goes on to the first while the switch wants both."""
+    store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+    real, holds = Postgres._try_switch, threading.Event()
+    tries = []
+
+    def counted(self: Postgres, *arguments: Any) -> None:
+        tries.append(arguments)
+        holds.set()
+        real(self, *arguments)
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(store.address) as reader,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setattr(Postgres, "_try_switch", counted)
+        reader.execute(f"SELECT run_id FROM {SCHEMA}.similar_items".encode()).fetchall()
+        export = pool.submit(store.export, run_id(2), tables(spark, run_id(2), 3), counts(3))
+        assert holds.wait(120)
+        for _ in range(4):  # longer than the server waits before it looks for deadlocks
+            time.sleep(0.5)
+            rows = reader.execute(f"SELECT run_id FROM {SCHEMA}.recommendations".encode()).fetchall()
+            assert {row[0] for row in rows} == {run_id(1)}
+        reader.commit()
+        assert export.result(120)
+    assert len(tries) > 1 and shown(store) == whole(2, 3)
 
 
 def test_views_keep_their_grants_and_what_is_built_on_them(spark: SparkSession, store: Postgres) -> None:

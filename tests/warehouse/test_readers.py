@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +13,20 @@ import duckdb
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
-from impala.dbapi import connect
 
 from bgmrec.contracts import CONTRACTS
-from bgmrec.java import ensure_java
 from tests.e2e.nights import PROJECT
+from tests.warehouse.metastore import embedded, rows, thrift_server
 from tests.warehouse.night import NEWER, OLDER
-from tests.warehouse.servers import free_port, running
 from tests.warehouse.versions import run_id
-
-SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two dates, the newer one published twice, the older one in between."""
     place = tmp_path_factory.mktemp("readers")
-    command = [sys.executable, "-m", "tests.warehouse.night", str(place)]
+    versions = [f"{run_id(1, NEWER)}=3", f"{run_id(1, OLDER)}=5", f"{run_id(2, NEWER)}=4"]
+    command = [sys.executable, "-m", "tests.warehouse.night", str(place), *versions]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-4000:]
     return place
@@ -61,40 +56,9 @@ def test_duckdb_pandas_and_pyarrow_read_by_path(root: Path, manifest: str, run: 
 
 
 @pytest.fixture(scope="module")
-def thrift(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A cursor of a HiveServer2 client at Spark's Thrift server over the same metastore."""
-    ensure_java()
-    port = free_port()
-    conf = {
-        "spark.sql.warehouse.dir": str(root / "warehouse"),
-        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={root / 'metastore_db'}",
-        "spark.driver.extraJavaOptions": f"-Dderby.stream.error.file={root / 'derby.log'}",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "2",
-    }
-    command = [str(Path(sys.executable).parent / "spark-submit"), "--class", SERVER, "--master", "local[2]"]
-    command += [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
-    command += ["spark-internal", "--hiveconf", "hive.server2.thrift.bind.host=127.0.0.1"]
-    command += ["--hiveconf", f"hive.server2.thrift.port={port}"]
-
-    def client() -> Any:
-        return connect("127.0.0.1", port, auth_mechanism="PLAIN", user="reader", password="any")
-
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    log = tmp_path_factory.mktemp("thrift") / "log"
-    with (
-        running(command, log, lambda: client().close(), 120),
-        closing(client()) as connection,
-        closing(connection.cursor()) as cursor,
-    ):
+def thrift(root: Path) -> Iterator[Any]:
+    with thrift_server(root, embedded(root)) as cursor:
         yield cursor
-
-
-def rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
-    cursor.execute(query)
-    return list(cursor.fetchall())
 
 
 def test_a_hiveserver2_client_reads_partitions_and_views(thrift: Any) -> None:
