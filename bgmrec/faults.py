@@ -1,10 +1,10 @@
-"""What Spark, Java and the operating system raise where a file is damaged or a disk is full → errors with a cure."""
+"""What Spark, Java and the operating system raise → errors with a cure: damaged files, full disks, missing jars."""
 
 from __future__ import annotations
 
 import re
 
-from bgmrec.errors import BgmrecError, InputError, StorageError
+from bgmrec.errors import BgmrecError, InputError, SettingsError, StorageError
 
 _FULL = ("No space left on device", "Disk quota exceeded", "There is not enough space on the disk")
 _DAMAGED = (
@@ -16,6 +16,7 @@ _DAMAGED = (
     "is not a Parquet file",
     "Unexpected end of input stream",
 )
+_LISTENER = "Exception when registering SparkListener"
 _FILE = re.compile(r"(?:[a-z][a-z0-9]*:)?/[^\s,;:\"'`]+")
 
 
@@ -29,6 +30,13 @@ def explained(error: Exception) -> BgmrecError | None:
             where=_place(text, full),
             found=_line(text, full),
             cure="make room there, or move paths.root or spark.local.dir, and give the same command again",
+        )
+    if _LISTENER in text:
+        return SettingsError(
+            "Spark finds no such listener",
+            where='spark.conf."spark.extraListeners"',
+            found=_line(text, "ClassNotFoundException") if "ClassNotFoundException" in text else _line(text, _LISTENER),
+            cure="name its jar by spark.jars, or by spark.jars.packages where Maven can be reached; or leave it out",
         )
     damaged = next((sign for sign in _DAMAGED if sign in text), None)
     if damaged is None:

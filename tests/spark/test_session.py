@@ -10,9 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from pyspark.sql import SparkSession
 
+from bgmrec.errors import EXIT_SETTINGS
 from bgmrec.session import ARROW_BATCH, PARQUET_BATCH, arrow_batch
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def _worker_facts(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -64,3 +69,35 @@ def test_what_spark_submit_was_told_stands_but_for_the_meaning_of_rows(tmp_path:
     done = subprocess.run([*command, str(script)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["7", "UTC", "site", "settings", "local[1]"]
+
+
+@pytest.mark.parametrize(
+    ("listener", "status"),
+    [
+        ("org.apache.spark.scheduler.StatsReportListener", 0),  # one of Spark's own
+        ("io.openlineage.spark.agent.OpenLineageSparkListener", EXIT_SETTINGS),
+    ],
+)
+def test_a_listener_of_the_settings_listens_and_a_missing_one_is_named(listener: str, status: int) -> None:
+    """As `conf/openlineage.toml` asks for one, whose jar is not part of the project."""
+    script = (
+        "from bgmrec.command import guarded, progress_for\n"
+        "from bgmrec.config import load_settings\n"
+        "from bgmrec.config.runtime import SparkSettings\n"
+        "from bgmrec.session import build_session\n"
+        "conf = dict(load_settings(['conf/openlineage.toml'], []).spark.conf)\n"
+        f"conf['spark.extraListeners'] = {listener!r}\n"
+        "del conf['spark.jars.packages']\n"
+        "progress_for('text')\n"
+        "def body():\n"
+        "    spark = build_session(SparkSettings(conf=conf))\n"
+        "    assert spark.conf.get('spark.openlineage.namespace') == 'bgmrec'\n"
+        "    spark.range(5).repartition(2).count()\n"
+        "    spark.stop()\n"
+        "raise SystemExit(guarded(body))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == status, done.stderr
+    if status:
+        assert "Spark finds no such listener" in done.stderr and f"ClassNotFoundException: {listener}" in done.stderr
+        assert "spark.jars" in done.stderr
