@@ -1,4 +1,6 @@
-"""Two weeks of nights in a row, each a process of its own: drift, new users and music, late events, reruns.
+"""Two weeks of nights in a row, each a process of its own: drift, new users and music, late events, reruns, retention.
+
+After them comes a night whose log has lost nearly everything: the gate keeps it from the readers.
 
 `make soak` prints a line per night; NIGHTS=5 makes it shorter.
 """
@@ -13,13 +15,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 import pandas as pd
 import pytest
 
+from bgmrec.errors import EXIT_QUALITY_GATE
 from tests.e2e.nights import night_arguments, published, run_job
 from tests.faults.readers import polling
 
@@ -29,6 +31,8 @@ FIRST = date(2025, 1, 1)
 LATE_SHARE = 0.1  # of a day's rows come a day late
 RERUN_EVERY = 4  # nights; a night is made again at once, and the one before it, too
 SEED = 7
+KEEP = {"published_days": 4, "unseen_days": 1, "work_days": 1, "summary_days": 6}  # so that there is much to remove
+LEFT_ROWS = 40  # of the log of the night that the gate refuses
 GROWTH = 1.5  # the last third against the second one; a night of a loaded machine is no measure for less
 
 
@@ -40,8 +44,9 @@ class Night:
     rerun: bool
     seconds: float
     megabytes: float
-    bytes_left: int
+    disk_bytes: int
     users: int
+    run_id: str
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +76,15 @@ class Delivery:
         if day > FIRST:
             self._write(day - timedelta(days=1), late=True)
 
+    def lose(self, day: date) -> None:
+        """All days are gone, and of this one nearly all rows."""
+        self.day(day)
+        rows = (self.data / f"events/ds={day}/events.txt").read_text().splitlines(keepends=True)
+        shutil.rmtree(self.data / "events")
+        folder = self.data / f"events/ds={day}"
+        folder.mkdir(parents=True)
+        (folder / "events.txt").write_text("".join(rows[:LEFT_ROWS]))
+
     def _write(self, day: date, *, late: bool) -> None:
         chance = random.Random(f"{SEED} {day}")
         parts = sorted((self.world / f"events/ds={day}").glob("part-*"))
@@ -81,36 +95,48 @@ class Delivery:
         (folder / ("late.txt" if late else "events.txt")).write_text("".join(chosen))
 
 
-def nights(world: Path, data: Path, root: Path) -> Iterator[Night]:
+def nights(delivery: Delivery, root: Path) -> Iterator[Night]:
     """Every night, and its reruns."""
-    delivery = Delivery(world, data)
     delivery.begin()
     for number in range(BEFORE):
-        delivery.day(FIRST + timedelta(days=number))
+        delivery.day(_day(number - BEFORE))
     for number in range(NIGHTS):
-        day = FIRST + timedelta(days=BEFORE + number)
-        delivery.day(day)
-        yield _night(data, root, day, rerun=False)
+        delivery.day(_day(number))
+        yield _night(delivery.data, root, _day(number), rerun=False)
         if number and number % RERUN_EVERY == 0:
-            yield _night(data, root, day - timedelta(days=1), rerun=True)
-            yield _night(data, root, day, rerun=True)
+            yield _night(delivery.data, root, _day(number - 1), rerun=True)
+            yield _night(delivery.data, root, _day(number), rerun=True)
+
+
+def _day(number: int) -> date:
+    """Of the night with this number, from 0."""
+    return FIRST + timedelta(days=BEFORE + number)
 
 
 def _night(data: Path, root: Path, day: date, *, rerun: bool) -> Night:
-    began, before = time.monotonic(), _bytes_below(root)
+    began = time.monotonic()
     with polling(root, str(day)):
-        done = run_job("nightly", *night_arguments(data, root, str(day), "factorize.rank=8"))
+        done = run_job("nightly", *_arguments(data, root, day))
     summary = json.loads(Path(done.stdout.strip().splitlines()[-1].removeprefix("file:")).read_text())
+    seconds, users = time.monotonic() - began, published(root, "recommendations", str(day))["user_id"].nunique()
+    if not rerun:
+        run_job("retain", *_arguments(data, root, day))
     night = Night(
         str(day),
         rerun,
-        round(time.monotonic() - began, 1),
+        round(seconds, 1),
         max(summary["peak_memory_mb"].values()),
-        _bytes_below(root) - before,
-        published(root, "recommendations", str(day))["user_id"].nunique(),
+        _bytes_below(root),
+        users,
+        summary["run_id"],
     )
     print(night, flush=True)
     return night
+
+
+def _arguments(data: Path, root: Path, day: date) -> list[str]:
+    keep = [f"retention.{name}={days}" for name, days in KEEP.items()]
+    return night_arguments(data, root, str(day), "factorize.rank=8", *keep)
 
 
 def _bytes_below(root: Path) -> int:
@@ -122,6 +148,14 @@ def _index(root: Path, run_id: str, side: str) -> pd.Series:
     return table.set_index(f"{side}_id")[f"{side}_idx"].sort_index()
 
 
+def _index_only_grows(root: Path, earlier: str, later: str) -> None:
+    """Every id of the earlier run has its number still, and there are no gaps."""
+    for side in ("user", "item"):
+        before, after = _index(root, earlier, side), _index(root, later, side)
+        pd.testing.assert_series_equal(before, after[before.index], check_names=False)
+        assert sorted(after) == list(range(len(after)))
+
+
 def _grew(values: list[float]) -> float:
     """The last third of the nights against the third before it; the first ones are cold."""
     third = max(len(values) // 3, 1)
@@ -131,17 +165,29 @@ def _grew(values: list[float]) -> float:
 def test_two_weeks_of_nights(world: Path, tmp_path: Path) -> None:
     data, root = tmp_path / "data", tmp_path / "root"
     data.mkdir()
-    made = list(nights(world, data, root))
-    first = [night for night in made if not night.rerun]
+    delivery, first = Delivery(world, data), list[Night]()
+    for night in nights(delivery, root):
+        if night.rerun:
+            continue
+        if first:
+            _index_only_grows(root, first[-1].run_id, night.run_id)
+        first.append(night)
     assert len(first) == NIGHTS
     assert first[-1].users > first[0].users, "nobody new was served"
     rows = first[-1].users / first[len(first) // 2].users  # what there is to do grows a little, too
     assert _grew([night.seconds for night in first]) < GROWTH * rows
     assert _grew([night.megabytes for night in first]) < GROWTH
-    assert _grew([float(night.bytes_left) for night in first]) < GROWTH * rows
-    runs = [json.loads((root / f"published/_manifests/{night.ds}.json").read_text())["run_id"] for night in first]
-    for side in ("user", "item"):
-        for earlier, later in pairwise(runs):
-            before, after = _index(root, earlier, side), _index(root, later, side)
-            pd.testing.assert_series_equal(before, after[before.index], check_names=False)
-            assert sorted(after) == list(range(len(after)))
+    assert _grew([float(night.disk_bytes) for night in first]) < GROWTH * rows
+    dates = sorted(path.stem for path in (root / "published/_manifests").glob("20*.json"))
+    assert dates == [str(_day(number)) for number in range(max(NIGHTS - KEEP["published_days"] - 1, 0), NIGHTS)]
+    _the_gate_refuses_a_night_without_a_log(delivery, root)
+
+
+def _the_gate_refuses_a_night_without_a_log(delivery: Delivery, root: Path) -> None:
+    day, before = _day(NIGHTS), (root / "published/_manifests/latest.json").read_text()
+    delivery.lose(day)
+    refused = run_job("nightly", *_arguments(delivery.data, root, day), check=False)
+    assert refused.returncode == EXIT_QUALITY_GATE, refused.stderr[-4000:]
+    print(refused.stderr[-1500:], flush=True)
+    assert (root / "published/_manifests/latest.json").read_text() == before
+    assert not (root / f"published/_manifests/{day}.json").exists()
