@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec import columns as c
 from bgmrec.evaluate.report import judged_facts, lists_facts
-from bgmrec.evaluate.report.bootstrap import bootstrap, difference, estimate
+from bgmrec.evaluate.report.bootstrap import UserSums, bootstrap, difference, estimate
+from bgmrec.evaluate.report.field_slices import field_values, slices
+from bgmrec.evaluate.report.judged_facts import Held
+from bgmrec.evaluate.report.metric_names import main_metric
 from bgmrec.evaluate.table import MODEL
 from bgmrec.factorize.factors import unpack_factors
 from bgmrec.factorize.shape import ModelShape
@@ -33,10 +37,12 @@ def quality(run: Run, stored: StoredModel) -> dict[str, Any]:
     targets = pairs.where(f.col(c.RATING) >= settings.evaluate.relevant_rating)
     users = judged_facts.sample_users(pairs, settings.report.judged_users, settings.seed)
     k, scored = min(settings.evaluate.ks), _judged(run, models, "scores")
-    sums = judged_facts.ranking_sums(_judged(run, models, "top_n"), targets, users, k)
-    ratings = judged_facts.rating_sums(scored, pairs, users, settings.evaluate.clip)
+    listed = judged_facts.held_in_lists(_judged(run, models, "top_n"), targets, users)
+    rated = judged_facts.held_ratings(scored, pairs, users, settings.evaluate.clip)
     facts |= {"k": k, "draws": settings.report.draws, "sampled": users.count()}
-    facts |= {"ranking": _intervals(run, sums), "rating": _intervals(run, ratings)}
+    facts["ranking"] = _intervals(run, judged_facts.ranking_sums(listed, k))
+    facts["rating"] = _intervals(run, judged_facts.rating_sums(rated))
+    facts["fields"] = _by_fields(run, stored, listed if facts["ranking"] else rated, main_metric(facts), k)
     if scored:
         train = run.work.read("ratings_split").where(f.col(c.PART) == c.TRAIN)
         clip = settings.evaluate.clip
@@ -66,6 +72,35 @@ def _intervals(run: Run, sums: judged_facts.Sums) -> dict[str, dict[str, dict[st
             ahead = sums[metric, MODEL].value() - own.value()
             entry["lead"] = asdict(difference(ahead, drawn[metric, MODEL], drawn[metric, model]))
         found.setdefault(metric, {})[model] = entry
+    return found
+
+
+def _by_fields(run: Run, stored: StoredModel, held: Held, metric: str, k: int) -> list[dict[str, Any]]:
+    """Per field that the settings name, and per value of it: the pairs behind it, and every model's interval."""
+    settings, found = run.settings.report, list[dict[str, Any]]()
+    sums: dict[tuple[int, str], UserSums] = {}
+    sides = ((c.USER_IDX, "users", settings.user_slices), (c.ITEM_IDX, "items", settings.item_slices))
+    for idx_column, entities, fields in sides:
+        if not fields or held.pairs.empty:
+            continue
+        idx, pair = np.unique(held.pairs[idx_column].to_numpy(), return_inverse=True)
+        index = stored.table(f"{entities[:-1]}_index")
+        known = field_values(run.work.read(entities), index, idx_column, idx, fields)
+        for field in fields:
+            for value, members in slices(known[field]).items():
+                chosen = members[pair]
+                found.append({"side": entities, "field": field, "value": value, "n": int(chosen.sum())})
+                own = (
+                    judged_facts.rating_sums(held, chosen)
+                    if metric == "rmse"
+                    else judged_facts.ranking_sums(held, k, chosen)
+                )
+                sums |= {(len(found) - 1, model): own[metric, model] for model in held.made}
+    if not sums:
+        return []
+    drawn = bootstrap(sums, draws=settings.draws, seed=run.settings.seed)
+    for at, row in enumerate(found):
+        row["models"] = {m: asdict(estimate(sums[at, m].value(), drawn[at, m])) for m in held.made}
     return found
 
 

@@ -107,11 +107,14 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _report_names_fields(self) -> Settings:
-        """What the report calls items by are fields of theirs."""
-        own, known = self.report, [field.name for field in self.items.fields]
-        wanted = [name for name in (own.title_field, *own.label_fields, own.group_field) if name]
-        if unknown := [name for name in wanted if name not in known]:
-            raise ValueError(f"[report] names {unknown}, but the fields of [items] are {', '.join(known) or 'none'}")
+        """What the report calls items by, and tells apart by, are fields of theirs."""
+        own = self.report
+        of_items = [name for name in (own.title_field, *own.label_fields, own.group_field, *own.item_slices) if name]
+        for side, entity, wanted in (("users", self.users, own.user_slices), ("items", self.items, of_items)):
+            known = [field.name for field in entity.fields]
+            if unknown := [name for name in wanted if name not in known]:
+                fields = ", ".join(known) or "none"
+                raise ValueError(f"[report] names {unknown}, but the fields of [{side}] are {fields}")
         return self
 
     @model_validator(mode="after")

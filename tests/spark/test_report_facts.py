@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bgmrec.config.serving import ReportSettings
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people_facts
+from bgmrec.evaluate.report.field_slices import OTHER, VALUES, field_values, slices
 from bgmrec.evaluate.report.item_names import item_names
 from bgmrec.evaluate.report.reason_facts import reasons
 from bgmrec.factorize.solved import Solved
@@ -35,7 +37,8 @@ def test_the_sums_of_all_users_give_the_metrics_of_the_evaluation(spark):
     train = table(spark, [(u, i) for u in range(USERS) for i in range(4)], "user_idx int, item_idx int")
     lists = {m: table(spark, rows, "user_idx int, position int, item_idx int") for m, rows in LISTS.items()}
     users = judged_facts.sample_users(targets, USERS, seed=3)
-    sums = judged_facts.ranking_sums(lists, targets, users, k=4)
+    held = judged_facts.held_in_lists(lists, targets, users)
+    sums = judged_facts.ranking_sums(held, k=4)
     catalogue = spark.range(ITEMS).selectExpr("cast(id as int) as item_idx")
     named = [rows.selectExpr("*", f"'{model}' as model") for model, rows in lists.items()]
     expected = ranking_metrics(
@@ -45,6 +48,11 @@ def test_the_sums_of_all_users_give_the_metrics_of_the_evaluation(spark):
     assert len(rows) == len(sums) == 14
     for row in rows:
         assert sums[row["metric"], row["model"]].value() == pytest.approx(row["result"]), row
+    # a slice of items is what the evaluation finds where only its items are targets
+    few = held.pairs["item_idx"].to_numpy() < 9
+    alone = judged_facts.held_in_lists(lists, targets.where("item_idx < 9"), users)
+    of_slice, of_targets = judged_facts.ranking_sums(held, 4, few), judged_facts.ranking_sums(alone, 4)
+    assert {key: one.value() for key, one in of_slice.items()} == {key: one.value() for key, one in of_targets.items()}
 
 
 def test_a_sample_is_as_large_as_asked_and_the_same_every_time(spark):
@@ -52,12 +60,12 @@ def test_a_sample_is_as_large_as_asked_and_the_same_every_time(spark):
     one, other = (judged_facts.sample_users(targets, 5, seed=3).collect() for _ in range(2))
     assert len(one) == 5 and one == other
     assert judged_facts.sample_users(targets, 5, seed=4).collect() != one
-    sums = judged_facts.ranking_sums(
+    held = judged_facts.held_in_lists(
         {"bgmrec": table(spark, LISTS["bgmrec"], "user_idx int, position int, item_idx int")},
         targets,
         judged_facts.sample_users(targets, 5, seed=3),
-        k=4,
     )
+    sums = judged_facts.ranking_sums(held, k=4)
     assert len(sums["ndcg", "bgmrec"].numerator) == 5
 
 
@@ -68,7 +76,7 @@ def test_rating_sums_give_the_errors_of_the_evaluation_and_bins_the_calibration(
     scores = table(spark, [(u, i, 2.0 + (u % 7) / 1.5) for u, i in TARGETS], "user_idx int, item_idx int, score float")
     train = table(spark, [(u, i) for u in range(0, USERS, 2) for i in range(u)], "user_idx int, item_idx int")
     users = judged_facts.sample_users(pairs, USERS, seed=3)
-    sums = judged_facts.rating_sums({"bgmrec": scores}, pairs, users, (1.0, 5.0))
+    sums = judged_facts.rating_sums(judged_facts.held_ratings({"bgmrec": scores}, pairs, users, (1.0, 5.0)))
     expected = rating_metrics(
         pairs,
         scores.selectExpr("*", "'bgmrec' as model"),
@@ -144,6 +152,31 @@ def test_items_without_a_title_go_by_their_id(spark):
     assert {name: row["title"] for name, row in rows.items()} == {"a": "One", "b": "b", "c": "c", "d": "d"}
     assert rows["a"]["label"] == "Who · x" and rows["a"]["group"] == "x"
     assert rows["b"]["label"] == rows["d"]["label"] == "" and rows["b"]["group"] is None
+
+
+def test_a_field_is_cut_into_its_values_and_numbers_at_their_quartiles(spark):
+    users = table(
+        spark,
+        [(f"u{n}", n + 20, "f" if n % 3 else None, ["a", "b"] if n == 1 else ["b"]) for n in range(12)],
+        "user_id string, age int, gender string, tags array<string>",
+    )
+    index = table(spark, [(f"u{n}", n) for n in range(13)], "user_id string, user_idx int")
+    known = field_values(users, index, "user_idx", np.array([12, 1, 3, 5]), ["age", "gender", "tags"])
+    assert list(known.index) == [12, 1, 3, 5]
+    found = {field: {value: own.tolist() for value, own in slices(known[field]).items()} for field in known}
+    assert found["gender"] == {"f": [False, True, False, True], "unknown": [True, False, True, False]}
+    assert found["tags"]["b"] == [False, True, True, True] and found["tags"]["a"] == [False, True, False, False]
+    assert list(found["age"]) == ["21", "23", "25", "unknown"]
+    ages = slices(field_values(users, index, "user_idx", np.arange(13), ["age"])["age"])
+    assert list(ages) == ["up to 22", "above 22, up to 25", "above 25, up to 28", "above 28", "unknown"]
+    assert [int(own.sum()) for own in ages.values()] == [3, 3, 3, 3, 1]
+
+
+def test_rare_values_of_a_field_stand_together():
+    values = pd.Series([f"v{n}" for n in range(12)] + ["v0", "v1"])
+    found = slices(values)
+    assert len(found) == VALUES + 1 and list(found)[-1] == OTHER and list(found)[:2] == ["v0", "v1"]
+    assert sum(int(own.sum()) for own in found.values()) == len(values)
 
 
 def test_what_came_in_is_counted(spark):

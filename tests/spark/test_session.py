@@ -16,7 +16,6 @@ from pyspark.sql import SparkSession
 from bgmrec.errors import EXIT_SETTINGS
 from bgmrec.session import ARROW_BATCH, PARQUET_BATCH, arrow_batch
 
-
 ROOT = Path(__file__).parents[2]
 
 

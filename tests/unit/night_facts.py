@@ -114,6 +114,15 @@ def night_facts(mode: str = "explicit") -> dict[str, Any]:
         },
         "quality": {
             "rows": [*_rows("ndcg", 10, ndcg), *(_rows("rmse", None, rmse) if explicit else [])],
+            "fields": [
+                {"side": side, "field": field, "value": value, "n": 30, "models": {"bgmrec": _interval(0.12)}}
+                for side, field, value in (
+                    ("users", "gender", "f"),
+                    ("users", "gender", HOSTILE[2]),
+                    ("users", "age", "unknown"),
+                    ("items", "genre", HOSTILE[0]),
+                )
+            ],
             "history": history,
             "best_round": 3,
             "k": 10,

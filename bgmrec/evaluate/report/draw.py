@@ -28,26 +28,36 @@ class Line:
 
 def intervals(drawing: Drawing, metrics: Mapping[str, Mapping[str, Estimate]]) -> None:
     """How far models are apart, and how sure that is: a panel per metric, a row per model, value and interval."""
-    axes = panels(drawing, len(metrics), 2)
-    for at, (ax, (metric, models)) in enumerate(zip(axes, metrics.items(), strict=True)):
-        ax.set_title(metric)
-        for row, found in enumerate(models.values()):
-            colour = SERIES[0] if row == 0 else SERIES[2]
-            ax.plot([found.low, found.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
-            ax.plot([found.value], [row], MARKS[0] if row == 0 else MARKS[1], color=colour, markersize=6)
-            ax.annotate(
-                significant(found.value),
-                (found.value, row),
-                (0, 6),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8.5,
-            )
-        ax.set_yticks(range(len(models)), [short(name, 14) for name in models] if at % 2 == 0 else [])
-        ax.set_ylim(len(models) - 0.5, -0.7)
-        ax.margins(x=0.16)
-        ax.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
-        ax.grid(axis="y", visible=False)
+    for at, (ax, (metric, models)) in enumerate(zip(panels(drawing, len(metrics), 2), metrics.items(), strict=True)):
+        _estimates(ax, metric, models, ["own", *["other"] * (len(models) - 1)], named=at % 2 == 0)
+
+
+def by_value(drawing: Drawing, fields: Mapping[str, Mapping[str, Estimate]]) -> None:
+    """What a metric is where fields have this or that value: a panel per field, a row per value."""
+    for ax, (field, values) in zip(panels(drawing, len(fields), 2), fields.items(), strict=True):
+        _estimates(ax, field, values, ["own"] * len(values), named=True)
+
+
+def _estimates(ax: Axes, title: str, rows: Mapping[str, Estimate], kinds: Sequence[str], *, named: bool) -> None:
+    """A row per value with its interval; `own` and `other` look different."""
+    ax.set_title(title)
+    for row, (found, kind) in enumerate(zip(rows.values(), kinds, strict=True)):
+        colour, mark = (SERIES[0], MARKS[0]) if kind == "own" else (SERIES[2], MARKS[1])
+        ax.plot([found.low, found.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
+        ax.plot([found.value], [row], mark, color=colour, markersize=6)
+        ax.annotate(
+            significant(found.value),
+            (found.value, row),
+            (0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+        )
+    ax.set_yticks(range(len(rows)), [short(name, 14) for name in rows] if named else [])
+    ax.set_ylim(len(rows) - 0.5, -0.7)
+    ax.margins(x=0.16)
+    ax.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
+    ax.grid(axis="y", visible=False)
 
 
 def lines(

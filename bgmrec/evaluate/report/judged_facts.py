@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,20 @@ from bgmrec.evaluate.report.bootstrap import UserSums
 from bgmrec.split import uniform
 
 Sums = dict[tuple[str, str], UserSums]  # (metric, model) →
-_ORDER = "_order"
+_ORDER, _MADE, _MODEL = "_order", "_made", "_model"
+
+
+@dataclass(frozen=True)
+class Held:
+    """Held-out pairs of a sample of users, and what each model made of them.
+
+    Args:
+        pairs: user_idx, item_idx, unique, in the order of both.
+        made: model → float64 (pairs,): the position in the model's list, or the error of its score; NaN: none.
+    """
+
+    pairs: pd.DataFrame
+    made: Mapping[str, np.ndarray]
 
 
 def sample_users(pairs: DataFrame, n: int, seed: int) -> DataFrame:
@@ -25,39 +40,25 @@ def sample_users(pairs: DataFrame, n: int, seed: int) -> DataFrame:
     return users.orderBy(_ORDER, c.USER_IDX).limit(n).select(c.USER_IDX).cache()
 
 
-def ranking_sums(lists: Mapping[str, DataFrame], targets: DataFrame, users: DataFrame, k: int) -> Sums:
-    """Every metric of `metrics.RANKING` at k over those of the users that have targets. Actions on the sample.
+def held_in_lists(lists: Mapping[str, DataFrame], targets: DataFrame, users: DataFrame) -> Held:
+    """The users' targets with their positions in every list. Actions on the sample.
 
     Args:
         lists: model → user_idx, item_idx, position.
         targets: user_idx, item_idx, unique.
         users: of `sample_users`.
-        k: cut-off.
     """
-    wanted = targets.join(f.broadcast(users), on=c.USER_IDX, how="left_semi").cache()
-    counts: pd.DataFrame = wanted.groupBy(c.USER_IDX).agg(f.count(f.lit(1)).alias("targets")).toPandas()
-    counts = counts.sort_values(c.USER_IDX, ignore_index=True)
-    sums: Sums = {}
-    for model, rows in lists.items():
-        hits = rows.join(f.broadcast(wanted), on=[c.USER_IDX, c.ITEM_IDX], how="left_semi")
-        found: pd.DataFrame = hits.select(c.USER_IDX, c.POSITION).toPandas()
-        placed = found.sort_values([c.USER_IDX, c.POSITION])
-        for metric, (numerator, denominator) in _metrics(placed, counts, k).items():
-            sums[metric, model] = UserSums(numerator, denominator)
+    wanted = targets.join(f.broadcast(users), on=c.USER_IDX, how="left_semi").select(c.USER_IDX, c.ITEM_IDX).cache()
+    made = {model: rows.select(c.USER_IDX, c.ITEM_IDX, f.col(c.POSITION).alias(_MADE)) for model, rows in lists.items()}
+    held = _held(wanted, wanted, made)
     wanted.unpersist()
-    return sums
+    return held
 
 
-def _metrics(hits: pd.DataFrame, counts: pd.DataFrame, k: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    users = counts[c.USER_IDX].to_numpy()
-    offsets = np.concatenate([[0], np.searchsorted(hits[c.USER_IDX].to_numpy(), users, side="right")])
-    return list_metrics(offsets, hits[c.POSITION].to_numpy(), counts["targets"].to_numpy(), k)
-
-
-def rating_sums(
+def held_ratings(
     scores: Mapping[str, DataFrame], pairs: DataFrame, users: DataFrame, clip: tuple[float, float] | None
-) -> Sums:
-    """RMSE and MAE over the users' held-out ratings. An action on the sample.
+) -> Held:
+    """The users' held-out ratings with the error of every score. Actions on the sample.
 
     Args:
         scores: model → user_idx, item_idx, score.
@@ -65,21 +66,82 @@ def rating_sums(
         users: of `sample_users`.
         clip: range that scores are clipped to.
     """
-    wanted = pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING).join(f.broadcast(users), on=c.USER_IDX, how="left_semi")
+    own = pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING).join(f.broadcast(users), on=c.USER_IDX, how="left_semi")
+    wanted, keys = own.cache(), [c.USER_IDX, c.ITEM_IDX]
+    error = (f.col(c.RATING).cast("double") - clipped(f.col(c.SCORE), clip)).alias(_MADE)
+    made = {m: wanted.join(rows, on=keys, how="inner").select(*keys, error) for m, rows in scores.items()}
+    held = _held(wanted.select(*keys), wanted, made)
+    wanted.unpersist()
+    return held
+
+
+def _held(pairs: DataFrame, wanted: DataFrame, made: Mapping[str, DataFrame]) -> Held:
+    keys = [c.USER_IDX, c.ITEM_IDX]
+    every: pd.DataFrame = pairs.toPandas()
+    order = every.sort_values(keys, ignore_index=True)
+    if not made:
+        return Held(order, {})
+    # one union: a query for each model would cost more than what it finds
+    marked = [rows.select(*keys, _MADE, f.lit(model).alias(_MODEL)) for model, rows in made.items()]
+    found = reduce(DataFrame.unionByName, marked).join(f.broadcast(wanted.select(*keys)), on=keys, how="left_semi")
+    of_all: pd.DataFrame = found.toPandas()
+    by_model = {model: of_all[of_all[_MODEL] == model].drop(columns=_MODEL) for model in made}
+    return Held(
+        order, {m: order.merge(rows, on=keys, how="left")[_MADE].to_numpy(float) for m, rows in by_model.items()}
+    )
+
+
+def ranking_sums(held: Held, k: int, chosen: np.ndarray | None = None) -> Sums:
+    """Every metric of `metrics.RANKING` at k, over all users of the pairs; one without a chosen target counts nothing.
+
+    Args:
+        held: of `held_in_lists`.
+        k: cut-off.
+        chosen: bool (pairs,), the targets of a slice; none: all.
+    """
+    user, n_users, kept = _users(held, chosen)
+    targets = np.bincount(user, minlength=n_users)
+    known = targets > 0
+    number = np.cumsum(known) - 1
     sums: Sums = {}
-    for model, rows in scores.items():
-        error = f.col(c.RATING).cast("double") - clipped(f.col(c.SCORE), clip)
-        summed = (
-            wanted.join(rows, on=[c.USER_IDX, c.ITEM_IDX], how="inner")
-            .groupBy(c.USER_IDX)
-            .agg(f.sum(error * error).alias("squared"), f.sum(f.abs(error)).alias("absolute"), f.count("*").alias("n"))
-        )
-        frame: pd.DataFrame = summed.toPandas()
-        found = frame.sort_values(c.USER_IDX)
-        n = found["n"].to_numpy(float)
-        sums["rmse", model] = UserSums(found["squared"].to_numpy(float), n, root=True)
-        sums["mae", model] = UserSums(found["absolute"].to_numpy(float), n)
+    for model, made in held.made.items():
+        positions = made[kept]
+        hit = np.isfinite(positions)
+        order = np.lexsort((positions[hit], user[hit]))
+        hits = np.bincount(number[user[hit]], minlength=int(known.sum()))
+        offsets = np.concatenate([[0], np.cumsum(hits)])
+        found = list_metrics(offsets, positions[hit][order].astype(int), targets[known], k)
+        for metric, parts in found.items():
+            numerator, denominator = np.zeros((2, n_users))
+            numerator[known], denominator[known] = parts
+            sums[metric, model] = UserSums(numerator, denominator)
     return sums
+
+
+def rating_sums(held: Held, chosen: np.ndarray | None = None) -> Sums:
+    """RMSE and MAE over the users' held-out ratings.
+
+    Args:
+        held: of `held_ratings`.
+        chosen: bool (pairs,), the ratings of a slice; none: all.
+    """
+    user, n_users, kept = _users(held, chosen)
+    sums: Sums = {}
+    for model, made in held.made.items():
+        error = made[kept]
+        scored = np.isfinite(error)
+        own, error = user[scored], error[scored]
+        n = np.bincount(own, minlength=n_users).astype(float)
+        sums["rmse", model] = UserSums(np.bincount(own, error * error, n_users), n, root=True)
+        sums["mae", model] = UserSums(np.bincount(own, np.abs(error), n_users), n)
+    return sums
+
+
+def _users(held: Held, chosen: np.ndarray | None) -> tuple[np.ndarray, int, np.ndarray]:
+    """Per chosen pair its user, numbered from 0 over the users of all pairs; how many those are; which are chosen."""
+    users, user = np.unique(held.pairs[c.USER_IDX].to_numpy(), return_inverse=True)
+    kept = np.ones(len(user), bool) if chosen is None else chosen
+    return user[kept], len(users), kept
 
 
 def clipped(score: Column, clip: tuple[float, float] | None) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure as Drawing
@@ -35,6 +36,7 @@ def quality_section(facts: dict[str, Any]) -> Section:
     blocks: list[Figure | Titled] = [_against(metrics, own)]
     blocks += _course(facts["nights"]["course"], own)
     blocks += _slices(own)
+    blocks += _by_fields(own)
     blocks += rating_figures(own)
     blocks += learning_figures(own)
     return Section("quality", "Quality", _lead(metrics, own), list(_tiles(metrics, own)), blocks, list(_missing(facts)))
@@ -190,6 +192,42 @@ def _slices(own: dict[str, Any]) -> Iterator[Figure]:
         height=0.9 + 0.27 * len(keys),
         note=f"In brackets: {what} behind a value. Cold: without a training rating.",
     )
+
+
+def _by_fields(own: dict[str, Any]) -> Iterator[Figure]:
+    """A chart per side, a panel per field; and the models beside this one in the table."""
+    metric = main_metric(own)
+    name = metric_name(metric, own["k"])
+    what = "ratings" if metric == "rmse" else "plays that lists should hold"
+    for side, spoken in (("users", "For which users?"), ("items", "For which music?")):
+        rows = [row for row in own["fields"] if row["side"] == side]
+        if not rows:
+            continue
+        models = models_in(rows[0]["models"])
+        fields: dict[str, dict[str, Estimate]] = {}
+        for row in rows:
+            fields.setdefault(row["field"], {})[row["value"]] = _estimate(row["models"][MODEL])
+        body = [
+            [
+                row["field"],
+                row["value"],
+                count(row["n"]),
+                significant(row["models"][MODEL]["value"], 4),
+                interval(row["models"][MODEL]["low"], row["models"][MODEL]["high"]),
+                *(significant(row["models"][model]["value"], 4) for model in models[1:]),
+            ]
+            for row in rows
+        ]
+        most = [max(len(values) for values in list(fields.values())[at : at + 2]) for at in range(0, len(fields), 2)]
+        yield figure(
+            f"fields-{side}",
+            f"{spoken} {name} by field",
+            "; ".join(_spoken(field, values) for field, values in fields.items()),
+            Table(["field", "value", what, MODEL, "95 % interval", *models[1:]], body, words=2),
+            partial(draw.by_value, fields=fields),
+            height=0.5 + sum(0.55 + 0.34 * n for n in most),
+            note=f"{MODEL} over {count(own['sampled'])} users, with its 95 % interval; the table has the baselines.",
+        )
 
 
 def _slice_name(slice_: str, value: str) -> str:
