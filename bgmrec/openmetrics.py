@@ -12,6 +12,14 @@ from typing import Any
 
 _NUMBERS = {"passed": 1, "failed": 0}
 
+_WORK = {
+    "task_seconds": "of the tasks of a stage together",
+    "failed_tasks": "tries of tasks that failed",
+    "input_bytes": "read from files",
+    "shuffle_bytes": "moved between tasks",
+    "spilled_bytes": "written to disk because memory was full",
+}
+
 
 @dataclass(frozen=True)
 class Family:
@@ -48,6 +56,9 @@ def _families(summary: Mapping[str, Any]) -> Iterator[Family]:
     yield Family("stage_seconds", "time of a stage", _by("stage", summary.get("seconds", {})))
     peaks = {stage: megabytes * 2**20 for stage, megabytes in summary.get("peak_memory_mb", {}).items()}
     yield Family("stage_peak_memory_bytes", "of driver, Java and local workers together", _by("stage", peaks))
+    work = summary.get("spark_work", {})
+    for kind, help_ in _WORK.items():
+        yield Family(f"stage_{kind}", help_, _by("stage", {stage: own[kind] for stage, own in work.items()}))
     rows = [
         ({"section": section, "kind": kind}, value)
         for section, facts in summary.items()

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from bgmrec.memory import watched
 from bgmrec.models import ModelStore, StoredModel
 from bgmrec.openmetrics import openmetrics
 from bgmrec.publish import Shelf
+from bgmrec.spark_work import counted
 from bgmrec.tables import Tables
 
 STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend")
@@ -239,11 +240,12 @@ class Run:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Adds the seconds that a stage took, and the most memory, to the summary."""
+        """Adds the seconds that a stage took, the most memory, and what Spark did for it to the summary."""
         began = time.monotonic()
-        with watched() as peak:
+        with watched() as peak, counted(self.spark) as work:
             try:
                 yield
             finally:
                 self.summary.add("seconds", **{stage: round(time.monotonic() - began, 2)})
         self.summary.add("peak_memory_mb", **{stage: peak.bytes // 2**20})
+        self.summary.add("spark_work", **{stage: asdict(work)})

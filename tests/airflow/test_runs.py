@@ -78,6 +78,7 @@ def scheduling(env: dict[str, str]) -> Iterator[None]:
     port = _free_port()
     env = {
         **env,
+        "PATH": f"{env['PATH']}:{Path(sys.executable).parent}",  # it starts its parts by the name of its program
         "BGMREC_FIRST_DAY": "2099-01-01",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),

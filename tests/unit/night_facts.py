@@ -108,6 +108,17 @@ def night_facts(mode: str = "explicit") -> dict[str, Any]:
         "summary": {
             "seconds": {"ingest_ratings": 4.0, "train": 60.0, "recommend": 9.0},
             "peak_memory_mb": {"train": 2048},
+            "spark_work": {
+                "train": {
+                    "tasks": 70,
+                    "failed_tasks": 1,
+                    "task_seconds": 41.5,
+                    "input_bytes": 9 * 2**20,
+                    "shuffle_bytes": 2**20,
+                    "spilled_bytes": 3 * 2**20,
+                    "spilled_memory_bytes": 9 * 2**20,
+                }
+            },
             "ingest_ratings": {"rows_in": 100, **_STATES, "sources": {"log": _STATES}},
             "ingest_users": {"age_days": {"newest": 0.5, "median": 9.0, "oldest": 41.0}},
             "build_features": {"user_index": 50, "user_index_new": 3, "item_index": 23, "item_index_new": 0},

@@ -17,7 +17,7 @@ def cost_section(facts: dict[str, Any]) -> Section:
     memory = facts["summary"].get("peak_memory_mb") or {}
     total, most = sum(spent.values()), max(memory.values(), default=0)
     lead = f"The stages took {seconds(total)} together and {significant(most / 1024, 2)} GB at most."
-    blocks: list[Figure | Titled] = [*_timeline(facts, spent, memory), *_tables(facts)]
+    blocks: list[Figure | Titled] = [*_timeline(facts, spent, memory), *_work(facts), *_tables(facts)]
     return Section("cost", "Cost", lead, list(_tiles(facts, spent)), blocks, list(_missing(facts, spent)))
 
 
@@ -57,6 +57,28 @@ def _timeline(facts: dict[str, Any], spent: dict[str, float], memory: dict[str, 
     )
 
 
+def _work(facts: dict[str, Any]) -> Iterator[Titled]:
+    work = facts["summary"].get("spark_work") or {}
+    rows = [
+        [
+            name,
+            count(own["tasks"]),
+            count(own["failed_tasks"]),
+            significant(own["task_seconds"]),
+            *(significant(own[kind] / _MB, 2) for kind in ("input_bytes", "shuffle_bytes", "spilled_bytes")),
+        ]
+        for name, own in ((name, work[name]) for name in facts["stages"] if name in work)
+    ]
+    if rows:
+        spilled = sum(own["spilled_bytes"] for own in work.values())
+        yield Titled(
+            "What did Spark do for it?",
+            Table(["stage", "tasks", "failed tries", "task seconds", "read, MB", "shuffled, MB", "spilled, MB"], rows),
+            note="Spilled: written to disk because a task's share of memory was full. "
+            + ("More memory or more partitions spare it." if spilled else "Nothing was."),
+        )
+
+
 def _tables(facts: dict[str, Any]) -> Iterator[Titled]:
     found = facts["cost"]["tables"]
     if found:
@@ -75,4 +97,3 @@ def _missing(facts: dict[str, Any], spent: dict[str, float]) -> Iterator[str]:
     lacking = [name for name in facts["stages"] if name not in spent]
     if lacking:
         yield f"Not in the summary, as an earlier, interrupted process did them: {', '.join(lacking)}."
-    yield "Spilled bytes are not recorded by a night; Spark's event log has them."
