@@ -12,6 +12,7 @@ CRAWL := build/demo-crawl
 CRAWL_SETTINGS := $(DEMO_SETTINGS) --config conf/demo-crawl.toml
 CRAWL_WITHOUT := $(CRAWL_SETTINGS) --set paths.root=$(CRAWL)/without --set 'items.sources=[]' --set 'users.sources=[]'
 CRAWL_SITE := $(CRAWL_SETTINGS) --config conf/crawl/sample-site.toml --set paths.root=$(CRAWL)/without
+KUAIRAND := ../shared/data/kuairand-pure
 
 PACKED := build/package/environment
 AIRFLOW := .venv-airflow
@@ -122,10 +123,13 @@ fuzz: $(STAMP) ## Look for input that breaks something: as the tests do, but lon
 	@BGMREC_FUZZ_EXAMPLES=2000 $(PY) -m pytest tests/unit/test_hostile_settings.py
 	@BGMREC_FUZZ_EXAMPLES=100 $(PY) -m pytest tests/spark/test_hostile_rows.py
 
-test-report: $(STAMP) ## Open the report of the demo's night in a headless Chromium
+test-report: $(STAMP) ## Open the reports of the demo's and, where its data are, KuaiRand's night in a headless Chromium
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 		echo "make test-report needs Debian's browser: apt-get install chromium chromium-driver" >&2; exit 1; }
 	@ls $(DEMO)/bgmrec/reports/*.html >/dev/null 2>&1 || $(MAKE) demo
+	@! test -d $(KUAIRAND) || ls build/kuairand/reports/*.html >/dev/null 2>&1 || \
+		$(PY) jobs/nightly.py --config conf/base.toml --config conf/kuairand.toml --set paths.data=$(KUAIRAND) \
+			--set paths.root=build/kuairand --set report.enabled=true --ds 2022-05-04
 	$(PY) -m pytest tests/browser
 
 lint: $(STAMP) ## Check format, lint rules, types and import contracts

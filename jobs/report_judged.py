@@ -5,7 +5,9 @@ No job of its own: a part of report.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec import columns as c
+from bgmrec.errors import InputError
 from bgmrec.evaluate.report import judged_facts, lists_facts
 from bgmrec.evaluate.report.bootstrap import UserSums, bootstrap, difference, estimate
 from bgmrec.evaluate.report.field_slices import field_values, slices
@@ -30,6 +33,7 @@ def quality(run: Run, stored: StoredModel) -> dict[str, Any]:
     """Metrics of all models with their intervals, by slice, and how the model was learnt."""
     rows = run.work.document("metrics")
     facts = {"rows": rows, "history": stored.facts["history"], "best_round": stored.facts["best_round"]}
+    facts["studied"] = _studied(run.settings.report.side_information)
     if not rows:
         return facts
     settings, models = run.settings, list(dict.fromkeys(row["model"] for row in rows))
@@ -52,6 +56,26 @@ def quality(run: Run, stored: StoredModel) -> dict[str, Any]:
         }
     users.unpersist()
     return facts
+
+
+def _studied(path: Path | None) -> list[dict[str, Any]]:
+    """Results of a study of side information.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    if path is None:
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "the report finds no study of side information",
+            where=f"report.side_information = {path}",
+            expected="lines of JSON",
+            found=str(error),
+            cure=f"jobs/study.py … --side-information real,permuted,none --json {path}, or leave the setting out",
+        ) from None
 
 
 def _judged(run: Run, models: list[str], table: str) -> dict[str, DataFrame]:

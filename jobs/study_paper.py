@@ -31,14 +31,18 @@ _OVERRIDES = {
 
 
 def programme(settings: PaperSettings, seeds: Sequence[int], part: str) -> Iterator[Trial]:
-    """Accuracy by training fraction, then dimension, regularisation and what is cold."""
+    """Accuracy by training fraction, then dimension, regularisation, other side information and what is cold."""
     names = {fraction: list[str](settings.models) for fraction in settings.fractions}
     names.setdefault(settings.fraction, [])
     names[settings.fraction] += [f"{RANK}{rank}" for rank in settings.ranks]
     names[settings.fraction] += [f"{REGULARISATION}{factor:g}" for factor in settings.regularisations]
+    if settings.side_information and BOTH not in names[settings.fraction]:
+        names[settings.fraction].append(BOTH)  # to compare with
     for fraction, models in names.items():
         for model, seed in product(models, seeds):
             yield Trial(_RANDOM, model, fraction, seed, part, "real", False)
+    for kind, seed in product(settings.side_information, seeds):
+        yield Trial(_RANDOM, BOTH, settings.fraction, seed, part, kind, False)
     for model, seed in product(settings.models, seeds):
         yield Trial(_COLD, model, None, seed, part, "real", False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -103,6 +104,7 @@ class ReportSettings(Section):
     group_field: Name | None = None  # … and the one that colours the map of items
     user_slices: list[Name] = []  # fields by whose values users are told apart in the metrics …
     item_slices: list[Name] = []  # … and items
+    side_information: Path | None = None  # results of jobs/study.py --side-information real,permuted,none --json FILE
     users: AtLeastOne = 60  # whose lists are shown, and taken apart
     items: AtLeastOne = 30  # whose similar tracks are shown
     judged_users: AtLeastOne = 5000  # with held-out ratings, whom intervals are made of

@@ -19,6 +19,7 @@ class PaperSettings(Section):
     fraction: Share = 0.8  # where dimension and regularisation vary
     ranks: list[AtLeastOne] = [8, 16, 32, 64]
     regularisations: list[Positive] = [0.1, 0.3, 1.0, 3.0, 10.0]  # times user_reg and item_reg
+    side_information: list[Literal["permuted", "none"]] = ["permuted", "none"]  # both, learnt with that instead
     burn_in: Count = 20  # of the sampler
     draws: AtLeastOne = 20
 

@@ -134,6 +134,11 @@ def night_facts(mode: str = "explicit") -> dict[str, Any]:
                     ("items", "genre", HOSTILE[0]),
                 )
             ],
+            "studied": [
+                {"model": HOSTILE[0], "fraction": 0.8, "side_information": kind, "rmse": 0.9 + at / 100}
+                for kind in ("real", "permuted", "none")
+                for at in (0, 1)
+            ],
             "history": history,
             "best_round": 3,
             "k": 10,

@@ -16,6 +16,7 @@ from bgmrec.evaluate.report.metric_names import LOWER_IS_BETTER, NAMES, main_met
 from bgmrec.evaluate.report.numbers import count, interval, p_value, signed, significant
 from bgmrec.evaluate.report.parts import Figure, Section, Table, Tile, Titled, figure
 from bgmrec.evaluate.report.rating_figures import rating_figures
+from bgmrec.evaluate.report.side_information import side_information_figures
 from bgmrec.evaluate.slices import ALL
 from bgmrec.evaluate.table import MODEL
 
@@ -37,6 +38,7 @@ def quality_section(facts: dict[str, Any]) -> Section:
     blocks += _course(facts["nights"]["course"], own)
     blocks += _slices(own)
     blocks += _by_fields(own)
+    blocks += side_information_figures(own["studied"], {})
     blocks += rating_figures(own)
     blocks += learning_figures(own)
     return Section("quality", "Quality", _lead(metrics, own), list(_tiles(metrics, own)), blocks, list(_missing(facts)))
@@ -225,7 +227,7 @@ def _by_fields(own: dict[str, Any]) -> Iterator[Figure]:
             "; ".join(_spoken(field, values) for field, values in fields.items()),
             Table(["field", "value", what, MODEL, "95 % interval", *models[1:]], body, words=2),
             partial(draw.by_value, fields=fields),
-            height=0.5 + sum(0.55 + 0.34 * n for n in most),
+            height=max(2.0, 0.5 + sum(0.55 + 0.34 * n for n in most)),
             note=f"{MODEL} over {count(own['sampled'])} users, with its 95 % interval; the table has the baselines.",
         )
 
@@ -240,4 +242,8 @@ def _slice_name(slice_: str, value: str) -> str:
 def _missing(facts: dict[str, Any]) -> Iterator[str]:
     if len(facts["nights"]["course"]) < 2:
         yield "No course over nights: this is the first published one."
-    yield "What side information is worth is measured by training without it: jobs/study.py --side-information."
+    if not facts["quality"]["studied"]:
+        yield (
+            "What side information is worth is measured by training without it: "
+            "jobs/study.py --side-information, whose results report.side_information shows here."
+        )

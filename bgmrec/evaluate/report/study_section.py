@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from statistics import fmean, stdev
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 from matplotlib.figure import Figure as Drawing
@@ -12,6 +12,7 @@ from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.draw import Line
 from bgmrec.evaluate.report.numbers import count, significant
 from bgmrec.evaluate.report.parts import Figure, Section, Table, Titled, figure
+from bgmrec.evaluate.report.side_information import side_information_figures, spread
 from bgmrec.evaluate.report.study_names import BOTH, RANK, REGULARISATION, VARIANTS
 
 Results = Sequence[dict[str, Any]]
@@ -19,9 +20,10 @@ Results = Sequence[dict[str, Any]]
 
 def study_sections(results: Results) -> list[Section]:
     """Accuracy, what its numbers depend on, what is cold, and time."""
-    random = [row for row in results if row["protocol"] == "random"]
-    cold = [row for row in results if row["protocol"] == "cold"]
-    return [_accuracy(random), _sensitivity(random), _cold(cold), _time(random)]
+    real = [row for row in results if row["side_information"] == "real"]
+    random = [row for row in real if row["protocol"] == "random"]
+    cold = [row for row in real if row["protocol"] == "cold"]
+    return [_accuracy(random), _side_information(results), _sensitivity(random), _cold(cold), _time(random)]
 
 
 def _accuracy(results: Results) -> Section:
@@ -47,7 +49,7 @@ def _by_fraction(own: Results, models: Sequence[str], fractions: Sequence[float]
         draw.lines(ax, lines, x_label="training ratings, % of all", y_label=f"{name} on test ratings")
         ax.set_xticks(places)
 
-    rows = [[_percent(f), *(_spread(_values(own, m, f, metric)) for m in models)] for f in fractions]
+    rows = [[_percent(f), *(spread(_values(own, m, f, metric)) for m in models)] for f in fractions]
     return figure(
         metric,
         f"{name} by training fraction",
@@ -56,6 +58,17 @@ def _by_fraction(own: Results, models: Sequence[str], fractions: Sequence[float]
         Table(["training ratings", *(VARIANTS[m] for m in models)], rows),
         body,
         height=3.4,
+    )
+
+
+def _side_information(results: Results) -> Section:
+    blocks = list(side_information_figures([row for row in results if row["protocol"] == "random"], VARIANTS))
+    return Section(
+        "side",
+        "Side information",
+        "The same model with what is known of users and tracks, with what is known of others, and with nothing.",
+        blocks=blocks,
+        missing=[] if blocks else ["Nothing was learnt without it."],
     )
 
 
@@ -91,7 +104,7 @@ def _varied(results: Results, name: str, prefix: str, title: str, label: str, lo
         name,
         f"{title}: the least error is at {significant(best, 2)}",
         f"RMSE by {label}: " + ", ".join(f"{one:g}: {significant(v, 4)}" for one, v in zip(at, means, strict=True)),
-        Table([label, "RMSE"], [[f"{one:g}", _spread(found)] for one, found in zip(at, values, strict=True)]),
+        Table([label, "RMSE"], [[f"{one:g}", spread(found)] for one, found in zip(at, values, strict=True)]),
         body,
     )
 
@@ -104,15 +117,13 @@ def _cold(results: Results) -> Section:
     }
     used = {key: name for key, name in names.items() if any(key in row for row in results)}
     models = [model for model in VARIANTS if any(row["model"] == model for row in results)]
-    rows = [
-        [VARIANTS[m], *(_spread(_of([r for r in results if r["model"] == m], key)) for key in used)] for m in models
-    ]
+    rows = [[VARIANTS[m], *(spread(_of([r for r in results if r["model"] == m], key)) for key in used)] for m in models]
     # baselines are those of the data, whatever was learnt: the first model's runs have them
     known: dict[str, list[dict[str, float]]] = {}
     for row in (row for row in results if row["model"] == models[0]):
         for name, found in row.get("baselines", {}).items():
             known.setdefault(name, []).append(found)
-    rows += [[f"baseline: {name}", *(_spread(_of(found, key)) for key in used)] for name, found in known.items()]
+    rows += [[f"baseline: {name}", *(spread(_of(found, key)) for key in used)] for name, found in known.items()]
     blocks = [Titled("What is cold", Table(["model", *used.values()], rows))] if rows else []
     return Section(
         "cold",
@@ -175,14 +186,6 @@ def _percent(fraction: float) -> str:
 
 def _mean(values: Sequence[float]) -> float:
     return fmean(values) if values else float("nan")
-
-
-def _spread(values: Sequence[float]) -> str:
-    """Mean ± standard deviation over seeds."""
-    if not values:
-        return ""
-    shown: Callable[[float], str] = lambda value: f"{value:.4f}"  # noqa: E731
-    return shown(fmean(values)) if len(values) == 1 else f"{shown(fmean(values))} ± {shown(stdev(values))}"
 
 
 def _seeds(results: Results) -> str:
