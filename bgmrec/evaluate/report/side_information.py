@@ -1,4 +1,4 @@
-"""What side information is worth, out of a study's results: with it, with another row's, and with none."""
+"""What side information is worth, out of a study's results: with its own, with another row's, and with none."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.numbers import significant
 from bgmrec.evaluate.report.parts import Figure, Table, figure
+from bgmrec.evaluate.report.style import short
 
-KINDS = {"real": "with it", "permuted": "with another row's", "none": "without"}
+KINDS = {"real": "its own", "permuted": "another's", "none": "none"}
 _METRICS = {"rmse": "RMSE", "ndcg_10": "NDCG@10"}
 
 
@@ -52,10 +53,10 @@ def _figure(metric: str, spoken: str, compared: Mapping[str, Mapping[str, Sequen
         f"What does side information bring? {spoken}",
         f"{spoken} by side information. {told}",
         Table(["model, training share", *(KINDS[kind] for kind in used)], rows),
-        lambda drawing: draw.dots(drawing.subplots(), list(compared), series, x_label=spoken),
+        lambda drawing: draw.dots(drawing.subplots(), [short(name, 20) for name in compared], series, x_label=spoken),
         height=1.7 + 0.3 * len(compared),
         note="The same models learnt anew: as they are, with the side information of another user and item, and "
-        "without any. A gain that stays with another row's is not one of what it says.",
+        "without any. A gain that another's brings, too, is not one of what it says.",
     )
 
 
