@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 from airflow.sdk import DAG, Asset, ObjectStoragePath, task
 from bgmrec_site import FIRST_DAY, MACROS, daily, spark_job
@@ -33,7 +34,7 @@ with DAG(
     max_active_runs=1,
     render_template_as_native_obj=True,
     user_defined_macros=MACROS,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    default_args={"retries": 2},  # after the pause that the site configures
     doc_md=__doc__,
     tags=["bgmrec"],
 ) as dag:
@@ -43,10 +44,16 @@ with DAG(
         """Whether the day's log is complete; a day without one fails after half a day."""
         return bool(ObjectStoragePath(path).exists())
 
+    @task.sensor(mode="reschedule", poke_interval=60.0, timeout=24 * 3600.0, retries=0)
+    def night_before_is_over(**context: Any) -> bool:
+        """Whether the run before this one has ended, well or not: a backfill starts many at once."""
+        before = context["ti"].get_previous_dagrun()
+        return before is None or before.state not in ("queued", "running")
+
     stages = [
         spark_job(name, timeout=timeout, outlets=PUBLISHED if name == "recommend" else None)
         for name, timeout in STAGES.items()
     ]
-    log_is_there("{{ var.json.bgmrec.log.replace('{ds}', ds) }}") >> stages[0]
+    night_before_is_over() >> log_is_there("{{ var.json.bgmrec.log.replace('{ds}', ds) }}") >> stages[0]
     for earlier, later in pairwise(stages):
         earlier >> later
