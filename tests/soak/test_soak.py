@@ -179,7 +179,7 @@ def test_two_weeks_of_nights(world: Path, tmp_path: Path) -> None:
     assert _grew([night.megabytes for night in first]) < GROWTH
     assert _grew([float(night.disk_bytes) for night in first]) < GROWTH * rows
     dates = sorted(path.stem for path in (root / "published/_manifests").glob("20*.json"))
-    assert dates == [str(_day(number)) for number in range(max(NIGHTS - KEEP["published_days"] - 1, 0), NIGHTS)]
+    assert dates == [str(_day(number)) for number in range(max(NIGHTS - KEEP["published_days"], 0), NIGHTS)]
     _the_gate_refuses_a_night_without_a_log(delivery, root)
 
 
