@@ -117,7 +117,12 @@ def _explain(run: Run, stored: StoredModel, names: DataFrame, by_idx: dict[int, 
     made = {user: rows for user, rows in by_idx.items() if rows and rows[0][c.SOURCE] != c.POPULAR}
     if run.settings.bayes.draws or not made:
         return
-    whys = reasons(solved_tables(run, stored), made)
+    whys = reasons(
+        solved_tables(run, stored),
+        made,
+        n_users=stored.facts["users"],
+        broadcast_bytes=run.settings.factorize.broadcast_bytes,
+    )
     wanted = {one[c.ITEM_IDX] for parts in whys.values() for why in parts for one in why["top"]}
     table = run.spark.createDataFrame([(one,) for one in wanted], f"{c.ITEM_IDX} int")
     named = names.join(f.broadcast(table), on=c.ITEM_IDX, how="left_semi").collect()

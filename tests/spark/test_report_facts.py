@@ -15,7 +15,7 @@ from bgmrec.evaluate.report.item_names import item_names
 from bgmrec.evaluate.report.reason_facts import reasons
 from bgmrec.factorize.solved import Solved
 from tests.reference import normal_equations as reference
-from tests.spark.test_half_step import NUMBERS, SHAPE, Data, factor_blocks
+from tests.spark.test_half_step import BROADCAST, NUMBERS, SHAPE, Data, factor_blocks
 
 RANDOM = np.random.default_rng(11)
 USERS, ITEMS, N = 12, 30, 6
@@ -99,7 +99,7 @@ def test_rating_sums_give_the_errors_of_the_evaluation_and_bins_the_calibration(
 
 @pytest.mark.parametrize("alpha0", [0.0, 0.3])
 @pytest.mark.parametrize("counts", [(2, 3), (7, 1)])
-def test_the_parts_of_a_distributed_half_step_add_up_to_its_scores(spark, alpha0, counts):
+def test_the_parts_of_sample_users_are_told_place_by_place_and_kind_by_kind(spark, alpha0, counts):
     data = Data(spark, preference=alpha0 > 0)
     solved, _, _ = data.half_step(dst=counts[0], src=counts[1], alpha0=alpha0)
     newer = data.items + RANDOM.normal(0, 0.1, data.items.shape).astype(np.float32)
@@ -116,12 +116,20 @@ def test_the_parts_of_a_distributed_half_step_add_up_to_its_scores(spark, alpha0
         unobserved_weight=alpha0,
     )
     cold = data.n_users // 2
-    asked = {u: [{"item_idx": i, "score": float(scores[u, i])} for i in (1, 8, 16)] for u in (0, 5, cold)}
-    found = reasons(model, asked)
+    places = ((1, 8), (2, 1), (3, 16))
+    asked = {
+        u: [{"position": p, "item_idx": i, "score": float(scores[u, i]), "source": "warm"} for p, i in places]
+        for u in (0, 5, cold)
+    }
+    found = reasons(model, asked, n_users=data.n_users, broadcast_bytes=BROADCAST)
     for user, rows in found.items():
-        for row in rows:
-            assert row["rest"] == pytest.approx(0.0, abs=2e-4), (user, row)
-    assert all(row["ratings"] == 0 and not row["top"] for row in found[cold])
+        for (_, item), row in zip(places, rows, strict=True):
+            total = sum(row[kind] for kind in ("item", "ratings", "prior", "rest"))
+            assert total == pytest.approx(scores[user, item], abs=1e-4), (user, row)
+            # with offsets, unobserved pairs take something; else only rounding is left
+            assert alpha0 > 0 or row["rest"] == pytest.approx(0.0, abs=2e-4), (user, row)
+            assert [one["part"] for one in row["top"]] == sorted((one["part"] for one in row["top"]), reverse=True)
+    assert all(row["ratings"] == 0 and not row["top"] and abs(row["rest"]) < 2e-4 for row in found[cold])
     named = {one["item_idx"] for row in found[5] for one in row["top"]}
     assert named and named <= set(np.flatnonzero(data.observed[5]))
 

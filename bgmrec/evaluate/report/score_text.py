@@ -20,8 +20,7 @@ def score_parts_text(row: dict[str, Any]) -> list[dict[str, Any]]:
     why = row.get("why")
     if not why:
         return []
-    # what unobserved pairs take from a score belongs to no track and no profile
-    amounts = {**{key: why[key] for key, _ in PARTS}, "rest": why["rest"] + why["unobserved"]}
+    amounts = {key: why[key] for key, _ in PARTS}
     total = sum(map(abs, amounts.values())) or 1.0
     return [
         {"key": key, "name": name, "amount": amounts[key], "share": abs(amounts[key]) / total}
