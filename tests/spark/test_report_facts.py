@@ -9,11 +9,12 @@ import pytest
 from bgmrec.config.serving import ReportSettings
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
-from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people_facts
+from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people_facts, reason_facts
 from bgmrec.evaluate.report.field_slices import OTHER, VALUES, field_values, slices
 from bgmrec.evaluate.report.item_names import item_names
-from bgmrec.evaluate.report.reason_facts import reasons
 from bgmrec.factorize.solved import Solved
+from bgmrec.recommend import explain
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from tests.reference import normal_equations as reference
 from tests.spark.test_half_step import BROADCAST, NUMBERS, SHAPE, Data, factor_blocks
 
@@ -121,7 +122,12 @@ def test_the_parts_of_sample_users_are_told_place_by_place_and_kind_by_kind(spar
         u: [{"position": p, "item_idx": i, "score": float(scores[u, i]), "source": "warm"} for p, i in places]
         for u in (0, 5, cold)
     }
-    found = reasons(model, asked, n_users=data.n_users, broadcast_bytes=BROADCAST)
+    own = reason_facts.blocks_of(model, asked)
+    assert own.ratings.count() == len({user % counts[0] for user in asked})
+    with arrow_batch(spark, BLOCKS_PER_BATCH):
+        lists = reason_facts.lists_table(own, asked)
+        parts = explain.reasons(own, lists, n=3, n_users=data.n_users, broadcast_bytes=BROADCAST)
+        found = reason_facts.reasons(parts, asked)
     for user, rows in found.items():
         for (_, item), row in zip(places, rows, strict=True):
             total = sum(row[kind] for kind in ("item", "ratings", "prior", "rest"))
@@ -139,7 +145,7 @@ def test_users_of_every_kind_are_sampled_and_the_most_active_first(spark):
     ratings = [(f"u{n}", f"t{i}") for n in range(30) for i in range(n + 1)]
     rows = people_facts.sample_people(
         table(spark, lists, "user_id string, position int, item_id string, source string"),
-        table(spark, ratings, "user_id string, item_id string"),
+        data_facts.ratings_per(table(spark, ratings, "user_id string, item_id string"), "user_id"),
         n=20,
         seed=1,
     )
@@ -194,14 +200,17 @@ def test_what_came_in_is_counted(spark):
     )
     assert data_facts.rating_values(ratings) == [{"low": 4.0, "high": 4.0, "n": 1}, {"low": 5.0, "high": 5.0, "n": 2}]
     assert data_facts.ratings_by_day(ratings) == [{"day": "2025-01-01", "n": 1}, {"day": "2025-01-02", "n": 1}]
-    assert data_facts.counts_per(ratings, "user_id") == [
+    per_user, per_item = (data_facts.ratings_per(ratings, side) for side in ("user_id", "item_id"))
+    assert data_facts.count_levels(per_user) == [
         {"level": 0, "ratings": 1, "n": 1},
         {"level": 2, "ratings": 2, "n": 1},
     ]
     items = table(spark, [("a", "folk", []), ("b", None, ["x"])], "item_id string, genre string, tags array<string>")
-    coverage = data_facts.field_coverage(items, "item_id", ratings)
+    coverage = data_facts.field_coverage(items, "item_id", per_item)
     assert coverage["genre"] == {"entities": 0.5, "ratings": pytest.approx(2 / 3)}
     assert coverage["tags"] == {"entities": 0.5, "ratings": pytest.approx(1 / 3)}
+    groups = table(spark, [("a", "folk"), ("b", "rock"), ("c", "jazz")], "item_id string, group string")
+    assert data_facts.group_shares(per_item, groups) == {"folk": pytest.approx(2 / 3), "rock": pytest.approx(1 / 3)}
     many = spark.range(100).selectExpr("cast(id as float) / 10 as rating")
     bins = data_facts.rating_values(many)
     assert len(bins) == data_facts.BINS and sum(row["n"] for row in bins) == 100

@@ -12,6 +12,10 @@ PARTS = (
     ("item", "the track itself"),
     ("rest", "the rest"),
 )
+NOT_APART = (
+    "Scores are not taken apart: each is a mean over a sampler's draws, and every draw solved equations of its own, "
+    "which are not kept."
+)
 LEAST = 0.005  # smaller shares than this are not worth a word
 
 
