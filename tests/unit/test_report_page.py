@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from bgmrec.evaluate.report import charts, page
+from bgmrec.evaluate.report import charts, draw, page
+from bgmrec.evaluate.report.bootstrap import Estimate
 from bgmrec.evaluate.report.lists_section import lists_section
 from bgmrec.evaluate.report.parts import Titled
 from bgmrec.evaluate.report.quality_section import quality_section
 from bgmrec.evaluate.report.score_text import NOT_APART, score_parts_text, sum_text
+from bgmrec.evaluate.report.style import drawn
 from tests.unit.night_facts import HOSTILE, night_facts
 
 
@@ -138,6 +140,15 @@ def test_a_sampled_night_says_why_no_score_is_taken_apart() -> None:
     ]
     assert [text.count(NOT_APART) for text in said] == [1, 0]
     assert ["Each score is taken apart" in text for text in said] == [False, True]
+
+
+def test_a_panel_says_its_models_where_they_are_others_than_those_beside_it() -> None:
+    found = Estimate(0.5, 0.4, 0.6)
+    rows = {"rmse": ("bgmrec", "bias"), "mae": ("bgmrec", "bias"), "ndcg": ("bgmrec",), "recall": ("bgmrec", "bias")}
+    with drawn(6, 4) as drawing:
+        draw.intervals(drawing, {metric: dict.fromkeys(models, found) for metric, models in rows.items()})
+        named = [[label.get_text() for label in ax.get_yticklabels()] for ax in drawing.axes]
+    assert named == [["bgmrec", "bias"], ["", ""], ["bgmrec"], ["bgmrec", "bias"]]
 
 
 def test_lists_that_were_not_published_are_shown_as_such() -> None:
