@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 import bgmrec
 from bgmrec import files
@@ -80,6 +80,7 @@ class Run:
 
     Args:
         force_publish: the reason for publishing although the gate refuses; none: it is heard.
+        opened: of `Tables`, for who reads what a night left.
     """
 
     settings: Settings
@@ -88,15 +89,16 @@ class Run:
     progress: Progress
     summary: Summary
     force_publish: str | None = None
+    opened: dict[str, DataFrame] | None = None
 
     @property
     def work(self) -> Tables:
         """The working tables of this logical date; nobody but this run reads them."""
-        return Tables(self.spark, f"{self.settings.paths.root.rstrip('/')}/work/ds={self.ds}")
+        return self.root.below(f"work/ds={self.ds}")
 
     @property
     def root(self) -> Tables:
-        return Tables(self.spark, self.settings.paths.root)
+        return Tables(self.spark, self.settings.paths.root, self.opened)
 
     @property
     def models(self) -> ModelStore:

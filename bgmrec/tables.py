@@ -16,17 +16,23 @@ from bgmrec.schemas import TABLES, conform
 
 @dataclass(frozen=True)
 class Tables:
-    """Parquet tables and JSON documents below `root`; a table counts only with Spark's `_SUCCESS` mark."""
+    """Parquet tables and JSON documents below `root`; a table counts only with Spark's `_SUCCESS` mark.
+
+    Args:
+        opened: path → table, for a reader of finished tables: each is looked at once, which is a job of Spark's; none:
+            they are looked at whenever they are read, as they may be written in between.
+    """
 
     spark: SparkSession
     root: str
+    opened: dict[str, DataFrame] | None = None
 
     def path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"
 
     def below(self, name: str) -> Tables:
         """The same kind of place, one folder down."""
-        return Tables(self.spark, self.path(name))
+        return Tables(self.spark, self.path(name), self.opened)
 
     def exists(self, name: str) -> bool:
         return files.exists(self.spark, f"{self.path(name)}/_SUCCESS")
@@ -50,16 +56,22 @@ class Tables:
         Raises:
             InputError: the table is missing or was not written to its end.
         """
+        path = self.path(name)
+        if self.opened is not None and path in self.opened:
+            return self.opened[path]
         if not self.exists(name):
             raise InputError(
                 f"table {name} is not there or was not finished",
-                where=self.path(name),
+                where=path,
                 expected="a Parquet folder with a _SUCCESS mark",
                 cure="run the stage that writes it for the same --ds first",
             )
-        df = self.spark.read.parquet(self.path(name))
+        df = self.spark.read.parquet(path)
         schema = schema or TABLES.get(name)
-        return df if schema is None else conform(df, schema, name)
+        table = df if schema is None else conform(df, schema, name)
+        if self.opened is not None:
+            self.opened[path] = table
+        return table
 
     def delete(self, name: str) -> None:
         files.delete(self.spark, self.path(name))

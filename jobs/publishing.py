@@ -73,15 +73,23 @@ def publish(run: Run, model: StoredModel, shown: DataFrame, list_faults: dict[st
 
 
 def _stage(run: Run, model: StoredModel) -> dict[str, str]:
-    ds, run_id = str(run.ds), run.run_id
+    by_run = str(run.ds), run.run_id
+    return {
+        table: run.shelf.stage(external_table(run, model, table), table, *by_run)
+        for table in run.settings.publish.tables
+    }
+
+
+def external_table(run: Run, model: StoredModel, table: str) -> DataFrame:
+    """A table in the ids of its readers, out of what recommend wrote, whether it is published or not."""
     user_index, item_index = model.table("user_index"), model.table("item_index")
-    names, by_run = (user_index, item_index), (ds, run_id)
+    names, by_run = (user_index, item_index), (str(run.ds), run.run_id)
     makers = {
         "recommendations": lambda: external.recommendations(run.work.read("top_n"), *names, *by_run),
         "similar_items": lambda: external.similar_items(run.work.read("similar"), item_index, *by_run),
         "recommendation_reasons": lambda: external.recommendation_reasons(run.work.read("reasons"), *names, *by_run),
     }
-    return {table: run.shelf.stage(makers[table](), table, *by_run) for table in run.settings.publish.tables}
+    return makers[table]()
 
 
 def _metrics(run: Run) -> dict[str, dict[str, float]]:

@@ -5,9 +5,11 @@ No job of its own: what report and show share.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from publishing import external_table
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from ranking import solved_tables
@@ -15,13 +17,14 @@ from report_judged import lists, quality
 
 from bgmrec import columns as c
 from bgmrec import files
-from bgmrec.evaluate.report import data_facts, lists_facts, people_facts
+from bgmrec.evaluate.report import data_facts, lists_facts, people_facts, reason_facts
+from bgmrec.evaluate.report.data_facts import ratings_per
 from bgmrec.evaluate.report.item_map import plane
 from bgmrec.evaluate.report.item_names import GROUP, LABEL, TITLE, item_names
-from bgmrec.evaluate.report.reason_facts import reasons
 from bgmrec.factorize.factors import unpack_factors
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.models import StoredModel
+from bgmrec.recommend.explain import reasons
 from bgmrec.run import STAGES, Run
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.split import uniform
@@ -37,15 +40,18 @@ def gather(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
         run: the night.
         summary: of its run.
     """
-    stored = run.models.load(run.model_id)
-    names = item_names(run.work.read("items"), stored.table("item_index"), run.settings.report).cache()
+    run = replace(run, opened={})  # nobody writes what is read here
+    stored, settings = run.models.load(run.model_id), run.settings.report
+    names = item_names(run.work.read("items"), stored.table("item_index"), settings).cache()
+    made = read_by_ids(run, stored, "recommendations")
+    per_user, per_item = (ratings_per(run.work.read("ratings"), side).cache() for side in (c.USER_ID, c.ITEM_ID))
     parts = {
         "quality": lambda: quality(run, stored),
-        "lists": lambda: lists(run, stored, names),
-        "people": lambda: people(run, stored, names, sampled_people(run, run.settings.report.users)),
-        "tracks": lambda: tracks(run, names),
+        "lists": lambda: lists(run, stored, names, made),
+        "people": lambda: people(run, stored, names, made, sampled_people(run, made, per_user, settings.users)),
+        "tracks": lambda: tracks(run, stored, names, per_item),
         "map": lambda: item_plane(run, stored, names),
-        "data": lambda: data(run, names),
+        "data": lambda: data(run, names, per_user, per_item),
         "nights": lambda: nights(run, summary),
         "cost": lambda: cost(run),
     }
@@ -53,7 +59,8 @@ def gather(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
     for name, part in parts.items():
         run.progress.update("report", reading=name)
         facts[name] = part()
-    names.unpersist()
+    for table in (names, per_user, per_item):
+        table.unpersist()
     return facts
 
 
@@ -80,30 +87,33 @@ def identity(run: Run, stored: StoredModel, summary: dict[str, Any]) -> dict[str
     }
 
 
-def sampled_people(run: Run, n: int) -> list[str]:
+def read_by_ids(run: Run, stored: StoredModel, table: str) -> DataFrame:
+    """A table as its readers get it, or would: publish.tables may leave it out."""
+    published = table in run.settings.publish.tables
+    return run.shelf.read(table, str(run.ds)) if published else external_table(run, stored, table)
+
+
+def sampled_people(run: Run, lists: DataFrame, per_user: DataFrame, n: int) -> list[str]:
     """user_id of about n users of every kind, the most active first."""
-    lists = run.shelf.read("recommendations", str(run.ds))
-    rows = people_facts.sample_people(lists, run.work.read("ratings"), n, run.settings.seed)
+    rows = people_facts.sample_people(lists, per_user, n, run.settings.seed)
     return [row[c.USER_ID] for row in rows]
 
 
-def people(run: Run, stored: StoredModel, names: DataFrame, ids: list[str]) -> list[dict[str, Any]]:
+def people(run: Run, stored: StoredModel, names: DataFrame, lists: DataFrame, ids: list[str]) -> list[dict[str, Any]]:
     """These users with profile, history, list and what carries each score."""
-    published, ratings = run.shelf.read("recommendations", str(run.ds)), run.work.read("ratings")
+    ratings = run.work.read("ratings")
     chosen = people_facts.as_table(ids, ratings, c.USER_ID).cache()
-    counted = ratings.join(f.broadcast(chosen), on=c.USER_ID, how="left_semi").groupBy(c.USER_ID)
-    counts = {row[c.USER_ID]: row["n"] for row in counted.agg(f.count("*").alias("n")).collect()}
     index = stored.table("user_index").join(f.broadcast(chosen), on=c.USER_ID, how="left_semi").collect()
     known = people_facts.profiles(run.work.read("users"), chosen)
     heard = people_facts.histories(ratings, chosen, names)
-    listed = people_facts.recommended(published, chosen, names)
+    listed = people_facts.recommended(lists, chosen, names)
     _explain(run, stored, names, {row[c.USER_IDX]: listed.get(row[c.USER_ID], []) for row in index})
     chosen.unpersist()
     return [
         {
             c.USER_ID: one,
             c.SOURCE: listed[one][0][c.SOURCE] if one in listed else None,
-            "ratings": counts.get(one, 0),
+            "ratings": heard[one][0][people_facts.OF] if one in heard else 0,
             "profile": known.get(one, {}),
             "history": heard.get(one, []),
             "list": listed.get(one, []),
@@ -117,7 +127,16 @@ def _explain(run: Run, stored: StoredModel, names: DataFrame, by_idx: dict[int, 
     made = {user: rows for user, rows in by_idx.items() if rows and rows[0][c.SOURCE] != c.POPULAR}
     if run.settings.bayes.draws or not made:
         return
-    whys = reasons(solved_tables(run, stored), made)
+    solved = reason_facts.blocks_of(solved_tables(run, stored), made)
+    with arrow_batch(run.spark, BLOCKS_PER_BATCH):
+        parts = reasons(
+            solved,
+            reason_facts.lists_table(solved, made),
+            n=reason_facts.TOP,
+            n_users=stored.facts["users"],
+            broadcast_bytes=run.settings.factorize.broadcast_bytes,
+        )
+        whys = reason_facts.reasons(parts, made)
     wanted = {one[c.ITEM_IDX] for parts in whys.values() for why in parts for one in why["top"]}
     table = run.spark.createDataFrame([(one,) for one in wanted], f"{c.ITEM_IDX} int")
     named = names.join(f.broadcast(table), on=c.ITEM_IDX, how="left_semi").collect()
@@ -127,13 +146,10 @@ def _explain(run: Run, stored: StoredModel, names: DataFrame, by_idx: dict[int, 
             row["why"] = {**why, "top": [{**one, **called[one[c.ITEM_IDX]]} for one in why["top"]]}
 
 
-def tracks(run: Run, names: DataFrame) -> list[dict[str, Any]]:
+def tracks(run: Run, stored: StoredModel, names: DataFrame, per_item: DataFrame) -> list[dict[str, Any]]:
     """Sample tracks with the tracks nearest to them."""
-    if "similar_items" not in run.settings.publish.tables:
-        return []
-    similar, settings = run.shelf.read("similar_items", str(run.ds)), run.settings
-    ratings = run.work.read("ratings")
-    return people_facts.similar_tracks(similar, names, ratings, settings.report.items, SIMILAR, settings.seed)
+    similar, settings = read_by_ids(run, stored, "similar_items"), run.settings
+    return people_facts.similar_tracks(similar, names, per_item, settings.report.items, SIMILAR, settings.seed)
 
 
 def item_plane(run: Run, stored: StoredModel, names: DataFrame) -> dict[str, Any]:
@@ -153,17 +169,20 @@ def item_plane(run: Run, stored: StoredModel, names: DataFrame) -> dict[str, Any
     return {"points": points.round(5).tolist(), "groups": groups, "shares": shares.tolist()}
 
 
-def data(run: Run, names: DataFrame) -> dict[str, Any]:
+def data(run: Run, names: DataFrame, per_user: DataFrame, per_item: DataFrame) -> dict[str, Any]:
     """What came in."""
     ratings = run.work.read("ratings")
-    entities = {"users": (run.work.read("users"), c.USER_ID), "items": (run.work.read("items"), c.ITEM_ID)}
+    entities = {
+        "users": (run.work.read("users"), c.USER_ID, per_user),
+        "items": (run.work.read("items"), c.ITEM_ID, per_item),
+    }
     return {
         "values": data_facts.rating_values(ratings),
         "days": data_facts.ratings_by_day(ratings),
-        "per_user": data_facts.counts_per(ratings, c.USER_ID),
-        "per_item": data_facts.counts_per(ratings, c.ITEM_ID),
-        "coverage": {side: data_facts.field_coverage(*of, ratings) for side, of in entities.items()},
-        "groups": data_facts.group_shares(ratings, names),
+        "per_user": data_facts.count_levels(per_user),
+        "per_item": data_facts.count_levels(per_item),
+        "coverage": {side: data_facts.field_coverage(*of) for side, of in entities.items()},
+        "groups": data_facts.group_shares(per_item, names),
         "rejects": {
             kind: data_facts.reject_examples(run.work.read(f"{kind}_rejects"))
             for kind in ("rating", "user", "item")

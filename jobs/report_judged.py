@@ -128,10 +128,9 @@ def _by_fields(run: Run, stored: StoredModel, held: Held, metric: str, k: int) -
     return found
 
 
-def lists(run: Run, stored: StoredModel, names: DataFrame) -> dict[str, Any]:
-    """What the lists of all models show of the catalogue."""
-    published = run.shelf.read("recommendations", str(run.ds))
-    sources = published.where(f.col(c.POSITION) == 1).groupBy(c.SOURCE).agg(f.count("*").alias("n")).collect()
+def lists(run: Run, stored: StoredModel, names: DataFrame, made: DataFrame) -> dict[str, Any]:
+    """What the lists of all models show of the catalogue; `made`: the model's, in external ids."""
+    sources = made.where(f.col(c.POSITION) == 1).groupBy(c.SOURCE).agg(f.count("*").alias("n")).collect()
     facts: dict[str, Any] = {"sources": {row[c.SOURCE]: row["n"] for row in sources}}
     rows = run.work.document("metrics")
     ranked = _judged(run, list(dict.fromkeys(row["model"] for row in rows)), "top_n")

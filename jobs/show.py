@@ -18,17 +18,19 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
-from report_facts import SIMILAR, people, sampled_people
+from report_facts import SIMILAR, people, read_by_ids, sampled_people
 
 from bgmrec import columns as c
 from bgmrec.config import load_settings
 from bgmrec.errors import InputError
 from bgmrec.evaluate.report import people_facts
+from bgmrec.evaluate.report.data_facts import ratings_per
 from bgmrec.evaluate.report.item_names import LABEL, TITLE, item_names
 from bgmrec.evaluate.report.numbers import count, seconds, significant
-from bgmrec.evaluate.report.score_text import sum_text
+from bgmrec.evaluate.report.score_text import NOT_APART, sum_text
 from bgmrec.evaluate.table import aligned, main_rows, metrics_table
 from bgmrec.job import add_ds, arg_parser, guarded, logical_date, progress_for, start_run
+from bgmrec.models import StoredModel
 from bgmrec.run import STAGES, Run
 
 WIDTH = 52  # characters per column of a user's two lists
@@ -59,8 +61,10 @@ def user_text(person: dict[str, Any], implicit: bool) -> Iterator[str]:
         yield f"  {one[: WIDTH - 2]:<{WIDTH}}{other[: WIDTH + 10]}".rstrip()
 
 
-def why_text(person: dict[str, Any]) -> Iterator[str]:
-    """What carries each score of a user's list."""
+def why_text(person: dict[str, Any], draws: int) -> Iterator[str]:
+    """What carries each score of a user's list; of a sampler's `draws`, why nothing is said."""
+    if draws:
+        yield f"  {NOT_APART}"
     explained = [row for row in person["list"] if row.get("why")]
     if explained:
         yield "  what carries the scores"
@@ -71,7 +75,7 @@ def why_text(person: dict[str, Any]) -> Iterator[str]:
             yield f"      because of {named}"
 
 
-def item_text(run: Run, item_id: str, names: DataFrame) -> Iterator[str]:
+def item_text(run: Run, stored: StoredModel, item_id: str, names: DataFrame) -> Iterator[str]:
     """What is known of a track, who gets it, and what is near it.
 
     Raises:
@@ -81,7 +85,7 @@ def item_text(run: Run, item_id: str, names: DataFrame) -> Iterator[str]:
     if not found:
         raise _unknown("item", item_id, run)
     ratings = run.work.read("ratings").where(f.col(c.ITEM_ID) == item_id)
-    lists = run.shelf.read("recommendations", str(run.ds)).where(f.col(c.ITEM_ID) == item_id)
+    lists = read_by_ids(run, stored, "recommendations").where(f.col(c.ITEM_ID) == item_id)
     heard, shown, place = ratings.count(), *lists.agg(f.count("*"), f.avg(c.POSITION)).collect()[0]
     yield f"item {item_id}: {_called(found[0].asDict())}"
     fields = run.work.read("items").where(f.col(c.ITEM_ID) == item_id).collect()
@@ -89,12 +93,11 @@ def item_text(run: Run, item_id: str, names: DataFrame) -> Iterator[str]:
         known = {name: str(value)[:80] for name, value in row.asDict().items() if value is not None}
         yield "  " + ", ".join(f"{name} {value}" for name, value in known.items() if name != c.ITEM_ID)
     yield f"  {count(heard)} ratings; in {count(shown)} lists" + (f", at place {place:.1f} on average" if shown else "")
-    if "similar_items" in run.settings.publish.tables:
-        similar = run.shelf.read("similar_items", str(run.ds))
-        wanted = people_facts.as_table([item_id], similar, c.ITEM_ID)
-        yield "  near it (cosine, music)"
-        for one in people_facts.near(similar, wanted, names, SIMILAR).get(item_id, []):
-            yield f"  {one[c.POSITION]:2d}. {one[c.SCORE]:6.3f}  {_called(one)}"
+    similar = read_by_ids(run, stored, "similar_items")
+    wanted = people_facts.as_table([item_id], similar, c.ITEM_ID)
+    yield "  near it (cosine, music)"
+    for one in people_facts.near(similar, wanted, names, SIMILAR).get(item_id, []):
+        yield f"  {one[c.POSITION]:2d}. {one[c.SCORE]:6.3f}  {_called(one)}"
 
 
 def run_text(run: Run, run_id: str) -> Iterator[str]:
@@ -149,16 +152,17 @@ def show(run: Run, users: int, user_ids: Sequence[str], item_ids: Sequence[str])
     """Prints users and tracks that are asked for, or the night as a whole."""
     stored, implicit = run.models.load(run.model_id), run.settings.factorize.mode == "implicit"
     names = item_names(run.work.read("items"), stored.table("item_index"), run.settings.report)
+    lists, draws = read_by_ids(run, stored, "recommendations"), run.settings.bayes.draws
     asked = bool(user_ids or item_ids)
     if not asked:
         print("\n".join(["", *tables_text(run), ""]))
-        user_ids = sampled_people(run, users)
-    for person in people(run, stored, names, list(user_ids)) if user_ids else []:
+        user_ids = sampled_people(run, lists, ratings_per(run.work.read("ratings"), c.USER_ID), users)
+    for person in people(run, stored, names, lists, list(user_ids)) if user_ids else []:
         if not (person["list"] or person["history"] or person["profile"]):
             raise _unknown("user", person[c.USER_ID], run)
-        print("\n".join([*user_text(person, implicit), *(why_text(person) if asked else ()), ""]))
+        print("\n".join([*user_text(person, implicit), *(why_text(person, draws) if asked else ()), ""]))
     for item_id in item_ids:
-        print("\n".join([*item_text(run, item_id, names), ""]))
+        print("\n".join([*item_text(run, stored, item_id, names), ""]))
     metrics = None if asked else run.work.read_json("metrics")
     if metrics:
         print(metrics_table(main_rows(metrics)))

@@ -18,6 +18,8 @@ import numpy as np
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.terms import Regularisation, Unobserved
 
+RATING, OTHERS, PRIOR, ITEM, REST = "rating", "other ratings", "prior", "item", "rest"  # kinds of parts in a table
+
 
 @dataclass(frozen=True)
 class SolvedFrom:

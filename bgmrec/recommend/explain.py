@@ -22,11 +22,10 @@ from bgmrec.factorize.cells import one_row, read_rows
 from bgmrec.factorize.delivery import Resolve, Source, attach, deliver
 from bgmrec.factorize.half_step import join_rows, read_cell
 from bgmrec.factorize.layout import RatingBlock
-from bgmrec.factorize.reasons import ScoreParts, SolvedFrom, score_parts
+from bgmrec.factorize.reasons import ITEM, OTHERS, PRIOR, RATING, REST, ScoreParts, SolvedFrom, score_parts
 from bgmrec.factorize.solved import Solved
 from bgmrec.factorize.terms import Unobserved
 
-RATING, OTHERS, PRIOR, ITEM, REST = "rating", "other ratings", "prior", "item", "rest"
 _PRIOR = "prior_cell"
 _LISTED = "block int, list_offsets binary, list_items binary, list_scores binary, list_places binary, list_rows binary"
 _NOBODY = -1

@@ -9,13 +9,14 @@ import pytest
 from bgmrec.config.serving import ReportSettings
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
-from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people_facts
+from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people_facts, reason_facts
 from bgmrec.evaluate.report.field_slices import OTHER, VALUES, field_values, slices
 from bgmrec.evaluate.report.item_names import item_names
-from bgmrec.evaluate.report.reason_facts import reasons
 from bgmrec.factorize.solved import Solved
+from bgmrec.recommend import explain
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from tests.reference import normal_equations as reference
-from tests.spark.test_half_step import NUMBERS, SHAPE, Data, factor_blocks
+from tests.spark.test_half_step import BROADCAST, NUMBERS, SHAPE, Data, factor_blocks
 
 RANDOM = np.random.default_rng(11)
 USERS, ITEMS, N = 12, 30, 6
@@ -99,7 +100,7 @@ def test_rating_sums_give_the_errors_of_the_evaluation_and_bins_the_calibration(
 
 @pytest.mark.parametrize("alpha0", [0.0, 0.3])
 @pytest.mark.parametrize("counts", [(2, 3), (7, 1)])
-def test_the_parts_of_a_distributed_half_step_add_up_to_its_scores(spark, alpha0, counts):
+def test_the_parts_of_sample_users_are_told_place_by_place_and_kind_by_kind(spark, alpha0, counts):
     data = Data(spark, preference=alpha0 > 0)
     solved, _, _ = data.half_step(dst=counts[0], src=counts[1], alpha0=alpha0)
     newer = data.items + RANDOM.normal(0, 0.1, data.items.shape).astype(np.float32)
@@ -116,12 +117,25 @@ def test_the_parts_of_a_distributed_half_step_add_up_to_its_scores(spark, alpha0
         unobserved_weight=alpha0,
     )
     cold = data.n_users // 2
-    asked = {u: [{"item_idx": i, "score": float(scores[u, i])} for i in (1, 8, 16)] for u in (0, 5, cold)}
-    found = reasons(model, asked)
+    places = ((1, 8), (2, 1), (3, 16))
+    asked = {
+        u: [{"position": p, "item_idx": i, "score": float(scores[u, i]), "source": "warm"} for p, i in places]
+        for u in (0, 5, cold)
+    }
+    own = reason_facts.blocks_of(model, asked)
+    assert own.ratings.count() == len({user % counts[0] for user in asked})
+    with arrow_batch(spark, BLOCKS_PER_BATCH):
+        lists = reason_facts.lists_table(own, asked)
+        parts = explain.reasons(own, lists, n=3, n_users=data.n_users, broadcast_bytes=BROADCAST)
+        found = reason_facts.reasons(parts, asked)
     for user, rows in found.items():
-        for row in rows:
-            assert row["rest"] == pytest.approx(0.0, abs=2e-4), (user, row)
-    assert all(row["ratings"] == 0 and not row["top"] for row in found[cold])
+        for (_, item), row in zip(places, rows, strict=True):
+            total = sum(row[kind] for kind in ("item", "ratings", "prior", "rest"))
+            assert total == pytest.approx(scores[user, item], abs=1e-4), (user, row)
+            # with offsets, unobserved pairs take something; else only rounding is left
+            assert alpha0 > 0 or row["rest"] == pytest.approx(0.0, abs=2e-4), (user, row)
+            assert [one["part"] for one in row["top"]] == sorted((one["part"] for one in row["top"]), reverse=True)
+    assert all(row["ratings"] == 0 and not row["top"] and abs(row["rest"]) < 2e-4 for row in found[cold])
     named = {one["item_idx"] for row in found[5] for one in row["top"]}
     assert named and named <= set(np.flatnonzero(data.observed[5]))
 
@@ -131,7 +145,7 @@ def test_users_of_every_kind_are_sampled_and_the_most_active_first(spark):
     ratings = [(f"u{n}", f"t{i}") for n in range(30) for i in range(n + 1)]
     rows = people_facts.sample_people(
         table(spark, lists, "user_id string, position int, item_id string, source string"),
-        table(spark, ratings, "user_id string, item_id string"),
+        data_facts.ratings_per(table(spark, ratings, "user_id string, item_id string"), "user_id"),
         n=20,
         seed=1,
     )
@@ -186,14 +200,17 @@ def test_what_came_in_is_counted(spark):
     )
     assert data_facts.rating_values(ratings) == [{"low": 4.0, "high": 4.0, "n": 1}, {"low": 5.0, "high": 5.0, "n": 2}]
     assert data_facts.ratings_by_day(ratings) == [{"day": "2025-01-01", "n": 1}, {"day": "2025-01-02", "n": 1}]
-    assert data_facts.counts_per(ratings, "user_id") == [
+    per_user, per_item = (data_facts.ratings_per(ratings, side) for side in ("user_id", "item_id"))
+    assert data_facts.count_levels(per_user) == [
         {"level": 0, "ratings": 1, "n": 1},
         {"level": 2, "ratings": 2, "n": 1},
     ]
     items = table(spark, [("a", "folk", []), ("b", None, ["x"])], "item_id string, genre string, tags array<string>")
-    coverage = data_facts.field_coverage(items, "item_id", ratings)
+    coverage = data_facts.field_coverage(items, "item_id", per_item)
     assert coverage["genre"] == {"entities": 0.5, "ratings": pytest.approx(2 / 3)}
     assert coverage["tags"] == {"entities": 0.5, "ratings": pytest.approx(1 / 3)}
+    groups = table(spark, [("a", "folk"), ("b", "rock"), ("c", "jazz")], "item_id string, group string")
+    assert data_facts.group_shares(per_item, groups) == {"folk": pytest.approx(2 / 3), "rock": pytest.approx(1 / 3)}
     many = spark.range(100).selectExpr("cast(id as float) / 10 as rating")
     bins = data_facts.rating_values(many)
     assert len(bins) == data_facts.BINS and sum(row["n"] for row in bins) == 100

@@ -30,6 +30,13 @@ def test_a_table_comes_back_as_it_went_in(tables: Tables) -> None:
     assert back.schema["user_idx"].dataType == t.IntegerType()  # the contract's type, not the writer's
 
 
+def test_a_reader_of_finished_tables_looks_at_each_once(spark: SparkSession, tmp_path: Path) -> None:
+    writer, reader = Tables(spark, str(tmp_path)), Tables(spark, str(tmp_path), {})
+    writer.below("a").write(spark.createDataFrame(ROWS, "user_id string, user_idx long"), "user_index")
+    assert reader.below("a").read("user_index") is reader.below("a").read("user_index")
+    assert writer.below("a").read("user_index") is not writer.below("a").read("user_index")
+
+
 def test_only_what_repeats_gets_a_dictionary(spark: SparkSession, tmp_path: Path) -> None:
     rows = [(f"u{n % 3}", bytes([n, n + 1])) for n in range(100)]
     place = Tables(spark, str(tmp_path))

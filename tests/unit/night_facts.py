@@ -30,8 +30,8 @@ def _rows(metric: str, k: int | None, values: dict[str, float]) -> list[dict[str
 
 
 def _why() -> dict[str, Any]:
-    top = [{"item_idx": 3, "rating": 1.0, "part": 0.4, "title": HOSTILE[1], "label": HOSTILE[0]}]
-    return {"item": -0.1, "ratings": 0.7, "unobserved": 0.0, "prior": 0.3, "rest": 1e-8, "top": top}
+    top = [{"item_idx": 3, "part": 0.4, "title": HOSTILE[1], "label": HOSTILE[0]}]
+    return {"item": -0.1, "ratings": 0.7, "prior": 0.3, "rest": 1e-8, "top": top}
 
 
 def _person(n: int, source: str | None) -> dict[str, Any]:

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from bgmrec.evaluate.report import charts, page
+from bgmrec.evaluate.report import charts, draw, page
+from bgmrec.evaluate.report.bootstrap import Estimate
+from bgmrec.evaluate.report.lists_section import lists_section
 from bgmrec.evaluate.report.parts import Titled
 from bgmrec.evaluate.report.quality_section import quality_section
-from bgmrec.evaluate.report.score_text import score_parts_text, sum_text
+from bgmrec.evaluate.report.score_text import NOT_APART, score_parts_text, sum_text
+from bgmrec.evaluate.report.style import drawn
 from tests.unit.night_facts import HOSTILE, night_facts
 
 
@@ -125,6 +128,34 @@ def test_a_night_without_held_out_ratings_has_a_page_that_says_so() -> None:
     content = page.render(facts, charts.sections(facts))
     assert "No ratings were held out" in content and "none was reported on" in content
     assert 'href="#tracks"' not in content
+
+
+def test_a_sampled_night_says_why_no_score_is_taken_apart() -> None:
+    facts = night_facts("explicit")
+    facts["run"]["draws"] = 20
+    for person in facts["people"]:
+        person["list"] = [{name: value for name, value in row.items() if name != "why"} for row in person["list"]]
+    said = [
+        " ".join(Read(content).text) for content in (page.render(facts, [lists_section(facts)]), of_mode("explicit")[1])
+    ]
+    assert [text.count(NOT_APART) for text in said] == [1, 0]
+    assert ["Each score is taken apart" in text for text in said] == [False, True]
+
+
+def test_a_panel_says_its_models_where_they_are_others_than_those_beside_it() -> None:
+    found = Estimate(0.5, 0.4, 0.6)
+    rows = {"rmse": ("bgmrec", "bias"), "mae": ("bgmrec", "bias"), "ndcg": ("bgmrec",), "recall": ("bgmrec", "bias")}
+    with drawn(6, 4) as drawing:
+        draw.intervals(drawing, {metric: dict.fromkeys(models, found) for metric, models in rows.items()})
+        named = [[label.get_text() for label in ax.get_yticklabels()] for ax in drawing.axes]
+    assert named == [["bgmrec", "bias"], ["", ""], ["bgmrec"], ["bgmrec", "bias"]]
+
+
+def test_lists_that_were_not_published_are_shown_as_such() -> None:
+    facts = night_facts("implicit")
+    assert not [text for text in lists_section(facts).missing if "publish.tables" in text]
+    del facts["run"]["published"]["recommendations"]
+    assert [text for text in lists_section(facts).missing if "leaves recommendations out" in text]
 
 
 def test_the_first_sentence_names_the_best_baseline_and_how_sure_it_is() -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from bgmrec.errors import InputError
+from bgmrec.evaluate.report.score_text import NOT_APART
 from tests.unit.night_facts import night_facts
 
 
@@ -59,6 +60,8 @@ def test_a_user_has_history_and_list_side_by_side_and_the_parts_of_every_score()
     lines = list(user_text(person, implicit=False))
     assert lines[0] == "user user-1 (warm, 6 ratings)"
     assert lines[3].startswith("  2025-01-02  4.0  ") and " 1.  0.900  " in lines[3]
-    why = list(why_text(person))
+    why = list(why_text(person, draws=0))
     assert why[1] == "   1. 0.900 = 0.700 their ratings + 0.300 side information − 0.100 the track itself"
     assert "because of" in why[2]
+    person["list"] = [{name: value for name, value in row.items() if name != "why"} for row in person["list"]]
+    assert [NOT_APART in line for line in why_text(person, draws=4)] == [True]

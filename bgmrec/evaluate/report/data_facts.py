@@ -15,6 +15,8 @@ VALUES = 25  # distinct ratings that are shown as they are; more are cut into bi
 BINS = 20
 PER_OCTAVE = 2  # bins between n and 2 n
 GROUPS = 12
+RATINGS = "ratings"
+_N = "_n"
 _EXAMPLE = 240
 
 
@@ -40,29 +42,44 @@ def ratings_by_day(ratings: DataFrame) -> list[dict[str, Any]]:
     return [row.asDict() for row in days.agg(f.count("*").alias("n")).orderBy("day").collect()]
 
 
-def counts_per(ratings: DataFrame, side: str) -> list[dict[str, int]]:
+def ratings_per(ratings: DataFrame, side: str) -> DataFrame:
+    """Every rated user (item) and how many `ratings` it has; what several parts of the report count from.
+
+    Args:
+        ratings: the staged ratings.
+        side: `user_id` or `item_id`.
+    """
+    return ratings.groupBy(side).agg(f.count("*").alias(RATINGS))
+
+
+def count_levels(counts: DataFrame) -> list[dict[str, int]]:
     """How many users (items) have how many ratings, over bins of half an octave. An action.
 
     A row per bin: `level`, the fewest `ratings` in it, and `n`.
 
     Args:
-        side: `user_id` or `item_id`.
+        counts: of `ratings_per`.
     """
-    counts = ratings.groupBy(side).agg(f.count("*").alias("ratings"))
     level = f.floor(f.log2("ratings") * PER_OCTAVE).alias("level")
     binned = counts.groupBy(level).agg(f.min("ratings").alias("ratings"), f.count("*").alias("n"))
     return [row.asDict() for row in binned.orderBy("level").collect()]
 
 
-def field_coverage(entities: DataFrame, id_column: str, ratings: DataFrame) -> dict[str, dict[str, float]]:
-    """Per field the share of rated entities that have a value, and the same weighed by their ratings. An action."""
-    counts = ratings.groupBy(id_column).agg(f.count("*").alias("_n"))
+def field_coverage(entities: DataFrame, id_column: str, counts: DataFrame) -> dict[str, dict[str, float]]:
+    """Per field the share of rated entities that have a value, and the same weighed by their ratings. An action.
+
+    Args:
+        entities: staged users or items.
+        id_column: theirs.
+        counts: of `ratings_per` of them.
+    """
+    counts = counts.withColumnRenamed(RATINGS, _N)
     fields = [name for name in entities.columns if name != id_column]
     if not fields:
         return {}
     beside = counts.join(entities, on=id_column, how="left")
-    sums = [f.sum(f.when(_present(beside, name), weight)) for name in fields for weight in (f.lit(1), f.col("_n"))]
-    row = beside.agg(f.count("*"), f.sum("_n"), *sums).collect()[0]
+    sums = [f.sum(f.when(_present(beside, name), weight)) for name in fields for weight in (f.lit(1), f.col(_N))]
+    row = beside.agg(f.count("*"), f.sum(_N), *sums).collect()[0]
     entities_n, ratings_n = row[0] or 1, row[1] or 1
     return {
         name: {"entities": (row[2 + 2 * n] or 0) / entities_n, "ratings": (row[3 + 2 * n] or 0) / ratings_n}
@@ -76,17 +93,18 @@ def _present(rows: DataFrame, name: str) -> Column:
     return column.isNotNull() & (f.size(column) > 0) if is_list else column.isNotNull()
 
 
-def group_shares(ratings: DataFrame, names: DataFrame) -> dict[str, float]:
-    """Share of the ratings by the items' group, the largest first. An action.
+def group_shares(counts: DataFrame, names: DataFrame) -> dict[str, float]:
+    """Share of the ratings by the items' group, the largest first. Two actions.
 
     Args:
+        counts: of `ratings_per` of the items.
         names: of `item_names`.
     """
     counted = (
-        ratings.join(names.select(c.ITEM_ID, GROUP), on=c.ITEM_ID, how="inner")
+        counts.join(names.select(c.ITEM_ID, GROUP), on=c.ITEM_ID, how="inner")
         .where(f.col(GROUP).isNotNull())
         .groupBy(GROUP)
-        .agg(f.count("*").alias("n"))
+        .agg(f.sum(RATINGS).alias("n"))
     )
     total = counted.agg(f.sum("n")).collect()[0][0] or 1
     return {row[GROUP]: row["n"] / total for row in counted.orderBy(f.desc("n"), GROUP).limit(GROUPS).collect()}

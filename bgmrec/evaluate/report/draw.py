@@ -28,8 +28,11 @@ class Line:
 
 def intervals(drawing: Drawing, metrics: Mapping[str, Mapping[str, Estimate]]) -> None:
     """How far models are apart, and how sure that is: a panel per metric, a row per model, value and interval."""
+    beside: list[str] = []  # names of the panel on the left, which need not be said again
     for at, (ax, (metric, models)) in enumerate(zip(panels(drawing, len(metrics), 2), metrics.items(), strict=True)):
-        _estimates(ax, metric, models, ["own", *["other"] * (len(models) - 1)], named=at % 2 == 0)
+        named = at % 2 == 0 or list(models) != beside
+        _estimates(ax, metric, models, ["own", *["other"] * (len(models) - 1)], named=named)
+        beside = list(models)
 
 
 def by_value(drawing: Drawing, fields: Mapping[str, Mapping[str, Estimate]]) -> None:
@@ -56,7 +59,7 @@ def _estimates(ax: Axes, title: str, rows: Mapping[str, Estimate], kinds: Sequen
     ax.set_yticks(range(len(rows)), [short(name, 14) for name in rows] if named else [])
     ax.set_ylim(len(rows) - 0.5, -0.7)
     ax.margins(x=0.16)
-    ax.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
+    ax.xaxis.set_major_locator(MaxNLocator(3, prune="both"))  # more would run into each other
     ax.grid(axis="y", visible=False)
 
 

@@ -28,6 +28,7 @@ class Held:
     Args:
         pairs: user_idx, item_idx, unique, in the order of both.
         made: model → float64 (pairs,): the position in the model's list, or the error of its score; NaN: none.
+            Without any model there are no pairs.
     """
 
     pairs: pd.DataFrame
@@ -77,10 +78,10 @@ def held_ratings(
 
 def _held(pairs: DataFrame, wanted: DataFrame, made: Mapping[str, DataFrame]) -> Held:
     keys = [c.USER_IDX, c.ITEM_IDX]
+    if not made:
+        return Held(pd.DataFrame(columns=keys), {})
     every: pd.DataFrame = pairs.toPandas()
     order = every.sort_values(keys, ignore_index=True)
-    if not made:
-        return Held(order, {})
     # one union: a query for each model would cost more than what it finds
     marked = [rows.select(*keys, _MADE, f.lit(model).alias(_MODEL)) for model, rows in made.items()]
     found = reduce(DataFrame.unionByName, marked).join(f.broadcast(wanted.select(*keys)), on=keys, how="left_semi")
@@ -176,11 +177,11 @@ def errors_by_count(
     """
     counts = train.groupBy(side).agg(f.count(f.lit(1)).alias("n"))
     known = pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING).join(counts, on=side, how="left").fillna(0, ["n"])
-    found = []
-    for model, rows in scores.items():
-        error = f.col(c.RATING).cast("double") - clipped(f.col(c.SCORE), clip)
-        level = f.ceil(f.log2(f.col("n") + 1)).alias("level")  # 0 | 1 | 2–3 | 4–7 | …
-        summed = known.join(rows, on=[c.USER_IDX, c.ITEM_IDX], how="inner").groupBy(level)
-        levels = summed.agg(f.sqrt(f.avg(error * error)).alias("rmse"), f.count("*").alias("ratings")).collect()
-        found += [{"model": model, **row.asDict()} for row in levels]
-    return sorted(found, key=lambda row: (row["level"], row["model"]))
+    # one union: a query for each model would cost more than what it finds
+    marked = [rows.select(c.USER_IDX, c.ITEM_IDX, c.SCORE, f.lit(m).alias("model")) for m, rows in scores.items()]
+    judged = known.join(reduce(DataFrame.unionByName, marked), on=[c.USER_IDX, c.ITEM_IDX], how="inner")
+    error = f.col(c.RATING).cast("double") - clipped(f.col(c.SCORE), clip)
+    level = f.ceil(f.log2(f.col("n") + 1)).alias("level")  # 0 | 1 | 2–3 | 4–7 | …
+    summed = judged.groupBy("model", level)
+    levels = summed.agg(f.sqrt(f.avg(error * error)).alias("rmse"), f.count("*").alias("ratings"))
+    return sorted((row.asDict() for row in levels.collect()), key=lambda row: (row["level"], row["model"]))

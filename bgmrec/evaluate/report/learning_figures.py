@@ -46,6 +46,7 @@ def _objective(history: Sequence[dict[str, Any]]) -> Figure | Titled:
         draw.lines(first, lines, x_label="round", y_label="objective")
         draw.lines(second, [Line(_term(n), rounds, series[n]) for n in terms[1:]], x_label="round", y_label="")
         for ax in (first, second):
+            ax.legend(loc="best")  # half a figure is too narrow for names beside each other
             _whole_rounds(ax, rounds)
 
     return figure(
@@ -73,7 +74,7 @@ def _validation(rounds: Sequence[int], valid: Sequence[float], best: int) -> Fig
             ax, [Line("validation", rounds, valid)], x_label="round", y_label="validation value, lower is better"
         )
         draw.reference(ax, [best, best], [min(valid), max(valid)], f"best round: {best}")
-        ax.legend(loc="upper right")
+        ax.legend(loc="upper center")  # on the right the last round may be the best one
         _whole_rounds(ax, rounds)
 
     return figure(

@@ -23,6 +23,7 @@ SOURCES = {
     c.POPULAR: "popular music, as nothing is known",
 }
 OTHER = "others"
+_UNPUBLISHED = {"recommendations": "These lists", "similar_items": "The tracks near a track"}
 
 
 def lists_section(facts: dict[str, Any]) -> Section:
@@ -41,10 +42,11 @@ def lists_section(facts: dict[str, Any]) -> Section:
     else:
         missing.append("Nothing on coverage and popularity: no ratings were held out, so that no lists were compared.")
     blocks += _map(facts["map"])
-    if run["draws"]:
-        missing.append(
-            "Scores are not taken apart: the model is a mean over draws, and no single equation stands behind it."
-        )
+    missing += [
+        f"{what} were made, but no reader gets them: publish.tables leaves {table} out."
+        for table, what in _UNPUBLISHED.items()
+        if table not in run["published"]
+    ]
     return Section("lists", "What users get", lead, list(_tiles(facts)), blocks, missing)
 
 

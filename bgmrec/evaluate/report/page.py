@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from bgmrec.evaluate.report.numbers import count, share, significant
 from bgmrec.evaluate.report.parts import Figure, Section
-from bgmrec.evaluate.report.score_text import score_parts_text, sum_text
+from bgmrec.evaluate.report.score_text import NOT_APART, score_parts_text, sum_text
 from bgmrec.evaluate.report.style import plain
 
 
@@ -33,6 +33,7 @@ def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
         day=date.fromisoformat(run["ds"]).strftime("%A, %-d %B %Y"),
         people=[_person(row) for row in facts["people"]],
         tracks=facts["tracks"],
+        not_apart=NOT_APART,
     )
 
 

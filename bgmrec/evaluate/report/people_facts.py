@@ -16,19 +16,19 @@ from bgmrec.split import uniform
 HISTORY = 12  # tracks of a user's history that are shown
 LONGEST = 20_000  # ratings of a sample user, at most: their parts are weighed on the driver
 _KINDS = ((c.WARM, 0.7), (c.COLD, 0.15), (c.POPULAR, 0.15))
+OF = "of"
 _ORDER, _PLACE = "_order", "_place"
 
 
-def sample_people(lists: DataFrame, ratings: DataFrame, n: int, seed: int) -> list[Row]:
+def sample_people(lists: DataFrame, counts: DataFrame, n: int, seed: int) -> list[Row]:
     """(user_id, source, ratings) of about n users: of every source some, and the most active. An action.
 
     Args:
         lists: the published recommendations.
-        ratings: the staged ratings.
+        counts: `ratings` per user_id, of `data_facts.ratings_per`.
         n: how many.
         seed: of the choice.
     """
-    counts = ratings.groupBy(c.USER_ID).agg(f.count("*").alias("ratings"))
     first = lists.where(f.col(c.POSITION) == 1).select(c.USER_ID, c.SOURCE)
     known = first.join(counts, on=c.USER_ID, how="left").fillna(0, ["ratings"]).where(f.col("ratings") <= LONGEST)
     ordered = known.withColumn(_ORDER, uniform(seed, c.USER_ID)).cache()
@@ -57,7 +57,7 @@ def profiles(users: DataFrame, chosen: DataFrame) -> dict[str, dict[str, str]]:
 
 
 def histories(ratings: DataFrame, chosen: DataFrame, names: DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """user_id → the best and newest of what they rated. An action on the sample.
+    """user_id → the best and newest of what they rated, `of` how many ratings. An action on the sample.
 
     Args:
         names: of `item_names`.
@@ -66,9 +66,10 @@ def histories(ratings: DataFrame, chosen: DataFrame, names: DataFrame) -> dict[s
         f.desc(c.RATING), f.desc_nulls_last(c.RATED_AT), f.col(c.ITEM_ID)
     )
     own = ratings.join(f.broadcast(chosen), on=c.USER_ID, how="left_semi")
-    first = own.withColumn(_PLACE, f.row_number().over(best_first)).where(f.col(_PLACE) <= HISTORY)
+    every = f.count("*").over(Window.partitionBy(c.USER_ID)).alias(OF)
+    first = own.select("*", every, f.row_number().over(best_first).alias(_PLACE)).where(f.col(_PLACE) <= HISTORY)
     named = first.join(names, on=c.ITEM_ID, how="left").withColumn("day", f.to_date(c.RATED_AT).cast("string"))
-    return _by(named.orderBy(_PLACE), c.USER_ID, (c.ITEM_ID, TITLE, LABEL, GROUP, c.RATING, "day"))
+    return _by(named.orderBy(_PLACE), c.USER_ID, (c.ITEM_ID, TITLE, LABEL, GROUP, c.RATING, "day", OF))
 
 
 def recommended(lists: DataFrame, chosen: DataFrame, names: DataFrame) -> dict[str, list[dict[str, Any]]]:
@@ -79,19 +80,18 @@ def recommended(lists: DataFrame, chosen: DataFrame, names: DataFrame) -> dict[s
 
 
 def similar_tracks(
-    similar: DataFrame, names: DataFrame, ratings: DataFrame, n: int, per_item: int, seed: int
+    similar: DataFrame, names: DataFrame, counts: DataFrame, n: int, per_item: int, seed: int
 ) -> list[dict[str, Any]]:
     """Sample items, the most rated half of them and others, with the tracks nearest to each. Two actions.
 
     Args:
         similar: the published similar items.
         names: of `item_names`.
-        ratings: the staged ratings.
+        counts: `ratings` per item_id, of `data_facts.ratings_per`.
         n: items.
         per_item: of their lists.
         seed: of the choice.
     """
-    counts = ratings.groupBy(c.ITEM_ID).agg(f.count("*").alias("ratings"))
     known = names.join(counts, on=c.ITEM_ID, how="left").fillna(0, ["ratings"])
     ordered = known.withColumn(_ORDER, uniform(seed, c.ITEM_ID))
     popular = ordered.orderBy(f.desc("ratings"), c.ITEM_ID).limit(n // 2)

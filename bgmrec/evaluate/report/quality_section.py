@@ -112,14 +112,14 @@ def _against(metrics: Mapping[str, Any], own: dict[str, Any]) -> Figure:
         }
         for metric in shown
     }
-    lowest = min(len(models) for models in panels.values())
+    most = max(len(models) for models in panels.values())
     return figure(
         "metrics",
         "Is it better than the baselines?",
         "; ".join(_spoken(name, models) for name, models in panels.items()),
         Table(heads, rows, words=2, note="p: two-sided, paired over users."),
         lambda drawing: draw.intervals(drawing, panels),
-        height=0.75 + (0.55 + 0.34 * lowest) * (-(-len(panels) // 2)),
+        height=0.75 + (0.55 + 0.34 * most) * (-(-len(panels) // 2)),
         note=f"Value and 95 % interval: bootstrap over {count(own['sampled'])} users, {count(own['draws'])} draws, "
         "the same ones for every model.",
     )

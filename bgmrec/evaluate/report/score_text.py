@@ -12,6 +12,10 @@ PARTS = (
     ("item", "the track itself"),
     ("rest", "the rest"),
 )
+NOT_APART = (
+    "Scores are not taken apart: each is a mean over a sampler's draws, and every draw solved equations of its own, "
+    "which are not kept."
+)
 LEAST = 0.005  # smaller shares than this are not worth a word
 
 
@@ -20,8 +24,7 @@ def score_parts_text(row: dict[str, Any]) -> list[dict[str, Any]]:
     why = row.get("why")
     if not why:
         return []
-    # what unobserved pairs take from a score belongs to no track and no profile
-    amounts = {**{key: why[key] for key, _ in PARTS}, "rest": why["rest"] + why["unobserved"]}
+    amounts = {key: why[key] for key, _ in PARTS}
     total = sum(map(abs, amounts.values())) or 1.0
     return [
         {"key": key, "name": name, "amount": amounts[key], "share": abs(amounts[key]) / total}
