@@ -175,6 +175,6 @@ def assert_report_takes_published_scores_apart(summary: dict, lists: pd.DataFram
     assert len(explained) >= 100
     for user, row in explained:
         why = row["why"]
-        total = why["item"] + why["ratings"] + why["unobserved"] + why["prior"]
+        total = why["item"] + why["ratings"] + why["prior"]  # without offsets unobserved pairs have no part
         assert total == pytest.approx(scores[user, row["item_id"]], abs=1e-4)
     assert {person["source"] for person in facts["people"]} >= {"warm", "cold"}
