@@ -18,7 +18,7 @@ from bgmrec import columns as c
 from bgmrec.errors import InputError
 from bgmrec.evaluate.report import judged_facts, lists_facts
 from bgmrec.evaluate.report.bootstrap import UserSums, bootstrap, difference, estimate
-from bgmrec.evaluate.report.field_slices import field_values, slices
+from bgmrec.evaluate.report.field_slices import LEAST, field_values, slices
 from bgmrec.evaluate.report.judged_facts import Held
 from bgmrec.evaluate.report.metric_names import main_metric
 from bgmrec.evaluate.table import MODEL
@@ -113,6 +113,8 @@ def _by_fields(run: Run, stored: StoredModel, held: Held, metric: str, k: int) -
         for field in fields:
             for value, members in slices(known[field]).items():
                 chosen = members[pair]
+                if chosen.sum() < LEAST:
+                    continue
                 found.append({"side": entities, "field": field, "value": value, "n": int(chosen.sum())})
                 own = (
                     judged_facts.rating_sums(held, chosen)

@@ -13,6 +13,7 @@ from pyspark.sql import functions as f
 
 VALUES = 8  # of a field that stand alone; rarer ones together
 QUANTILES = 4  # of a field of numbers with more values than that
+LEAST = 20  # held-out pairs: fewer say nothing of a value
 OTHER, UNKNOWN = "other", "unknown"
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.bootstrap import Estimate
 from bgmrec.evaluate.report.draw import Line
+from bgmrec.evaluate.report.field_slices import LEAST
 from bgmrec.evaluate.report.learning_figures import learning_figures
 from bgmrec.evaluate.report.metric_names import LOWER_IS_BETTER, NAMES, main_metric, metric_name, models_in
 from bgmrec.evaluate.report.numbers import count, interval, p_value, signed, significant
@@ -228,7 +229,8 @@ def _by_fields(own: dict[str, Any]) -> Iterator[Figure]:
             Table(["field", "value", what, MODEL, "95 % interval", *models[1:]], body, words=2),
             partial(draw.by_value, fields=fields),
             height=max(2.0, 0.5 + sum(0.55 + 0.34 * n for n in most)),
-            note=f"{MODEL} over {count(own['sampled'])} users, with its 95 % interval; the table has the baselines.",
+            note=f"{MODEL} over {count(own['sampled'])} users, with its 95 % interval; the table has the "
+            f"baselines. Values with fewer than {LEAST} {what} are left out.",
         )
 
 
