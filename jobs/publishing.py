@@ -19,6 +19,7 @@ from bgmrec.recommend import external
 from bgmrec.recommend.gate import Night, TableNumbers, failed, gate_checks, refuse, widened
 from bgmrec.recommend.measure import listed_items, table_numbers
 from bgmrec.run import Run
+from bgmrec.schemas import TABLES, conform
 
 
 def add_force_publish(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +90,7 @@ def external_table(run: Run, model: StoredModel, table: str) -> DataFrame:
         "similar_items": lambda: external.similar_items(run.work.read("similar"), item_index, *by_run),
         "recommendation_reasons": lambda: external.recommendation_reasons(run.work.read("reasons"), *names, *by_run),
     }
-    return makers[table]()
+    return conform(makers[table](), TABLES[table], table)
 
 
 def _metrics(run: Run) -> dict[str, dict[str, float]]:

@@ -43,7 +43,7 @@ def by_value(drawing: Drawing, fields: Mapping[str, Mapping[str, Estimate]]) -> 
 
 def _estimates(ax: Axes, title: str, rows: Mapping[str, Estimate], kinds: Sequence[str], *, named: bool) -> None:
     """A row per value with its interval; `own` and `other` look different."""
-    ax.set_title(title)
+    ax.set_title(short(title, 18))
     for row, (found, kind) in enumerate(zip(rows.values(), kinds, strict=True)):
         colour, mark = (SERIES[0], MARKS[0]) if kind == "own" else (SERIES[2], MARKS[1])
         ax.plot([found.low, found.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")

@@ -64,7 +64,7 @@ def _term(name: str) -> str:
 
 
 def _whole_rounds(ax: Any, rounds: Sequence[int]) -> None:
-    ax.set_xticks(rounds[:: max(1, len(rounds) // 8)])
+    ax.set_xticks(rounds[:: -(-len(rounds) // 8)])
 
 
 def _validation(rounds: Sequence[int], valid: Sequence[float], best: int) -> Figure:
