@@ -38,7 +38,7 @@ def intervals(drawing: Drawing, metrics: Mapping[str, Mapping[str, Estimate]]) -
 def by_value(drawing: Drawing, fields: Mapping[str, Mapping[str, Estimate]]) -> None:
     """What a metric is where fields have this or that value: a panel per field, a row per value."""
     for ax, (field, values) in zip(panels(drawing, len(fields), 2), fields.items(), strict=True):
-        _estimates(ax, short(field, 20), values, ["own"] * len(values), named=True)
+        _estimates(ax, field, values, ["own"] * len(values), named=True)
 
 
 def _estimates(ax: Axes, title: str, rows: Mapping[str, Estimate], kinds: Sequence[str], *, named: bool) -> None:
