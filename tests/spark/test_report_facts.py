@@ -193,6 +193,14 @@ def test_rare_values_of_a_field_stand_together():
     assert sum(int(own.sum()) for own in found.values()) == len(values)
 
 
+def test_a_value_that_is_called_unknown_is_not_lost_beside_what_is_not_known():
+    found = slices(pd.Series(["unknown", None, "f"]))
+    assert {value: own.tolist() for value, own in found.items()} == {
+        "f": [False, False, True],
+        "unknown": [True, True, False],
+    }
+
+
 def test_what_came_in_is_counted(spark):
     rows = [("u1", "a", 4.0, "2025-01-01 10:00:00"), ("u1", "b", 5.0, "2025-01-02 10:00:00"), ("u2", "a", 5.0, None)]
     ratings = table(spark, rows, "user_id string, item_id string, rating float, at string").selectExpr(

@@ -48,9 +48,8 @@ def slices(values: pd.Series) -> dict[str, np.ndarray]:
     lists = [_list(value) for value in values]
     known = [value for own in lists for value in own]
     if len(set(known)) > VALUES and all(isinstance(value, int | float) for value in known):
-        lists = _by_quantile(lists, np.array(known, float))
-        names = list(dict.fromkeys(sorted((name for own in lists for name in own), key=_low)))
-        return _members({name: name for name, _ in names}, [[name for name, _ in own] for own in lists])
+        names, cut = _by_quantile(lists, np.array(known, float))
+        return _members({name: name for name in names}, cut)
     counted = pd.Series([_text(value) for value in known], dtype=object).value_counts()
     first = set(counted.index[:VALUES])
     named = {name: name if name in first else OTHER for name in counted.index}
@@ -61,27 +60,20 @@ def _members(named: dict[str, str], lists: Sequence[Sequence[str]]) -> dict[str,
     found = {name: np.zeros(len(lists), bool) for name in dict.fromkeys(named.values())}
     if OTHER in found:
         found[OTHER] = found.pop(OTHER)
-    unknown = np.array([not own for own in lists], bool)
     for at, own in enumerate(lists):
         for value in own:
             found[named[value]][at] = True
+    unknown = found.pop(UNKNOWN, np.zeros(len(lists), bool)) | np.array([not own for own in lists], bool)
     return {**found, UNKNOWN: unknown} if unknown.any() else found
 
 
-def _by_quantile(lists: Sequence[Sequence[Any]], known: np.ndarray) -> list[list[tuple[str, float]]]:
+def _by_quantile(lists: Sequence[Sequence[Any]], known: np.ndarray) -> tuple[list[str], list[list[str]]]:
+    """The ranges that have values, rising, and every value's."""
     ends = np.unique(np.quantile(known, np.linspace(0, 1, QUANTILES + 1)[1:-1], method="lower"))
     names = [f"up to {ends[0]:.6g}", *(f"above {low:.6g}, up to {high:.6g}" for low, high in pairwise(ends))]
     names.append(f"above {ends[-1]:.6g}")
-
-    def name(value: float) -> tuple[str, float]:
-        at = int(np.searchsorted(ends, value))
-        return names[at], float(at)
-
-    return [[name(float(value)) for value in own] for own in lists]
-
-
-def _low(named: tuple[str, float]) -> float:
-    return named[1]
+    used = np.unique(np.searchsorted(ends, known))
+    return [names[at] for at in used], [[names[at] for at in np.searchsorted(ends, own)] for own in lists]
 
 
 def _list(value: Any) -> list[Any]:

@@ -19,6 +19,7 @@ from bgmrec.split import uniform
 
 Sums = dict[tuple[str, str], UserSums]  # (metric, model) →
 _ORDER, _MADE, _MODEL = "_order", "_made", "_model"
+_PAIR = [c.USER_IDX, c.ITEM_IDX]
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,7 @@ def held_in_lists(lists: Mapping[str, DataFrame], targets: DataFrame, users: Dat
         targets: user_idx, item_idx, unique.
         users: of `sample_users`.
     """
-    wanted = targets.join(f.broadcast(users), on=c.USER_IDX, how="left_semi").select(c.USER_IDX, c.ITEM_IDX).cache()
-    made = {model: rows.select(c.USER_IDX, c.ITEM_IDX, f.col(c.POSITION).alias(_MADE)) for model, rows in lists.items()}
-    held = _held(wanted, wanted, made)
-    wanted.unpersist()
-    return held
+    return _held(lists, targets.select(*_PAIR), users, f.col(c.POSITION))
 
 
 def held_ratings(
@@ -67,28 +64,25 @@ def held_ratings(
         users: of `sample_users`.
         clip: range that scores are clipped to.
     """
-    own = pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING).join(f.broadcast(users), on=c.USER_IDX, how="left_semi")
-    wanted, keys = own.cache(), [c.USER_IDX, c.ITEM_IDX]
-    error = (f.col(c.RATING).cast("double") - clipped(f.col(c.SCORE), clip)).alias(_MADE)
-    made = {m: wanted.join(rows, on=keys, how="inner").select(*keys, error) for m, rows in scores.items()}
-    held = _held(wanted.select(*keys), wanted, made)
-    wanted.unpersist()
-    return held
+    error = f.col(c.RATING).cast("double") - clipped(f.col(c.SCORE), clip)
+    return _held(scores, pairs.select(*_PAIR, c.RATING), users, error)
 
 
-def _held(pairs: DataFrame, wanted: DataFrame, made: Mapping[str, DataFrame]) -> Held:
-    keys = [c.USER_IDX, c.ITEM_IDX]
-    if not made:
-        return Held(pd.DataFrame(columns=keys), {})
-    every: pd.DataFrame = pairs.toPandas()
-    order = every.sort_values(keys, ignore_index=True)
+def _held(tables: Mapping[str, DataFrame], pairs: DataFrame, users: DataFrame, made: Column) -> Held:
+    """The users' pairs, and of every table what `made` is where it has them."""
+    if not tables:
+        return Held(pd.DataFrame(columns=_PAIR), {})
+    wanted = pairs.join(f.broadcast(users), on=c.USER_IDX, how="left_semi").cache()
+    every: pd.DataFrame = wanted.select(*_PAIR).toPandas()
+    order = every.sort_values(_PAIR, ignore_index=True)
     # one union: a query for each model would cost more than what it finds
-    marked = [rows.select(*keys, _MADE, f.lit(model).alias(_MODEL)) for model, rows in made.items()]
-    found = reduce(DataFrame.unionByName, marked).join(f.broadcast(wanted.select(*keys)), on=keys, how="left_semi")
-    of_all: pd.DataFrame = found.toPandas()
-    by_model = {model: of_all[of_all[_MODEL] == model].drop(columns=_MODEL) for model in made}
+    marked = [rows.withColumn(_MODEL, f.lit(model)) for model, rows in tables.items()]
+    found = reduce(DataFrame.unionByName, marked).join(f.broadcast(wanted), on=_PAIR, how="inner")
+    of_all: pd.DataFrame = found.select(*_PAIR, made.alias(_MADE), _MODEL).toPandas()
+    wanted.unpersist()
+    by_model = {model: of_all[of_all[_MODEL] == model].drop(columns=_MODEL) for model in tables}
     return Held(
-        order, {m: order.merge(rows, on=keys, how="left")[_MADE].to_numpy(float) for m, rows in by_model.items()}
+        order, {m: order.merge(rows, on=_PAIR, how="left")[_MADE].to_numpy(float) for m, rows in by_model.items()}
     )
 
 

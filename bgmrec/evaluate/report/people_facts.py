@@ -14,7 +14,7 @@ from bgmrec.evaluate.report.item_names import GROUP, LABEL, TITLE
 from bgmrec.split import uniform
 
 HISTORY = 12  # tracks of a user's history that are shown
-LONGEST = 20_000  # ratings of a sample user, at most: their parts are weighed on the driver
+LONGEST = 20_000  # ratings of a sample user, at most: who has more is hardly one person
 _KINDS = ((c.WARM, 0.7), (c.COLD, 0.15), (c.POPULAR, 0.15))
 OF = "of"
 _ORDER, _PLACE = "_order", "_place"
