@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import select
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -24,6 +26,7 @@ EXIT_STATUS_HELP = """exit status:
   8  storage: no space is left; with room the same command goes on
 """
 
+_STANDARD_OUTPUT = 1  # the descriptor
 
 # how Spark shows an error of ours that a Python worker raised
 _RAISED = re.compile(r"bgmrec\.errors\.(SettingsError|InputError|QualityGateError|TrainingError|PublishingError): ")
@@ -82,14 +85,26 @@ def guarded(body: Callable[[], None]) -> int:
     """Runs the body and turns its errors into a log entry and an exit status."""
     try:
         body()
+        sys.stdout.flush()
     except errors.BgmrecError as error:
         return _told(error)
     except KeyboardInterrupt:
         logger.error("interrupted; the same command goes on where this one stopped")
         return errors.EXIT_UNEXPECTED
     except Exception as error:
-        return _from_worker(error)
+        return errors.EXIT_UNEXPECTED if _nobody_reads() else _from_worker(error)
     return errors.EXIT_PUBLISHED
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output has lost its reader, as in `show.py … | head`: no failure to tell anybody of."""
+    output = select.poll()
+    output.register(_STANDARD_OUTPUT, 0)
+    lost = any(event & select.POLLERR for _, event in output.poll(0))
+    if lost:
+        # what is left in the buffer would fail once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
+    return lost
 
 
 def _told(error: errors.BgmrecError) -> int:

@@ -55,7 +55,7 @@ from bgmrec import files
 from bgmrec.config import Settings, load_settings
 from bgmrec.evaluate.permuted import permuted
 from bgmrec.evaluate.study_table import study_table
-from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
+from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for
 from bgmrec.run import Run, fingerprint
 from bgmrec.schemas import entity_schema
 
@@ -180,7 +180,8 @@ def study(arguments: argparse.Namespace) -> None:
         found = next((result for result in results if key.items() <= result.items()), None)
         if found is None:
             day = PROTOCOLS[trial.protocol].last_day(trial, settings.study, arguments.ds)
-            found = {**key, **run_trial(trial, start_run(settings, day, progress))}
+            with night_of(settings, day, progress) as run:
+                found = {**key, **run_trial(trial, run)}
             if path is not None:
                 with path.open("a") as out:
                     out.write(json.dumps(found) + "\n")
@@ -215,7 +216,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"{', '.join(SIDE_INFORMATION)}, by comma: see above",
     )
     parser.add_argument("--leak", action="store_true", help="let the user encoder read held-out ratings: see above")
-    parser.add_argument("--root", default="build/study", metavar="FOLDER", help="where working tables go")
+    parser.add_argument(
+        "--root", default="build/study", metavar="FOLDER", help="where working tables go: two studies at once need two"
+    )
     parser.add_argument("--json", metavar="FILE", help="results accumulate here, one JSON object per line")
     parser.add_argument(
         "--report", metavar="FILE", help="paper: the page to write, with its figures in a folder beside it"

@@ -11,7 +11,7 @@ train.metric = ndcg they are 1 - NDCG. No other ratings than training and valida
 --trials counts all trials of the search, finished ones of earlier calls too: the same command goes on where it was
 interrupted, and within the trial under way at its last finished round. What trial n draws depends on tune.seed, n and
 the trials before it alone, so that an interrupted search ends as an undisturbed one does. Other settings or another
-run of the date begin a new search in the same storage. One process at a time may use a storage.
+run of the date begin a new search in the same storage. The search holds the date's lock, as a night does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from bgmrec import files
 from bgmrec.config import Settings, load_settings
 from bgmrec.config.tune import SearchKey, TuneSettings
 from bgmrec.errors import InputError, SettingsError, TrainingError
-from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
+from bgmrec.job import add_ds, arg_parser, guarded, night_of, progress_for
 from bgmrec.run import Run, Summary, fingerprint
 from bgmrec.search import checked_space, overlay, overrides_of, toml_text
 from bgmrec.train.checkpoint import TrainState
@@ -239,10 +239,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         settings = checked_space(arguments.config, arguments.overrides)
         storage = arguments.storage or default_storage(settings)
-        run = start_run(settings, arguments.ds, progress)
-        check_validation(run)
-        tried = Search(run, arguments.config, arguments.overrides)
-        search(tried, open_study(run, storage), arguments.trials, arguments.out)
+        with night_of(settings, arguments.ds, progress) as run:
+            check_validation(run)
+            tried = Search(run, arguments.config, arguments.overrides)
+            search(tried, open_study(run, storage), arguments.trials, arguments.out)
 
     return guarded(body)
 

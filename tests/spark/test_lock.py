@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import threading
@@ -13,11 +14,13 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from bgmrec import lock
-from bgmrec.errors import BusyError
+from bgmrec import job, lock
+from bgmrec.errors import EXIT_BUSY, BusyError
 from bgmrec.lock import held, newest
 from bgmrec.tables import Tables
 
+PROJECT = Path(__file__).resolve().parents[2]
+DS = "2025-03-14"
 SOON = {"beat": 0.1, "patience": 1.5}
 
 
@@ -139,3 +142,20 @@ def test_only_the_newest_document_is_kept(place: Tables, tmp_path: Path) -> None
         with held(place, **SOON):
             pass
     assert [path.name for path in (tmp_path / "lock").glob("[0-9]*.json")] == ["000003.json"]
+
+
+def test_searches_and_studies_hold_the_lock_too(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(PROJECT / "jobs"))
+    monkeypatch.setattr(job, "start_session", lambda settings: spark)
+    (tmp_path / "space.toml").write_text(
+        '[tune]\nspace = [{ key = "factorize.rank", kind = "int", low = 2, high = 4 }]\n'
+    )
+    config = ["--config", str(PROJECT / "conf/base.toml"), "--config", str(tmp_path / "space.toml"), "--ds", DS]
+    tune = [*config, "--set", f"paths.root={tmp_path}", "--trials", "1", "--out", str(tmp_path / "best.toml")]
+    study = ["random", *config, "--root", str(tmp_path)]
+    for name, arguments, root in (("tune", tune, tmp_path), ("study", study, tmp_path / "random")):
+        with held(Tables(spark, f"{root}/work/_locks/ds={DS}")):
+            assert importlib.import_module(name).main(arguments) == EXIT_BUSY
+        assert "another run is at work" in capsys.readouterr().err

@@ -1,5 +1,8 @@
 """Errors become exit statuses; those that Spark brings back from workers as text too."""
 
+import subprocess
+import sys
+
 import pytest
 
 from bgmrec import errors
@@ -42,3 +45,18 @@ def test_an_error_from_a_worker_keeps_its_family_and_its_message(caplog: pytest.
 
 def test_nothing_raised_is_published() -> None:
     assert guarded(lambda: None) == errors.EXIT_PUBLISHED
+
+
+def test_a_reader_who_has_seen_enough_is_no_failure_to_tell_of() -> None:
+    job = "from bgmrec.command import guarded\nraise SystemExit(guarded(lambda: print('line\\n' * 100_000)))\n"
+    with subprocess.Popen([sys.executable, "-c", job], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == errors.EXIT_UNEXPECTED
+
+
+def test_a_pipe_that_is_not_our_output_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    assert raising(BrokenPipeError("to a worker")) == errors.EXIT_UNEXPECTED
+    assert "unexpected BrokenPipeError: to a worker" in caplog.text
