@@ -68,6 +68,7 @@ def publish(run: Run, model: StoredModel, shown: DataFrame, list_faults: dict[st
             "tables": tables,
             "model": {"run_id": model.run_id, "location": model.location},
             "metrics": metrics.get(MODEL, {}),
+            "ratings": night.ratings,
             "forced": forced,
         }
     )
@@ -119,6 +120,7 @@ def _measure(
     return Night(
         tables=numbers,
         list_faults=list_faults,
+        ratings=model.facts["train"] + model.facts["valid"],
         user_coverage=of_users,
         catalogue_coverage=of_music,
         metric=metric,
@@ -126,6 +128,7 @@ def _measure(
         baseline=metrics.get(settings.publish.gate.baseline, {}).get(metric),
         rows_before={table: facts["rows"] for table, facts in before.get("tables", {}).items()},
         value_before=before.get("metrics", {}).get(metric),
+        ratings_before=before.get("ratings"),
     )
 
 

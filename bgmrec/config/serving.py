@@ -60,6 +60,7 @@ class GateSettings(Section):
 
     min_rows: CountOrOff = 1
     max_shrink_share: ShareOrOff = 0.3
+    max_ratings_lost_share: ShareOrOff = 0.3
     max_null_keys: CountOrOff = 0
     max_duplicate_keys: CountOrOff = 0
     max_list_faults: CountOrOff = 0

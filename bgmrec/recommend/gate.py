@@ -71,6 +71,7 @@ class Night:
     Args:
         tables: to publish.
         list_faults: broken rules of the lists, by rule.
+        ratings: that the model was learnt from.
         user_coverage: share of the indexed users that have a list; none: lists are not published.
         catalogue_coverage: share of the candidates that some list holds; none: the same.
         metric: name of the validation metric.
@@ -78,10 +79,12 @@ class Night:
         baseline: the baseline's; none: it has none, or was not judged.
         rows_before: rows by table of the newest earlier date; empty: there is none.
         value_before: its metric.
+        ratings_before: the ratings it was learnt from.
     """
 
     tables: Mapping[str, TableNumbers]
     list_faults: Mapping[str, int]
+    ratings: int
     user_coverage: float | None
     catalogue_coverage: float | None
     metric: str
@@ -89,6 +92,7 @@ class Night:
     baseline: float | None
     rows_before: Mapping[str, int] = field(default_factory=dict)
     value_before: float | None = None
+    ratings_before: int | None = None
 
 
 def gate_checks(night: Night, settings: GateSettings) -> list[Check]:
@@ -128,9 +132,14 @@ def _rows(night: Night, settings: GateSettings) -> Iterator[Check]:
 def _shrink(night: Night, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in night.tables.items():
         before = night.rows_before.get(table)
-        lost = (before - numbers.rows) / before if before else None
-        beside = f" of {before:,} rows the night before" if before else ""
-        yield _at_most("share of rows lost", table, lost, settings.max_shrink_share, beside)
+        yield _lost("share of rows lost", table, numbers.rows, before, settings.max_shrink_share)
+    limit = settings.max_ratings_lost_share
+    yield _lost("share of ratings lost", "ratings", night.ratings, night.ratings_before, limit)
+
+
+def _lost(name: str, where: str, rows: int, before: int | None, limit: float | None) -> Check:
+    lost = (before - rows) / before if before else None
+    return _at_most(name, where, lost, limit, f" of {before:,} rows the night before" if before else "")
 
 
 def _nulls(night: Night, settings: GateSettings) -> Iterator[Check]:

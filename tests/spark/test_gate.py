@@ -51,7 +51,8 @@ def ready(
     run.work.write_json("metrics", [{**judged, "model": "bgmrec", "result": rmse}])
     index = [(f"x{n}", n) for n in range(4)]
     tables = {name: spark.createDataFrame(index, schemas.TABLES[name]) for name in ("user_index", "item_index")}
-    run.models.save(run.run_id, tables, {}, {}, {**dict.fromkeys(FACTS), "users": 4, "items": 4})
+    sizes = {"users": 4, "items": 4, "train": 9 * users, "valid": users}
+    run.models.save(run.run_id, tables, {}, {}, {**dict.fromkeys(FACTS), **sizes})
     run.learnt()
     return run
 
@@ -71,10 +72,11 @@ def test_a_refused_night_leaves_the_old_partition_and_names_every_failed_check(
     assert caught.value.exit_status == EXIT_QUALITY_GATE
     told = caught.value.found
     assert "share of rows lost (recommendations): 0.5, wanted at most 0.3 of 8 rows the night before" in told
+    assert "share of ratings lost (ratings): 0.5, wanted at most 0.3 of 40 rows the night before" in told
     assert "gaps (top_n): 3, wanted at most 0" in told
     assert "share of users with a list (recommendations): 0.5, wanted at least 0.95" in told
     assert "share of the metric lost (rmse): 0.375, wanted at most 0.25 of 0.8 the night before" in told
-    assert run.summary.facts["gate"]["failed"] == 4
+    assert run.summary.facts["gate"]["failed"] == 5
     assert run.shelf.latest() == before and run.shelf.manifest(str(NEXT)) is None
 
 

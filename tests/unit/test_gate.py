@@ -25,6 +25,7 @@ TABLE = TableNumbers(
 GOOD = Night(
     tables={"recommendations": TABLE},
     list_faults={"gaps": 0},
+    ratings=7000,
     user_coverage=0.95,
     catalogue_coverage=0.02,
     metric="ndcg@10",
@@ -32,6 +33,7 @@ GOOD = Night(
     baseline=0.09,
     rows_before={"recommendations": 1000},
     value_before=0.12,
+    ratings_before=10_000,
 )
 SETTINGS = GateSettings()
 
@@ -43,6 +45,7 @@ def table(**numbers: float) -> Night:
 BAD = {
     "rows": table(rows=0),
     "share of rows lost": table(rows=699),
+    "share of ratings lost": replace(GOOD, ratings=6999),
     "rows with nulls": table(null_keys=1),
     "rows that repeat a key": table(duplicate_keys=1),
     "gaps": replace(GOOD, list_faults={"gaps": 1}),
@@ -57,6 +60,7 @@ BAD = {
 KEYS = {
     "rows": "min_rows",
     "share of rows lost": "max_shrink_share",
+    "share of ratings lost": "max_ratings_lost_share",
     "rows with nulls": "max_null_keys",
     "rows that repeat a key": "max_duplicate_keys",
     "gaps": "max_list_faults",
@@ -92,7 +96,7 @@ def test_each_rule_fails_behind_its_threshold_and_can_be_switched_off(name: str)
 
 def test_all_failed_checks_are_told_at_once_with_both_numbers() -> None:
     night = replace(GOOD, user_coverage=0.5, list_faults={"gaps": 3})
-    with pytest.raises(QualityGateError, match="2 of 12 checks") as caught:
+    with pytest.raises(QualityGateError, match="2 of 13 checks") as caught:
         refuse(gate_checks(night, SETTINGS), None)
     assert "gaps (top_n): 3, wanted at most 0" in caught.value.found
     assert "share of users with a list (recommendations): 0.5, wanted at least 0.95" in caught.value.found
@@ -114,9 +118,14 @@ def test_less_is_better_for_errors() -> None:
 
 
 def test_a_first_night_without_validation_compares_nothing_that_is_missing() -> None:
-    first = replace(GOOD, value=None, baseline=None, rows_before={}, value_before=None)
+    first = replace(GOOD, value=None, baseline=None, rows_before={}, value_before=None, ratings_before=None)
     skipped = {check.name for check in gate_checks(first, SETTINGS) if check.status == "skipped"}
-    assert skipped == {"share of rows lost", "share of the metric lost", "share of the metric won"}
+    assert skipped == {
+        "share of rows lost",
+        "share of ratings lost",
+        "share of the metric lost",
+        "share of the metric won",
+    }
     assert names(first) == set()
 
 
