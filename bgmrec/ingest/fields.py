@@ -80,7 +80,8 @@ def _parts(raw: Column, kind: t.DataType, field: EntityField) -> Column:
 
 
 def _list(raw: Column, kind: t.DataType, field: EntityField) -> Column:
-    parts = f.transform(_parts(raw, kind, field), f.trim)
+    # Spark 4 would hand a bare f.trim the position, too, as what to trim
+    parts = f.transform(_parts(raw, kind, field), lambda part: f.trim(part))
     return f.array_distinct(f.filter(parts, lambda part: part.isNotNull() & (part != "")))
 
 

@@ -44,11 +44,11 @@ def test_a_csv_row_of_another_length_is_kept_as_corrupt(spark, tmp_path):
 
 def test_broken_json_lines_stay_and_types_do_not_depend_on_the_data(spark, tmp_path):
     lines = [
-        '{"id": 1, "tags": ["a", "b"]}',
+        '{"id": 1, "tags": ["a","b"]}',  # Spark 4 would keep a space
         '{"id": "x", "tags": "a"}',
         '{"id": 3, "ta',
         "[1]",
-        '{"deep": {"n": 1.5}}',
+        '{"deep": {"n":1.5}}',
     ]
     (tmp_path / "c.jsonl").write_text("\n".join(lines))
     raw = read(spark, tmp_path, format="jsonl", paths=["{data}/*.jsonl"])
