@@ -68,10 +68,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def migrated() -> None:
-    """The metadata database, and the pools that the DAGs name."""
-    airflow("db", "migrate")
+    """A new metadata database, as a backfill passes over days that have a run already, and the DAGs' pools."""
+    airflow("db", "reset", "--yes")
     for pool in ("bgmrec_spark", "bgmrec_crawl"):
         airflow("pools", "set", pool, "1", "one at a time on this machine")
 
