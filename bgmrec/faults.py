@@ -16,6 +16,7 @@ _DAMAGED = (
     "is not a Parquet file",
     "Unexpected end of input stream",
 )
+_PARSED = "cannotParseStringAsDataTypeError"  # in the trace of Spark's from_json
 _LISTENER = "Exception when registering SparkListener"
 _FILE = re.compile(r"(?:[a-z][a-z0-9]*:)?/[^\s,;:\"'`]+")
 
@@ -37,6 +38,15 @@ def explained(error: Exception) -> BgmrecError | None:
             where='spark.conf."spark.extraListeners"',
             found=_line(text, "ClassNotFoundException") if "ClassNotFoundException" in text else _line(text, _LISTENER),
             cure="name its jar by spark.jars, or by spark.jars.packages where Maven can be reached; or leave it out",
+        )
+    if _PARSED in text:
+        return InputError(
+            "an expression of the settings fails on a value of the data",
+            where="from_json",
+            expected="numbers where the expression's schema has numbers",
+            found=_line(text, "fieldValue") if "fieldValue" in text else _line(text, _PARSED),
+            cure="name the column without from_json: fields of type vector and list read JSON text, and count what is "
+            "malformed; or let from_json give array<string>",
         )
     damaged = next((sign for sign in _DAMAGED if sign in text), None)
     if damaged is None:

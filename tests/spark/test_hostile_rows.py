@@ -150,8 +150,8 @@ fields = [
     {"name": "uses", "type": "integer"},
     {"name": "live", "type": "boolean"},
     {"name": "released", "type": "timestamp"},
-    {"name": "tags", "type": "list", "expression": "from_json(tags, 'array<string>')"},
-    {"name": "audio", "type": "vector", "expression": "from_json(audio, 'array<float>')"},
+    {"name": "tags", "type": "list"},
+    {"name": "audio", "type": "vector"},
 ]
 
 
@@ -170,6 +170,7 @@ fields = [
     )
 )
 @example([{"id": text, "title": text} for text in IDS])
+@example([{"id": "i", "title": "t", "audio": ["loud"], "tags": [[1]]}, {"id": "j", "audio": "[1, ", "tags": '["x"]'}])
 def test_no_record_of_side_information_stops_it_or_is_lost(spark: SparkSession, log: list[object]) -> None:
     described = {"name": "crawl", "format": "jsonl", "paths": ["{data}/log*"], "id": "id"}
     settings = EntitySettings(fields=fields, sources=[described])

@@ -12,6 +12,11 @@ FOOTER = (
     "An error occurred while calling o99.parquet.\n: org.apache.spark.SparkException: [CANNOT_READ_FILE_FOOTER] "
     "Could not read footer for file: file:/data/work/ds=2025-01-06/items/part-00000-c000.zstd.parquet.\n\tat java.base"
 )
+VALUE = (
+    "Job aborted due to stage failure: org.apache.spark.SparkException: [INTERNAL_ERROR] Undefined error message "
+    "parameter. Parameters: Map(fieldName -> null, fieldValue -> loud, token -> VALUE_STRING, dataType -> FloatType)\n"
+    "\tat org.apache.spark.sql.errors.QueryExecutionErrors$.cannotParseStringAsDataTypeError(…)"
+)
 FULL = "Job aborted due to stage failure\njava.io.IOException: No space left on device\n\tat java.base"
 
 
@@ -20,6 +25,7 @@ FULL = "Job aborted due to stage failure\njava.io.IOException: No space left on 
     [
         (RuntimeError(FOOTER), 3, "file:/data/work/ds=2025-01-06/items/part-00000-c000.zstd.parquet"),
         (RuntimeError(FULL), 8, ""),
+        (RuntimeError(VALUE), 3, "from_json"),
         (OSError(errno.ENOSPC, "No space left on device", "/data/work/x.json"), 8, "/data/work/x.json"),
         (RuntimeError("Encountered error while reading file s3a://b/part-1.gz. Details:"), 3, "s3a://b/part-1.gz"),
     ],
