@@ -91,8 +91,10 @@ def guarded(body: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         logger.error("interrupted; the same command goes on where this one stopped")
         return errors.EXIT_UNEXPECTED
-    except Exception as error:
+    except BrokenPipeError as error:
         return errors.EXIT_UNEXPECTED if _nobody_reads() else _from_worker(error)
+    except Exception as error:
+        return _from_worker(error)
     return errors.EXIT_PUBLISHED
 
 

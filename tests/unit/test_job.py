@@ -47,13 +47,21 @@ def test_nothing_raised_is_published() -> None:
     assert guarded(lambda: None) == errors.EXIT_PUBLISHED
 
 
-def test_a_reader_who_has_seen_enough_is_no_failure_to_tell_of() -> None:
-    job = "from bgmrec.command import guarded\nraise SystemExit(guarded(lambda: print('line\\n' * 100_000)))\n"
-    with subprocess.Popen([sys.executable, "-c", job], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stderr is not None
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [("print('line\\n' * 100_000)", b""), ("print('line', flush=True); sys.stdin.read(); 1 / 0", b"division by zero")],
+)
+def test_only_a_reader_who_has_seen_enough_is_no_failure_to_tell_of(body: str, told: bytes) -> None:
+    job = f"import sys\nfrom bgmrec.command import guarded\ndef body():\n    {body}\nsys.exit(guarded(body))\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.stderr.read() == b""
+        process.stdin.close()
+        found = process.stderr.read()
+        assert told in found and bool(told) == bool(found)
     assert process.returncode == errors.EXIT_UNEXPECTED
 
 
