@@ -65,7 +65,8 @@ class GateSettings(Section):
     max_duplicate_keys: CountOrOff = 0
     max_list_faults: CountOrOff = 0
     max_bad_scores: CountOrOff = 0
-    score_margin: NonNegativeOrOff = 0.5
+    max_out_of_range_share: ShareOrOff = 0.01
+    score_margin: NonNegative = 0.5
     min_user_coverage: ShareOrOff = 0.95
     min_catalogue_coverage: ShareOrOff = 0.02
     metric: str | None = None  # as in the summary, ndcg@10 for example; none: rmse, or ndcg at the first of evaluate.ks

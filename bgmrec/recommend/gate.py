@@ -49,9 +49,11 @@ class TableNumbers:
         duplicate_keys: rows beyond the first of their key.
         entities: distinct values of the first key.
         not_finite: scores that are no finite numbers.
-        lowest: the model's lowest finite score; none: it gave none.
-        highest: its highest.
-        score_range: that these must keep to; none: any.
+        scored: rows with a finite score of the model.
+        out_of_range: of these, the ones outside `score_range`.
+        lowest: the lowest of these scores; none: there is none.
+        highest: the highest.
+        score_range: that nearly all of them must keep to; none: any.
     """
 
     rows: int
@@ -59,6 +61,8 @@ class TableNumbers:
     duplicate_keys: int
     entities: int
     not_finite: int
+    scored: int
+    out_of_range: int
     lowest: float | None
     highest: float | None
     score_range: tuple[float, float] | None = None
@@ -161,20 +165,22 @@ def _scores(night: Night, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in night.tables.items():
         yield _at_most("scores that are not finite", table, numbers.not_finite, settings.max_bad_scores)
         if numbers.score_range is not None:
-            low, high = (None, None) if settings.score_margin is None else numbers.score_range
-            yield _at_least("lowest score", table, numbers.lowest, low)
-            yield _at_most("highest score", table, numbers.highest, high)
+            # a share and not the extremes: of 1e9 predictions a few lie far out in the best of models
+            outside = numbers.out_of_range / numbers.scored if numbers.scored else None
+            low, high = (_text(bound) for bound in numbers.score_range)
+            beside = f" outside {low} to {high}; all are from {_text(numbers.lowest)} to {_text(numbers.highest)}"
+            yield _at_most("share of scores out of range", table, outside, settings.max_out_of_range_share, beside)
 
 
-def widened(bounds: tuple[float, float] | None, margin: float | None) -> tuple[float, float] | None:
-    """The range that predictions may leave the ratings' for: by a share of its width at both ends.
+def widened(bounds: tuple[float, float] | None, margin: float) -> tuple[float, float] | None:
+    """The ratings' range and a margin at both ends, which nearly all predictions should keep to.
 
     Args:
         bounds: of the ratings; none: they have none.
-        margin: the share; none: nothing is asked of predictions.
+        margin: as a share of the range's width.
     """
-    if bounds is None or margin is None:
-        return bounds
+    if bounds is None:
+        return None
     more = margin * (bounds[1] - bounds[0])
     return bounds[0] - more, bounds[1] + more
 

@@ -103,7 +103,8 @@ def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(
     assert {check["status"] for check in checks} == {"passed", "skipped"}
     measured = {(check["name"], check["where"]): check["measured"] for check in checks}
     assert measured["rows", "recommendations"] == 8 and measured["rows", "similar_items"] == 4
-    assert measured["highest score", "recommendations"] == 5.0 and measured["highest score", "similar_items"] == 0.5
+    assert measured["share of scores out of range", "recommendations"] == 0.0
+    assert measured["share of scores out of range", "similar_items"] == 0.0
     assert measured["share of the music in lists", "recommendations"] == 1.0
     assert run.shelf.manifest(str(DAY))["forced"] is None
 
@@ -127,12 +128,13 @@ def test_each_number_is_counted_apart(spark: SparkSession) -> None:
     ]
     columns = "ds string, user_id string, position int, item_id string, score float, source string, run_id string"
     df = spark.createDataFrame(rows, columns)
-    numbers = table_numbers(df, RECOMMENDATIONS, (1.0, 5.0))
+    numbers = table_numbers(df, RECOMMENDATIONS, (2.5, 5.0))
     assert (numbers.rows, numbers.null_keys, numbers.duplicate_keys, numbers.entities) == (7, 3, 1, 3)
     assert (numbers.not_finite, numbers.lowest, numbers.highest) == (2, 2.0, 4.0)
-    assert numbers.score_range == (1.0, 5.0)
+    assert (numbers.scored, numbers.out_of_range, numbers.score_range) == (4, 2, (2.5, 5.0))
     assert listed_items(df) == 3
     empty = table_numbers(df.limit(0), RECOMMENDATIONS, None)
     assert (empty.rows, empty.duplicate_keys, empty.lowest) == (0, 0, None)
     similar = spark.createDataFrame([("d", "m1", 1, "m2", 1.5, "r")], schemas.SIMILAR_ITEMS)
-    assert table_numbers(similar, SIMILAR_ITEMS, (1.0, 5.0)).score_range == SIMILAR_ITEMS.score_range
+    no_cosine = table_numbers(similar, SIMILAR_ITEMS, (1.0, 5.0))
+    assert (no_cosine.out_of_range, no_cosine.score_range) == (1, SIMILAR_ITEMS.score_range)

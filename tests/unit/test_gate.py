@@ -18,8 +18,10 @@ TABLE = TableNumbers(
     duplicate_keys=0,
     entities=70,
     not_finite=0,
-    lowest=-1.0,
-    highest=7.0,
+    scored=600,
+    out_of_range=6,
+    lowest=-1.5,
+    highest=7.5,
     score_range=(-1.0, 7.0),
 )
 GOOD = Night(
@@ -50,8 +52,7 @@ BAD = {
     "rows that repeat a key": table(duplicate_keys=1),
     "gaps": replace(GOOD, list_faults={"gaps": 1}),
     "scores that are not finite": table(not_finite=1),
-    "lowest score": table(lowest=-1.01),
-    "highest score": table(highest=7.01),
+    "share of scores out of range": table(out_of_range=7),
     "share of users with a list": replace(GOOD, user_coverage=0.9499),
     "share of the music in lists": replace(GOOD, catalogue_coverage=0.0199),
     "share of the metric lost": replace(GOOD, value_before=0.1201),
@@ -65,8 +66,7 @@ KEYS = {
     "rows that repeat a key": "max_duplicate_keys",
     "gaps": "max_list_faults",
     "scores that are not finite": "max_bad_scores",
-    "lowest score": "score_margin",
-    "highest score": "score_margin",
+    "share of scores out of range": "max_out_of_range_share",
     "share of users with a list": "min_user_coverage",
     "share of the music in lists": "min_catalogue_coverage",
     "share of the metric lost": "max_metric_loss",
@@ -96,7 +96,7 @@ def test_each_rule_fails_behind_its_threshold_and_can_be_switched_off(name: str)
 
 def test_all_failed_checks_are_told_at_once_with_both_numbers() -> None:
     night = replace(GOOD, user_coverage=0.5, list_faults={"gaps": 3})
-    with pytest.raises(QualityGateError, match="2 of 13 checks") as caught:
+    with pytest.raises(QualityGateError, match="2 of 12 checks") as caught:
         refuse(gate_checks(night, SETTINGS), None)
     assert "gaps (top_n): 3, wanted at most 0" in caught.value.found
     assert "share of users with a list (recommendations): 0.5, wanted at least 0.95" in caught.value.found
@@ -130,14 +130,24 @@ def test_a_first_night_without_validation_compares_nothing_that_is_missing() -> 
 
 
 def test_without_a_range_and_without_lists_nothing_is_asked_of_them() -> None:
-    assert "lowest score" not in {check.name for check in gate_checks(table(score_range=None), SETTINGS)}
+    name = "share of scores out of range"
+    assert name not in {check.name for check in gate_checks(table(score_range=None), SETTINGS)}
+    nothing = gate_checks(table(scored=0, out_of_range=0, lowest=None, highest=None), SETTINGS)
+    assert [check.status for check in nothing if check.name == name] == ["skipped"]
     other = replace(GOOD, user_coverage=None, catalogue_coverage=None)
     assert names(other) == set()
 
 
 def test_predictions_may_leave_the_range_of_the_ratings_by_a_share_of_its_width() -> None:
-    assert widened((1.0, 5.0), 0.5) == (-1.0, 7.0)
-    assert widened((1.0, 5.0), None) == (1.0, 5.0) and widened(None, 0.5) is None
+    assert widened((1.0, 5.0), 0.5) == (-1.0, 7.0) and widened(None, 0.5) is None
+
+
+def test_who_reads_that_scores_are_out_of_range_learns_which_range_and_how_far() -> None:
+    (check,) = failed(gate_checks(table(out_of_range=60), SETTINGS))
+    assert str(check) == (
+        "share of scores out of range (recommendations): 0.1, "
+        "wanted at most 0.01 outside -1 to 7; all are from -1.5 to 7.5"
+    )
 
 
 def test_what_is_no_number_fails() -> None:
