@@ -105,7 +105,7 @@ test-warehouse: $(STAMP) ## Run the tests with real servers: Spark's Thrift serv
 test-faults: $(STAMP) $(SHIPPED) ## Kill, fill, cut and start twice: what a night must survive
 	@$(PY) -m pytest tests/faults
 
-test-spark4: $(SPARK4)/.bgmrec-installed ## Run the Spark tests on Spark 4.0, needs a JDK 17
+test-spark4: $(SPARK4)/.bgmrec-installed ## Run the Spark tests on Spark 4.0; needs a JDK 17
 	@$(SPARK4)/bin/python -m pytest tests/spark
 
 $(SPARK4)/.bgmrec-installed: pyproject.toml conf/constraints.txt | $(STAMP)
