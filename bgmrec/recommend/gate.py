@@ -48,19 +48,19 @@ class TableNumbers:
         null_keys: rows with a null in a column that must have a value.
         duplicate_keys: rows beyond the first of their key.
         entities: distinct values of the first key.
-        not_finite: scores that are no finite numbers.
+        impossible: scores that are no finite numbers, or that leave the contract's own range.
         scored: rows with a finite score of the model.
         out_of_range: of these, the ones outside `score_range`.
         lowest: the lowest of these scores; none: there is none.
         highest: the highest.
-        score_range: that nearly all of them must keep to; none: any.
+        score_range: that nearly all predictions must keep to; none: these are no predictions, or may be any.
     """
 
     rows: int
     null_keys: int
     duplicate_keys: int
     entities: int
-    not_finite: int
+    impossible: int
     scored: int
     out_of_range: int
     lowest: float | None
@@ -163,7 +163,7 @@ def _faults(night: Night, settings: GateSettings) -> Iterator[Check]:
 
 def _scores(night: Night, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in night.tables.items():
-        yield _at_most("scores that are not finite", table, numbers.not_finite, settings.max_bad_scores)
+        yield _at_most("scores that cannot be", table, numbers.impossible, settings.max_bad_scores)
         if numbers.score_range is not None:
             # a share and not the extremes: of 1e9 predictions a few lie far out in the best of models
             outside = numbers.out_of_range / numbers.scored if numbers.scored else None

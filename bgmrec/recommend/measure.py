@@ -18,7 +18,7 @@ def table_numbers(df: DataFrame, contract: Contract, score_range: tuple[float, f
         contract: of the table.
         score_range: of predicted ratings by the settings; none: any.
     """
-    score_range = score_range if contract.is_rating else contract.score_range
+    score_range = score_range if contract.is_rating else None
     counts = _counts(df, contract, score_range).collect()[0]
     keys = _keys(df, contract).collect()[0]
     return TableNumbers(
@@ -26,7 +26,7 @@ def table_numbers(df: DataFrame, contract: Contract, score_range: tuple[float, f
         null_keys=counts["nulls"] or 0,
         duplicate_keys=keys["duplicates"] or 0,
         entities=keys["entities"],
-        not_finite=counts["not_finite"] or 0,
+        impossible=counts["impossible"],
         scored=counts["scored"],
         out_of_range=counts["out_of_range"],
         lowest=counts["lowest"],
@@ -39,13 +39,14 @@ def _counts(df: DataFrame, contract: Contract, score_range: tuple[float, float] 
     some_null = f.greatest(*(f.col(name).isNull().cast("int") for name in contract.required), f.lit(0))
     score = f.col(contract.score)
     finite = ~f.isnan(score) & (f.abs(score) < f.lit(float("inf")))
+    possible = finite & score.between(*contract.score_range) if contract.score_range else finite
     modelled = f.col(c.SOURCE).isin(*contract.model_sources) if contract.model_sources else f.lit(True)
     own = f.when(finite & modelled, score)
     inside = own.between(*score_range) if score_range else f.lit(True)
     return df.agg(
         f.count(f.lit(1)).alias("rows"),
         f.sum(some_null).alias("nulls"),
-        f.sum((~finite).cast("int")).alias("not_finite"),
+        f.count_if(~possible).alias("impossible"),
         f.count(own).alias("scored"),
         f.count_if(~inside).alias("out_of_range"),
         f.min(own).alias("lowest"),

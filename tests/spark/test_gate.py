@@ -104,7 +104,7 @@ def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(
     measured = {(check["name"], check["where"]): check["measured"] for check in checks}
     assert measured["rows", "recommendations"] == 8 and measured["rows", "similar_items"] == 4
     assert measured["share of scores out of range", "recommendations"] == 0.0
-    assert measured["share of scores out of range", "similar_items"] == 0.0
+    assert measured["scores that cannot be", "similar_items"] == 0
     assert measured["share of the music in lists", "recommendations"] == 1.0
     assert run.shelf.manifest(str(DAY))["forced"] is None
 
@@ -130,11 +130,11 @@ def test_each_number_is_counted_apart(spark: SparkSession) -> None:
     df = spark.createDataFrame(rows, columns)
     numbers = table_numbers(df, RECOMMENDATIONS, (2.5, 5.0))
     assert (numbers.rows, numbers.null_keys, numbers.duplicate_keys, numbers.entities) == (7, 3, 1, 3)
-    assert (numbers.not_finite, numbers.lowest, numbers.highest) == (2, 2.0, 4.0)
+    assert (numbers.impossible, numbers.lowest, numbers.highest) == (2, 2.0, 4.0)
     assert (numbers.scored, numbers.out_of_range, numbers.score_range) == (4, 2, (2.5, 5.0))
     assert listed_items(df) == 3
     empty = table_numbers(df.limit(0), RECOMMENDATIONS, None)
     assert (empty.rows, empty.duplicate_keys, empty.lowest) == (0, 0, None)
     similar = spark.createDataFrame([("d", "m1", 1, "m2", 1.5, "r")], schemas.SIMILAR_ITEMS)
     no_cosine = table_numbers(similar, SIMILAR_ITEMS, (1.0, 5.0))
-    assert (no_cosine.out_of_range, no_cosine.score_range) == (1, SIMILAR_ITEMS.score_range)
+    assert (no_cosine.impossible, no_cosine.score_range) == (1, None)
