@@ -3,6 +3,10 @@
 Almost all of the n_items scores of a query are below its n-th best so far. They are read once, tile by tile, and
 only a tile that holds a score above the threshold is looked at again; a candidate is inserted into a short sorted
 list. The time is that of the sgemm and one vectorised pass over its result while it is still in the cache.
+
+A BLAS sums in another order at some places of a matrix (which ones depends on the processor), so that items of equal
+factors do not have equal scores in it. It only finds candidates, therefore: whatever may be above the threshold, given
+the error of its sums, is scored again, every pair in the same order.
 """
 
 from __future__ import annotations
@@ -18,10 +22,7 @@ _TILE = 64
 
 
 class Shard(NamedTuple):
-    """Candidate items: `idx` rising int32 (n,), `factors` float32 (n, width), `groups` int32 (n,) for the cap.
-
-    `factors` may end in rows of zeros, so that padding to whole panels is not done again for every block of queries.
-    """
+    """Candidate items: `idx` rising int32 (n,), `factors` float32 (n, width), `groups` int32 (n,) for the cap."""
 
     idx: np.ndarray
     factors: np.ndarray
@@ -63,9 +64,6 @@ def top_lists(
 ) -> TopLists:
     """The n best items of every query by the dot product; equal scores by lower idx.
 
-    Every sgemm has the same shape, the last ones padded with zeros: a BLAS may sum in another order at an edge,
-    and then two items of equal factors would not have equal scores.
-
     Args:
         queries: float32 (rows, width).
         shard: the candidates.
@@ -76,17 +74,18 @@ def top_lists(
         item_rows: items per sgemm.
     """
     rows, n_items = len(queries), len(shard.idx)
-    query_rows = _even(rows, query_rows)
     lists = empty_lists(rows, n)
     hidden = _seen_positions(seen, shard.idx, rows)
-    panels, padded = pad_rows(shard.factors, item_rows), pad_rows(queries, query_rows)
+    queries, factors = np.ascontiguousarray(queries, np.float32), np.ascontiguousarray(shard.factors, np.float32)
+    slack = _slack(queries, factors)
     scores = np.empty((query_rows, item_rows), np.float32)
     for row in range(0, rows, query_rows):
-        panel = padded[row : row + query_rows]
+        panel = queries[row : row + query_rows]
         for item in range(0, n_items, item_rows):
-            np.matmul(panel, panels[item : item + item_rows].T, out=scores)  # (query_rows, item_rows)
-            span = (row, min(row + query_rows, rows), item, min(item + item_rows, n_items))
-            _take(scores, span, shard.idx, shard.groups, *hidden, per_group, *lists)
+            items = factors[item : item + item_rows]
+            np.matmul(panel, items.T, out=scores[: len(panel), : len(items)])
+            span = (row, row + len(panel), item, item + len(items))
+            _take(scores, span, queries, factors, slack, shard.idx, shard.groups, *hidden, per_group, *lists)
     return lists
 
 
@@ -112,17 +111,16 @@ def shift_scores(lists: TopLists, offsets: np.ndarray) -> TopLists:
     return TopLists(shifted, idx, groups, lists.counts)
 
 
-def _even(rows: int, most: int) -> int:
-    """Rows of equal panels, so that little is padded; a multiple of 16, which no vector register cuts."""
-    panels = max(1, -(-rows // most))
-    return min(most, max(16, -(-rows // panels // 16) * 16))
+def _slack(queries: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """float32 (rows,): by how much two sums of a query's products, in whatever order, differ at most, twice over.
 
-
-def pad_rows(rows: np.ndarray, multiple: int = ITEM_ROWS) -> np.ndarray:
-    """The float32 rows with rows of zeros behind them, up to a multiple of rows."""
-    missing = -len(rows) % multiple
-    rows = np.ascontiguousarray(rows, np.float32)
-    return rows if not missing else np.concatenate([rows, np.zeros((missing, rows.shape[1]), np.float32)])
+    Each is within width · eps/2 · |query| · |item| of the exact one (Higham 2002, Accuracy and Stability, §3.1).
+    """
+    longest = np.sqrt(
+        np.fmax.reduce(np.einsum("ij,ij->i", factors, factors), initial=0.0)
+    )  # an item of NaN has no score
+    lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries))
+    return (2 * queries.shape[1] * np.finfo(np.float32).eps * longest * lengths).astype(np.float32)
 
 
 def _seen_positions(seen: Seen | None, idx: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -140,6 +138,9 @@ def _seen_positions(seen: Seen | None, idx: np.ndarray, rows: int) -> tuple[np.n
 def _take(
     scores: np.ndarray,
     span: tuple[int, int, int, int],
+    queries: np.ndarray,
+    factors: np.ndarray,
+    slack: np.ndarray,
     item_idx: np.ndarray,
     item_groups: np.ndarray,
     begins: np.ndarray,
@@ -163,15 +164,16 @@ def _take(
         threshold = row_scores[n - 1]  # -inf until the list is full
         for start in range(0, width, _TILE):
             end = min(start + _TILE, width)
-            if not _any_above(line, start, end, threshold):
+            if not _any_above(line, start, end, threshold - slack[row]):
                 continue
             for column in range(start, end):
-                if line[column] > threshold:
+                if line[column] > threshold - slack[row]:
                     item = item_start + column
-                    group = item_groups[item] if per_group > 0 else -1
-                    score, idx = line[column], item_idx[item]
-                    count = _insert(row_scores, row_idx, row_groups, count, score, idx, group, per_group)
-                    threshold = row_scores[n - 1]
+                    score, idx = _dot(queries[row], factors[item]), item_idx[item]
+                    if score > threshold:
+                        group = item_groups[item] if per_group > 0 else -1
+                        count = _insert(row_scores, row_idx, row_groups, count, score, idx, group, per_group)
+                        threshold = row_scores[n - 1]
         counts[row] = count
 
 
@@ -183,13 +185,21 @@ def _any_above(line: np.ndarray, start: int, end: int, threshold: float) -> bool
     return found
 
 
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _dot(query: np.ndarray, item: np.ndarray) -> np.float32:
+    total = np.float32(0.0)
+    for column in range(len(query)):  # reordered into vector sums when it is compiled: in one way for all pairs
+        total += query[column] * item[column]
+    return total
+
+
 @numba.njit(cache=True, nogil=True)
 def _insert(
     scores: np.ndarray,
     idx: np.ndarray,
     groups: np.ndarray,
     count: int,
-    score: float,
+    score: np.float32,
     item: int,
     group: int,
     per_group: int,

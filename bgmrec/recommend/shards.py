@@ -17,7 +17,7 @@ from bgmrec.arrays import INT, from_cell
 from bgmrec.errors import QualityGateError
 from bgmrec.factorize.cells import one_row, read_rows
 from bgmrec.factorize.factors import collect_cells
-from bgmrec.recommend.kernel import Shard, pad_rows
+from bgmrec.recommend.kernel import Shard
 
 SHARDS = t.StructType(
     [
@@ -73,8 +73,7 @@ def gather_shards(shards: DataFrame, max_bytes: int) -> Shard:
             found=f"{found} bytes",
             cure="raise recommend.item_block_bytes, or stream" if found else "widen recommend.allow or shorten deny",
         )
-    whole = join_shards([_shard(row) for row in collect_cells(shards)])
-    return whole._replace(factors=pad_rows(whole.factors))
+    return join_shards([_shard(row) for row in collect_cells(shards)])
 
 
 def regroup_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> DataFrame:
@@ -105,7 +104,7 @@ def join_shards(shards: list[Shard]) -> Shard:
     """Several shards as one, rising by idx."""
     idx = np.concatenate([shard.idx for shard in shards])
     order = np.argsort(idx, kind="stable")
-    factors = np.concatenate([shard.factors[: len(shard.idx)] for shard in shards])
+    factors = np.concatenate([shard.factors for shard in shards])
     return Shard(idx[order], factors[order], np.concatenate([shard.groups for shard in shards])[order])
 
 
@@ -120,5 +119,4 @@ def _shard(row: Any) -> Shard:
 
 
 def _shard_batch(number: int, shard: Shard) -> pa.RecordBatch:
-    factors = shard.factors[: len(shard.idx)]  # padding does not travel
-    return one_row(shard=number, **{c.ITEM_IDX: shard.idx, c.FACTORS: factors, "groups": shard.groups})
+    return one_row(shard=number, **{c.ITEM_IDX: shard.idx, c.FACTORS: shard.factors, "groups": shard.groups})

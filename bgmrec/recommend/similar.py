@@ -13,7 +13,7 @@ from bgmrec import schemas
 from bgmrec.arrays import from_cell
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.recommend.blocked import Decode, Lists, Queries, make_lists
-from bgmrec.recommend.kernel import Seen, Shard, pad_rows
+from bgmrec.recommend.kernel import Seen, Shard
 from bgmrec.recommend.shards import map_shards
 
 
@@ -45,9 +45,9 @@ def similar_items(
 
 def directions(shard: Shard, rank: int) -> Shard:
     """The shard with factors of length 1 and without the items whose factors are zero."""
-    vectors = _unit(shard.factors[: len(shard.idx), :rank])
+    vectors = _unit(shard.factors[:, :rank])
     known = vectors.any(axis=1)
-    return Shard(shard.idx[known], pad_rows(vectors[known]), shard.groups[known])
+    return Shard(shard.idx[known], vectors[known], shard.groups[known])
 
 
 def _turn(rank: int) -> Callable[[Shard], Shard]:
