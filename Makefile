@@ -81,9 +81,10 @@ dist/jobs.zip: $(wildcard jobs/*.py) $(PACKED)/.bgmrec-installed
 	$(PY) -m zipfile -c $@ $(wildcard jobs/*.py)
 
 test: $(STAMP) ## Run the tests: unit and crawls, then Spark, then end to end
-	@$(PY) -m pytest tests/unit
+	@# a process for each core, and a Spark session in each; the longest files first
+	@$(PY) -m pytest -n 2 tests/unit
 	@$(PY) -m pytest tests/crawl
-	@$(PY) -m pytest tests/spark tests/e2e
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/spark
 
 test-cluster: $(STAMP) $(SHIPPED) ## Run nights on a Spark cluster of this machine from the packaged archive
 	@$(PY) -m pytest tests/cluster
@@ -106,7 +107,7 @@ test-faults: $(STAMP) $(SHIPPED) ## Kill, fill, cut and start twice: what a nigh
 	@$(PY) -m pytest tests/faults
 
 test-spark4: $(SPARK4)/.bgmrec-installed ## Run the Spark tests on Spark 4.0; needs a JDK 17
-	@$(SPARK4)/bin/python -m pytest tests/spark
+	@$(SPARK4)/bin/python -m pytest -n 2 --dist loadfile tests/spark
 
 $(SPARK4)/.bgmrec-installed: pyproject.toml conf/constraints.txt | $(STAMP)
 	@test -x $(SPARK4)/bin/python || $(PY) -m venv $(SPARK4)

@@ -68,7 +68,7 @@ def load_items(run: Run, model: FactorModel, shown: DataFrame) -> Shard | DataFr
     limit = run.settings.recommend.item_block_bytes
     shards = item_shards(model.item_factors, shown, num_blocks=model.item_blocks)
     total = shard_bytes(shards)
-    return gather_shards(shards, limit) if total <= limit else regroup_shards(shards, limit, total)
+    return gather_shards(shards, limit, total) if total <= limit else regroup_shards(shards, limit, total)
 
 
 def popularity_scores(run: Run, ratings: DataFrame) -> DataFrame:

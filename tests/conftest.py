@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.quick_spark import JAVA_OPTIONS, QUICK
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -31,13 +33,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
     place = tmp_path_factory.mktemp("spark")
     extra = {
-        "spark.driver.memory": "2g",
+        **QUICK,
+        "spark.python.daemon.module": "tests.quick_daemon",
         "spark.local.dir": str(place / "local"),
         "spark.sql.warehouse.dir": str(place / "warehouse"),
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={place / 'derby'}",
-        # interpreted: compiling generated code that runs for a moment took half of the time
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} -Dderby.system.home={place / 'derby'}",
         "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={place / 'metastore'};create=true",
     }
     # a second try for every task: Spark may reuse a Python worker whose socket the failure of another test has closed

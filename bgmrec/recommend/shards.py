@@ -58,13 +58,18 @@ def shard_bytes(shards: DataFrame) -> int:
     return int(total[0] or 0) if total else 0
 
 
-def gather_shards(shards: DataFrame, max_bytes: int) -> Shard:
+def gather_shards(shards: DataFrame, max_bytes: int, total_bytes: int | None = None) -> Shard:
     """All shards as one on the driver, ready for a broadcast. An action.
+
+    Args:
+        shards: of `item_shards`.
+        max_bytes: that they may hold.
+        total_bytes: of `shard_bytes`; none: counted here.
 
     Raises:
         QualityGateError: they hold more than `max_bytes`, or nothing at all.
     """
-    found = shard_bytes(shards)
+    found = shard_bytes(shards) if total_bytes is None else total_bytes
     if not 0 < found <= max_bytes:
         raise QualityGateError(
             "the candidate items cannot be broadcast" if found else "no item may be recommended",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from bgmrec.java import ensure_java
+from tests.quick_spark import JAVA_OPTIONS, QUICK
 
 PROJECT = Path(__file__).parents[2]
 FIRST_DAY = "2025-01-01"
@@ -21,15 +22,12 @@ LAST_DAY = "2025-01-06"
 TOLERANCE = 1e-5  # of float summation: another grouping of the same sums
 DEMO = ["--config", "conf/base.toml", "--config", "conf/demo.toml"]
 CONFIG = [*DEMO, "--config", "conf/demo-ratings.toml"]
-# interpreted: half of a small night's processor time went into compiling generated code that runs for a moment
-SPARK_CONF = {
-    "spark.driver.memory": "2g",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-}
+JAVA = f"{JAVA_OPTIONS} -Dderby.stream.error.file=build/derby.log"  # not into the current folder
+SPARK_CONF = {**QUICK, "spark.driver.extraJavaOptions": JAVA}
 # small enough for a night of a minute, large enough that cold users, cold music and every reject occur
 SMALL = [
     "spark.conf={" + ",".join(f'"{key}"="{value}"' for key, value in SPARK_CONF.items()) + "}",
+    "spark.shuffle_partitions=2",
     "feed.threads=1",
     "train.rounds=3",
     "factorize.rank=8",
@@ -73,7 +71,7 @@ def submit_job(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     ensure_java()
     submit = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[2]", "--driver-memory", "2g"]
     # Spark takes another log place than the current folder for the metastore's log only at its start
-    submit += ["--driver-java-options", "-Dderby.stream.error.file=build/derby.log"]
+    submit += ["--driver-java-options", JAVA]
     command = [*submit, f"jobs/{name}.py", *arguments]
     env = {**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=3600, env=env)

@@ -37,6 +37,18 @@ def night(spark, root, config, data, ds, *overrides):
     return run
 
 
+@pytest.fixture(scope="module", autouse=True)
+def generated_code(spark):
+    """A million rows are worth the code that the other tests go without."""
+    wanted = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+    before = {name: spark.conf.get(name) for name in wanted}
+    for name, value in wanted.items():
+        spark.conf.set(name, value)
+    yield
+    for name, value in before.items():
+        spark.conf.set(name, value)
+
+
 @pytest.fixture(scope="module")
 def kuairand(spark, tmp_path_factory):
     place = tmp_path_factory.mktemp("kuairand")
