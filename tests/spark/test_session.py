@@ -33,6 +33,12 @@ def test_workers_import_the_package_and_pin_their_threads(spark: SparkSession) -
     assert [(row.package, row.threads) for row in rows] == [(bgmrec.__file__, "1")]
 
 
+def test_java_is_asked_once_for_the_names_that_every_column_needs(spark: SparkSession) -> None:
+    java = spark.sparkContext._jvm
+    assert java.functions is java.functions and java.org.apache.hadoop.fs.Path is java.org.apache.hadoop.fs.Path
+    assert java.functions.lit(3).toString() == "3"
+
+
 def test_the_session_reads_days_as_utc(spark: SparkSession) -> None:
     [row] = spark.sql("select unix_timestamp(timestamp '2025-03-01 00:00:00') as seconds").collect()
     assert row.seconds == 1_740_787_200  # date -u -d 2025-03-01 +%s
