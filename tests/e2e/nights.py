@@ -27,7 +27,6 @@ SPARK_CONF = {**QUICK, "spark.driver.extraJavaOptions": JAVA}
 # small enough for a night of a minute, large enough that cold users, cold music and every reject occur
 SMALL = [
     "spark.conf={" + ",".join(f'"{key}"="{value}"' for key, value in SPARK_CONF.items()) + "}",
-    "spark.shuffle_partitions=2",
     "feed.threads=1",
     "train.rounds=3",
     "factorize.rank=8",
