@@ -80,7 +80,7 @@ $(PACKED)/.bgmrec-installed: pyproject.toml conf/constraints.txt $(shell find bg
 dist/jobs.zip: $(wildcard jobs/*.py) $(PACKED)/.bgmrec-installed
 	$(PY) -m zipfile -c $@ $(wildcard jobs/*.py)
 
-test: $(STAMP) ## Run the tests: unit and crawls, then Spark, then end to end
+test: $(STAMP) ## Run the tests: unit and crawls, then end to end and Spark
 	@# a process for each core, and a Spark session in each; the longest files first
 	@$(PY) -m pytest -n 2 tests/unit
 	@$(PY) -m pytest tests/crawl

@@ -68,7 +68,10 @@ def _resident_bytes(process: psutil.Process) -> int:
 
 @contextmanager
 def watched() -> Iterator[Memory]:
-    """Looks at this process's tree until the end of the block; peaks are short by a share of `GROWTH` at most."""
+    """Looks at this process's tree until the end of the block.
+
+    A peak may be short by a share of `GROWTH`, and by pages that were shared and are not any more.
+    """
     peak, over = Memory(), threading.Event()
 
     def look() -> None:
