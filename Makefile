@@ -128,7 +128,7 @@ test-report: $(STAMP) ## Open the reports of the demo's and, where its data are,
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 		echo "make test-report needs Debian's browser: apt-get install chromium chromium-driver" >&2; exit 1; }
 	@ls $(DEMO)/bgmrec/reports/*.html >/dev/null 2>&1 || $(MAKE) demo
-	@! test -d $(KUAIRAND) || ls build/kuairand/reports/*.html >/dev/null 2>&1 || \
+	@! test -d "$(KUAIRAND)" || ls build/kuairand/reports/*.html >/dev/null 2>&1 || \
 		$(PY) jobs/nightly.py --config conf/base.toml --config conf/kuairand.toml --set paths.data=$(KUAIRAND) \
 			--set paths.root=build/kuairand --set report.enabled=true --ds 2022-05-04
 	$(PY) -m pytest tests/browser
