@@ -20,8 +20,8 @@ SPARK4 := .venv-spark4
 SHIPPED := dist/environment.tar.gz dist/jobs.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crawl package test test-cluster test-airflow test-faults test-spark4 test-warehouse test-report
-.PHONY: soak fuzz lint audit format clean distclean
+.PHONY: help venv demo demo-crawl package test test-nights test-cluster test-airflow test-faults test-spark4
+.PHONY: test-warehouse test-report soak fuzz lint audit format clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,11 +80,14 @@ $(PACKED)/.bgmrec-installed: pyproject.toml conf/constraints.txt $(shell find bg
 dist/jobs.zip: $(wildcard jobs/*.py) $(PACKED)/.bgmrec-installed
 	$(PY) -m zipfile -c $@ $(wildcard jobs/*.py)
 
-test: $(STAMP) ## Run the tests: unit and crawls, then end to end and Spark
+test: $(STAMP) ## Run the tests: unit and crawls, then a night and Spark
 	@# a process for each core, and a Spark session in each; the longest files first
 	@$(PY) -m pytest -n 2 tests/unit
 	@$(PY) -m pytest tests/crawl
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/spark
+
+test-nights: $(STAMP) ## Run nights in a row, killed nights, single stages, searches and studies
+	@$(PY) -m pytest -n 2 --dist loadfile tests/nights
 
 test-cluster: $(STAMP) $(SHIPPED) ## Run nights on a Spark cluster of this machine from the packaged archive
 	@$(PY) -m pytest tests/cluster

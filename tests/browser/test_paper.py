@@ -11,7 +11,7 @@ from selenium import webdriver
 
 from tests.browser.test_report import assert_figures_speak, assert_fits, browser, opened  # noqa: F401
 from tests.e2e.nights import LAST_DAY, run_job
-from tests.e2e.test_study import folder  # noqa: F401
+from tests.nights.test_study import folder  # noqa: F401
 
 SMALL = (
     'study.paper={models=["pmf","biased"], fractions=[0.5], fraction=0.5, ranks=[1], regularisations=[0.3],'
