@@ -180,7 +180,7 @@ def cloud(ax: Axes, groups: Mapping[str, np.ndarray], *, x_label: str, y_label: 
 
 def timeline(drawing: Drawing, names: Sequence[str], seconds: Sequence[float], memory: Sequence[float | None]) -> None:
     """What a night spends, stage by stage: when, how long, and how much memory at most."""
-    ax, beside = drawing.subplots(1, 2, sharey=True, width_ratios=[2.4, 1])
+    ax, beside = drawing.subplots(1, 2, sharey=True, width_ratios=[2, 1])
     began = np.concatenate([[0.0], np.cumsum(seconds)[:-1]])
     ax.barh(range(len(names)), seconds, left=began, height=0.62, color=SERIES[0])
     whole = float(sum(seconds)) or 1.0

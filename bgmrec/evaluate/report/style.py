@@ -18,6 +18,7 @@ from typing import Any
 import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 INK, MUTED, GRID, PAPER = "#1c2431", "#5a6473", "#dde3ea", "#fefefe"
 SERIES = ("#0b5c8e", "#d9822b", "#7a8592", "#3f8f5f", "#9c4f8a", "#b3a03c", "#c05a5a", "#56b0c0")
@@ -78,16 +79,17 @@ class Pictures:
 def drawn(width: float, height: float) -> Iterator[Drawing]:
     """An empty drawing, in inches, in the report's style."""
     with matplotlib.rc_context(_RC):
-        yield Drawing(figsize=(width, height), layout="constrained")
+        yield Drawing(figsize=(width, height))
 
 
 def pictures(drawing: Drawing, name: str, title: str, alt: str) -> Pictures:
-    """Saves a drawing; call it inside `drawn`.
+    """Saves a drawing; call it inside `drawn`. It is laid out once: savefig would do so for each format.
 
     Args:
         name: makes ids unique within the page.
         title, alt: what it shows, and what there is to see.
     """
+    ConstrainedLayoutEngine().execute(drawing)
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": name}):
         drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": plain(title)})
