@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
@@ -57,7 +58,7 @@ def fit_distributed(
         the fitted state and the loss of each epoch
 
     Raises:
-        SettingsError: the cluster has fewer free task slots than processes, or no GPU.
+        SettingsError: the cluster has fewer free task slots than processes for too long, or no GPU.
         TrainingError: a process failed; carries its message.
     """
     if use_gpu and processes == 0 and not torch.cuda.is_available():
@@ -66,7 +67,7 @@ def fit_distributed(
         device = "cuda" if use_gpu else "cpu"
         return fit(state, open_feed, numbers, rows_written=rows_written, seed=seed, device=device, on_epoch=on_epoch)
     if not local:
-        _check_slots(spark, processes)
+        wait_for_slots(spark, processes)
     distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=use_gpu)
     output = _WorkerOutput(on_epoch)
     try:
@@ -104,19 +105,43 @@ class _WorkerOutput(io.TextIOBase):
         return len(text)
 
 
-def _check_slots(spark: SparkSession, processes: int) -> None:
-    """A barrier stage starts all its tasks or none: with too few slots it would wait and wait."""
-    context = spark.sparkContext
-    scala: Any = context._jsc.sc()
-    slots = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
-    tracker = context.statusTracker()
+def wait_for_slots(spark: SparkSession, processes: int) -> None:
+    """Waits until a barrier stage of so many tasks can start: it starts all of them or none.
+
+    Busy slots become free, and executors that were lost come back, but with a `local` master. Spark itself gives a
+    barrier stage a time in which to find its slots (`spark.scheduler.barrier.maxConcurrentTasksCheck.*`), and then
+    waits for busy ones for ever; here its time holds for free ones.
+
+    Raises:
+        SettingsError: there were too few slots all that time, or never will be enough.
+    """
+    scala: Any = spark.sparkContext._jsc.sc()
+    check = "spark.scheduler.barrier.maxConcurrentTasksCheck"
+    patience = scala.conf().getTimeAsSeconds(f"{check}.interval", "15s") * scala.conf().getInt(
+        f"{check}.maxFailures", 40
+    )
+    began, told = time.monotonic(), False
+    while True:
+        slots = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+        free, waited = slots - _busy_slots(spark), round(time.monotonic() - began)
+        if free >= processes:
+            return
+        never = slots < processes and str(spark.sparkContext.master).startswith("local")
+        if never or waited >= patience:
+            raise SettingsError(
+                "the cluster has too few free task slots for the training processes",
+                where="feed.processes",
+                expected=f"at most {free}",
+                found=str(processes) if never else f"{processes}, for {waited} s",
+                cure="lower feed.processes, give the cluster more cores, or set feed.local to train beside the driver",
+            )
+        if not told:
+            logger.warning("%d training processes wait for task slots, %d are free", processes, free)
+            told = True
+        time.sleep(0.5)
+
+
+def _busy_slots(spark: SparkSession) -> int:
+    tracker = spark.sparkContext.statusTracker()
     stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-    free = slots - sum(stage.numActiveTasks for stage in stages if stage)
-    if processes > free:
-        raise SettingsError(
-            "the cluster has too few free task slots for the training processes",
-            where="feed.processes",
-            expected=f"at most {free}",
-            found=str(processes),
-            cure="lower feed.processes, give the cluster more cores, or set feed.local to train beside the driver",
-        )
+    return sum(stage.numActiveTasks for stage in stages if stage)

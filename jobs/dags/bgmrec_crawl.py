@@ -35,7 +35,6 @@ with DAG(
         mode="reschedule",
         poke_interval=300.0,
         timeout=12 * 3600.0,
-        retries=0,
     )
     frontier = spark_job("crawl_frontier", timeout=timedelta(hours=2))
 

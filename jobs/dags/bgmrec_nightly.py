@@ -34,17 +34,18 @@ with DAG(
     max_active_runs=1,
     render_template_as_native_obj=True,
     user_defined_macros=MACROS,
-    default_args={"retries": 2},  # after the pause that the site configures
+    # after the pause that the site configures. A sensor is tried again as well, but not where its time is over
+    default_args={"retries": 2},
     doc_md=__doc__,
     tags=["bgmrec"],
 ) as dag:
 
-    @task.sensor(mode="reschedule", poke_interval=300.0, timeout=12 * 3600.0, retries=0)
+    @task.sensor(mode="reschedule", poke_interval=300.0, timeout=12 * 3600.0)
     def log_is_there(path: str) -> bool:
         """Whether the day's log is complete; a day without one fails after half a day."""
         return bool(ObjectStoragePath(path).exists())
 
-    @task.sensor(mode="reschedule", poke_interval=60.0, timeout=24 * 3600.0, retries=0)
+    @task.sensor(mode="reschedule", poke_interval=60.0, timeout=24 * 3600.0)
     def night_before_is_over(**context: Any) -> bool:
         """Whether the run before this one has ended, well or not: a backfill starts many at once."""
         before = context["ti"].get_previous_dagrun()

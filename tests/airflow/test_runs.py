@@ -68,7 +68,7 @@ def test_a_backfill_of_three_days_is_three_nights_though_a_stage_fails_once(
             1800.0,
             HOME / "standalone.log",
         )
-    assert _backfilled() == dict.fromkeys(DAYS, "success")
+    assert _backfilled() == dict.fromkeys(DAYS, "success"), _ends_of_logs()
     assert _tries_of_train() == [1, 1, 2], "one try of one day's train failed"
     for ds in DAYS:
         for table in TABLES:
@@ -137,6 +137,12 @@ def _query(text: str) -> list[tuple[Any, ...]]:
     """Airflow's own metadata."""
     with closing(sqlite3.connect(f"file:{HOME / 'airflow.db'}?mode=ro", uri=True, timeout=30)) as database:
         return database.execute(text).fetchall()
+
+
+def _ends_of_logs() -> str:
+    """What Airflow and its tasks said last; the home that holds it goes with the tests."""
+    logs = [HOME / "standalone.log", *sorted((HOME / "logs").glob("dag_id=*/**/*.log"))]
+    return "\n".join(f"{path}\n{path.read_text(errors='replace')[-3000:]}" for path in logs)
 
 
 def _backfilled() -> dict[str, str]:

@@ -30,7 +30,8 @@ def machines(tmp_path: Path) -> Iterator[Cluster]:
 def start_night(machines: Cluster, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
     where = ["--target", "standalone", "--set", f"submit.standalone.master={machines.master}"]
     command = [sys.executable, "jobs/submit.py", *where, *arguments]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=log.open("wb"))
+    # spark-submit puts all that Python says on its standard output
+    return subprocess.Popen(command, cwd=PROJECT, stdout=log.open("wb"), stderr=subprocess.STDOUT)
 
 
 def wait_for(mark: Path, night: subprocess.Popen[bytes], log: Path, timeout: float = 1800.0) -> None:

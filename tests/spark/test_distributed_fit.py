@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark import InheritableThread
 from pyspark.sql import SparkSession
 
 from bgmrec.arrays import INT, to_cell
-from bgmrec.encoders.distributed import fit_distributed
+from bgmrec.encoders.distributed import fit_distributed, wait_for_slots
 from bgmrec.encoders.fit import EpochLoss, Feed, FitNumbers, fit
 from bgmrec.encoders.losses import LossWeights
 from bgmrec.encoders.state import EncoderState, initial_state
@@ -149,3 +152,20 @@ def test_more_processes_than_slots_are_refused_before_they_wait(spark: SparkSess
     state = initial_state("asdae", NUMBERS, 1)
     with pytest.raises(SettingsError, match=r"feed.processes[\s\S]*at most 2[\s\S]*feed.local"):
         fit_distributed(spark, state, feed.open, MINI, rows_written=N_USERS, seed=1, processes=3, local=False)
+
+
+def test_processes_wait_for_slots_that_are_busy(spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+
+    def busy(_: int) -> None:
+        begun.touch()
+        time.sleep(3.0)
+        ended.touch()
+
+    other = InheritableThread(target=spark.sparkContext.parallelize([0], 1).foreach, args=(busy,))
+    other.start()
+    while not begun.exists():
+        time.sleep(0.05)
+    wait_for_slots(spark, 2)
+    assert ended.exists() and "2 training processes wait for task slots, 1 are free" in caplog.text
+    other.join()
