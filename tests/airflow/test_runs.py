@@ -65,7 +65,7 @@ def test_a_backfill_of_three_days_is_three_nights_though_a_stage_fails_once(
         over = {"success", "failed"}
         _wait(
             lambda: len(_backfilled()) == len(DAYS) and set(_backfilled().values()) <= over,
-            1800.0,
+            3600.0,
             HOME / "standalone.log",
         )
     assert _backfilled() == dict.fromkeys(DAYS, "success"), _ends_of_logs()
