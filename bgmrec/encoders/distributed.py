@@ -116,10 +116,8 @@ def wait_for_slots(spark: SparkSession, processes: int) -> None:
         SettingsError: there were too few slots all that time, or never will be enough.
     """
     scala: Any = spark.sparkContext._jsc.sc()
-    check = "spark.scheduler.barrier.maxConcurrentTasksCheck"
-    patience = scala.conf().getTimeAsSeconds(f"{check}.interval", "15s") * scala.conf().getInt(
-        f"{check}.maxFailures", 40
-    )
+    conf, check = scala.conf(), "spark.scheduler.barrier.maxConcurrentTasksCheck"
+    patience = conf.getTimeAsSeconds(f"{check}.interval", "15s") * conf.getInt(f"{check}.maxFailures", 40)
     began, told = time.monotonic(), False
     while True:
         slots = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
