@@ -121,7 +121,7 @@ def wait_for_slots(spark: SparkSession, processes: int) -> None:
     began, told = time.monotonic(), False
     while True:
         slots = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
-        free, waited = slots - _busy_slots(spark), round(time.monotonic() - began)
+        free, waited = max(0, slots - _tasks_left(spark)), round(time.monotonic() - began)
         if free >= processes:
             return
         never = slots < processes and str(spark.sparkContext.master).startswith("local")
@@ -139,7 +139,8 @@ def wait_for_slots(spark: SparkSession, processes: int) -> None:
         time.sleep(0.5)
 
 
-def _busy_slots(spark: SparkSession) -> int:
+def _tasks_left(spark: SparkSession) -> int:
+    """Tasks of the active stages that have not ended: Spark's own count of running ones may lag by seconds."""
     tracker = spark.sparkContext.statusTracker()
     stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-    return sum(stage.numActiveTasks for stage in stages if stage)
+    return sum(stage.numTasks - stage.numCompletedTasks for stage in stages if stage)

@@ -164,7 +164,7 @@ def test_processes_wait_for_slots_that_are_busy(spark: SparkSession, tmp_path: P
 
     other = InheritableThread(target=spark.sparkContext.parallelize([0], 1).foreach, args=(busy,))
     other.start()
-    while not begun.exists():
+    while not (begun.exists() and spark.sparkContext.statusTracker().getActiveStageIds()):
         time.sleep(0.05)
     wait_for_slots(spark, 2)
     assert ended.exists() and "2 training processes wait for task slots, 1 are free" in caplog.text
