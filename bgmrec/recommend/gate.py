@@ -193,11 +193,11 @@ def _coverage(night: Night, settings: GateSettings) -> Iterator[Check]:
 
 def _metric(night: Night, settings: GateSettings) -> Iterator[Check]:
     lost = _loss(night.metric, night.value, night.value_before)
-    beside = f" of {_text(night.value_before)} the night before"
+    beside = "" if lost is None else f" of {_text(night.value_before)} the night before"
     yield _at_most("share of the metric lost", night.metric, lost, settings.max_metric_loss, beside)
     loss = _loss(night.metric, night.value, night.baseline)
     gain = None if loss is None else -loss
-    beside = f" over {_text(night.baseline)} of {settings.baseline}"
+    beside = "" if loss is None else f" over {_text(night.baseline)} of {settings.baseline}"
     yield _at_least("share of the metric won", night.metric, gain, settings.min_metric_gain, beside)
 
 
