@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
+from pyspark.sql import types as t
 
 SOURCE_POSITION = "source_position"  # place of the source in the settings
 DIGESTS = ["digest_a", "digest_b"]
@@ -17,6 +18,14 @@ def with_digests(raw: DataFrame, columns: list[str], drop_duplicates: bool) -> D
     """
     if not drop_duplicates:
         return raw.withColumns(dict(zip(DIGESTS, [f.monotonically_increasing_id(), f.lit(0)], strict=True)))
-    # the hashes skip nulls, so that (null, 1) and (1, null) would be equal
-    values = [f.coalesce(f.col(f"`{name}`").cast("string"), f.lit("\0")) for name in columns]
-    return raw.withColumns(dict(zip(DIGESTS, [f.xxhash64(*values), f.hash(*values)], strict=True)))
+    values = [_text(name, raw.schema[name].dataType) for name in columns]
+    # the hashes skip nulls, and any text that stands for one can be a value, too
+    hashed = [*values, *(value.isNull() for value in values)]
+    return raw.withColumns(dict(zip(DIGESTS, [f.xxhash64(*hashed), f.hash(*hashed)], strict=True)))
+
+
+def _text(name: str, kind: t.DataType) -> Column:
+    """A text per value: a cast would write the list of "a, b" as the list of "a" and "b"."""
+    value = f.col(f"`{name}`")
+    nested = isinstance(kind, (t.ArrayType, t.MapType, t.StructType))
+    return f.to_json(value, {"ignoreNullFields": "false"}) if nested else value.cast("string")

@@ -122,6 +122,7 @@ records = st.one_of(
     [row("u", "i"), row("u", "i"), row("u", "i") | {"_user_id": 1, "source_file": 2, "`": 3, "USER": 4, "state": 5}]
 )
 @example([{"user": {"user": "u"}, "item": [1, 2], "stars": None, "at": 0}, 5, None, "text", {}])
+@example([{"more": None}, {"more": "\0"}, {}])
 def test_no_record_of_any_form_stops_a_log_or_is_lost(spark: SparkSession, log: list[object]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         lines(folder, log)

@@ -98,6 +98,23 @@ def test_a_null_in_another_column_makes_no_duplicate(spark, tmp_path):
     assert facts["duplicate"] == 0
 
 
+def test_lists_that_only_look_alike_make_no_duplicate(spark, tmp_path):
+    tags = [["a, b"], ["a", "b"], ["a", None], ["a", "null"], [None, "a"], ["a", "b"]]
+    rows = [("u", "i", 5.0, found) for found in tags]
+    spark.createDataFrame(rows, "user string, item string, stars double, tags array<string>").write.parquet(
+        str(tmp_path / "log")
+    )
+    source = {"name": "log", "format": "parquet", "paths": ["{data}/log"]}
+    mapped = map_ratings(
+        spark,
+        RatingsSettings(sources=[source | {"user_id": "user", "item_id": "item", "rating": "stars"}]),
+        data=str(tmp_path),
+        ds=DS,
+    )
+    facts = summarize(count_states(mapped).collect())
+    assert (facts["kept"], facts["duplicate"]) == (5, 1)
+
+
 def test_duplicates_stay_where_the_settings_say_so(spark, tmp_path):
     _, facts = ingest(spark, tmp_path, "a,1,5,1,2024-03-01\n" * 3, drop_exact_duplicates=False)
     assert (facts["kept"], facts["duplicate"]) == (3, 0)
