@@ -117,6 +117,7 @@ def _measure(
         numbers[table] = table_numbers(rows, CONTRACTS[table], ratings)
     of_users, of_music = _coverage(run, model, staged, shown, numbers)
     metric = _metric(settings, metrics.get(MODEL, {}))
+    baseline = _baseline(settings, metrics, metric)
     return Night(
         tables=numbers,
         list_faults=list_faults,
@@ -125,7 +126,8 @@ def _measure(
         catalogue_coverage=of_music,
         metric=metric,
         value=metrics.get(MODEL, {}).get(metric),
-        baseline=metrics.get(settings.publish.gate.baseline, {}).get(metric),
+        baseline=metrics[baseline][metric] if baseline else None,
+        baseline_name=baseline,
         rows_before={table: facts["rows"] for table, facts in before.get("tables", {}).items()},
         value_before=before.get("metrics", {}).get(metric),
         ratings_before=before.get("ratings"),
@@ -148,6 +150,13 @@ def _metric(settings: Settings, judged: dict[str, float]) -> str:
             cure="correct it; [evaluate] says at which cut-offs lists are judged",
         )
     return named or ("rmse" if settings.factorize.mode == "explicit" else f"ndcg@{settings.evaluate.ks[0]}")
+
+
+def _baseline(settings: Settings, metrics: dict[str, dict[str, float]], metric: str) -> str | None:
+    """The baseline that the gate compares with: the one that the settings name, or the first that has the metric."""
+    named = settings.publish.gate.baseline
+    names = settings.evaluate.baselines if named is None else [named]
+    return next((name for name in names if metric in metrics.get(name, {})), None)
 
 
 def _coverage(

@@ -71,7 +71,7 @@ class GateSettings(Section):
     min_catalogue_coverage: ShareOrOff = 0.02
     metric: str | None = None  # as in the summary, ndcg@10 for example; none: rmse, or ndcg at the first of evaluate.ks
     max_metric_loss: NonNegativeOrOff = 0.25
-    baseline: Literal["popularity", "bias", "als"] = "popularity"
+    baseline: Literal["popularity", "bias", "als"] | None = None  # none: the first of evaluate.baselines that it judges
     min_metric_gain: NonNegativeOrOff = 0.0
 
 

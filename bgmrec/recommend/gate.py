@@ -81,6 +81,7 @@ class Night:
         metric: name of the validation metric.
         value: the model's; none: nothing was held out.
         baseline: the baseline's; none: it has none, or was not judged.
+        baseline_name: which one that is.
         rows_before: rows by table of the newest earlier date; empty: there is none.
         value_before: its metric.
         ratings_before: the ratings it was learnt from.
@@ -94,6 +95,7 @@ class Night:
     metric: str
     value: float | None
     baseline: float | None
+    baseline_name: str | None = None
     rows_before: Mapping[str, int] = field(default_factory=dict)
     value_before: float | None = None
     ratings_before: int | None = None
@@ -197,7 +199,7 @@ def _metric(night: Night, settings: GateSettings) -> Iterator[Check]:
     yield _at_most("share of the metric lost", night.metric, lost, settings.max_metric_loss, beside)
     loss = _loss(night.metric, night.value, night.baseline)
     gain = None if loss is None else -loss
-    beside = "" if loss is None else f" over {_text(night.baseline)} of {settings.baseline}"
+    beside = "" if loss is None else f" over {_text(night.baseline)} of {night.baseline_name}"
     yield _at_least("share of the metric won", night.metric, gain, settings.min_metric_gain, beside)
 
 

@@ -48,7 +48,9 @@ def ready(
     run.work.write(spark.createDataFrame(lists, schemas.TOP_N), "top_n")
     run.work.write(spark.createDataFrame([(i, 1, 3 - i, 0.5) for i in range(4)], schemas.SIMILAR), "similar")
     judged = {"metric": "rmse", "k": None, "slice": "all", "value": "all", "n": 9}
-    run.work.write_json("metrics", [{**judged, "model": "bgmrec", "result": rmse}])
+    lists_judged = {**judged, "metric": "ndcg", "k": 10, "model": "popularity", "result": 0.1}
+    errors = [{**judged, "model": name, "result": result} for name, result in (("bgmrec", rmse), ("bias", 1.2))]
+    run.work.write_json("metrics", [lists_judged, *errors])
     index = [(f"x{n}", n) for n in range(4)]
     tables = {name: spark.createDataFrame(index, schemas.TABLES[name]) for name in ("user_index", "item_index")}
     sizes = {"users": 4, "items": 4, "train": 9 * users, "valid": users}
@@ -107,6 +109,16 @@ def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(
     assert measured["scores that cannot be", "similar_items"] == 0
     assert measured["share of the music in lists", "recommendations"] == 1.0
     assert run.shelf.manifest(str(DAY))["forced"] is None
+
+
+def test_a_night_must_beat_the_baseline_that_its_metric_judges(
+    spark: SparkSession, tmp_path: Path, publishing: ModuleType
+) -> None:
+    with pytest.raises(QualityGateError) as caught:
+        publish(publishing, ready(spark, tmp_path, DAY, users=4, rmse=1.5))
+    told = "share of the metric won (rmse): -0.25, wanted at least 0 over 1.2 of bias"  # popularity predicts no ratings
+    assert told in caught.value.found
+    publish(publishing, ready(spark, tmp_path / "named", DAY, 4, 1.5, "publish.gate.baseline=popularity"))
 
 
 def test_a_metric_that_nobody_measured_is_refused(spark: SparkSession, tmp_path: Path, publishing: ModuleType) -> None:

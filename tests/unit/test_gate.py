@@ -33,6 +33,7 @@ GOOD = Night(
     metric="ndcg@10",
     value=0.09,
     baseline=0.09,
+    baseline_name="popularity",
     rows_before={"recommendations": 1000},
     value_before=0.12,
     ratings_before=10_000,
