@@ -58,7 +58,7 @@ def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: 
     """
     settings = run.settings.evaluate
     rows: list[dict[str, Any]] = []
-    slices = settings.popularity_slices
+    slices = settings.slices
     if held_out.targets is not None:
         lists = [_lists(run, held_out, name, model) for name, model in models.items()]
         ranked = ranking_metrics(
@@ -68,7 +68,7 @@ def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: 
             held_out.train,
             models=list(models),
             ks=settings.ks,
-            popularity_slices=slices,
+            slices=slices,
         )
         rows += collect_metrics(ranked)
     rated = {name: model for name, model in models.items() if name not in unrated}
@@ -79,7 +79,7 @@ def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: 
             reduce(DataFrame.unionByName, scores),
             held_out.train,
             models=list(rated),
-            popularity_slices=slices,
+            slices=slices,
             clip=settings.clip,
         )
         rows += collect_metrics(errors)

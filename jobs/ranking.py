@@ -150,7 +150,7 @@ def ndcg_validator(
             items = load_items(run, model, shown)
             lists = make_lists(run, model, items, heard, described, rules, popular)
             named = lists.withColumn("model", f.lit("model"))
-            metrics = ranking_metrics(named, targets, shown, train, models=["model"], ks=[k], popularity_slices=1)
+            metrics = ranking_metrics(named, targets, shown, train, models=["model"], ks=[k], slices=1)
             wanted = (f.col("slice") == ALL) & (f.col("metric") == "ndcg")
             return 1.0 - float(metrics.where(wanted).collect()[0]["result"])
 

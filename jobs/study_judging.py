@@ -88,7 +88,7 @@ def _content_baselines(run: Run, judged_on: HeldOut, targets: DataFrame, sizes: 
         judged_on.train,
         models=list(lists),
         ks=run.settings.evaluate.ks,
-        popularity_slices=1,
+        slices=1,
     )
     rows = collect_metrics(ranked)
     return {name: cold_metrics(rows, name) for name in lists}

@@ -48,7 +48,7 @@ class EvaluateSettings(Section):
     baselines: list[Literal["popularity", "bias", "als"]] = ["popularity", "bias"]
     relevant_rating: float = 0.0  # a held-out rating at least this high is a hit
     clip: tuple[float, float] | None = None  # predicted ratings are clipped to this range
-    popularity_slices: AtLeastOne = 5
+    slices: AtLeastOne = 10
     als_rank: AtLeastOne = 20
     als_reg: NonNegative = 0.1
     als_iterations: AtLeastOne = 10

@@ -37,7 +37,7 @@ def ranking_metrics(
     *,
     models: list[str],
     ks: list[int],
-    popularity_slices: int,
+    slices: int,
 ) -> DataFrame:
     """Every metric of `metrics.RANKING`, coverage and Gini at every cut-off, of several models at once: `METRICS`.
 
@@ -51,10 +51,10 @@ def ranking_metrics(
         train: the training ratings, which decide who is warm.
         models: the models that must have a list for every user with targets.
         ks: cut-offs.
-        popularity_slices: slices of items by popularity.
+        slices: of items by popularity, and of users by activity.
     """
     judged = lists.join(targets.select(c.USER_IDX).distinct(), c.USER_IDX, "left_semi")
-    sliced = with_slices(targets.select(c.USER_IDX, c.ITEM_IDX), train, popularity_slices)
+    sliced = with_slices(targets.select(c.USER_IDX, c.ITEM_IDX), train, slices)
     users = _user_hits(judged, for_each(models, sliced))
     sums = users.mapInArrow(_summer(ks), _SUMS).groupBy(*_KEYS, "metric", "k")
     totals = sums.agg(*(f.sum(name).alias(name) for name in ("total", "weight", "count", "missing")))

@@ -29,7 +29,7 @@ def rating_metrics(
     train: DataFrame,
     *,
     models: list[str],
-    popularity_slices: int,
+    slices: int,
     clip: tuple[float, float] | None = None,
 ) -> DataFrame:
     """RMSE and MAE over held-out ratings, every one alike, of several models at once: `METRICS`.
@@ -39,7 +39,7 @@ def rating_metrics(
         scores: model, user_idx, item_idx, score; a pair that a model lacks, and a null or NaN score, is missing.
         train: the training ratings, which decide who is warm.
         models: the models that must have scored every pair.
-        popularity_slices: slices of items by popularity.
+        slices: of items by popularity, and of users by activity.
         clip: range that scores are clipped to.
     """
     score = f.col(c.SCORE).cast("double")
@@ -47,7 +47,7 @@ def rating_metrics(
     clipped = score if clip is None else f.least(f.greatest(score, f.lit(clip[0])), f.lit(clip[1]))
     error = f.when(~is_missing, f.col(c.RATING).cast("double") - clipped)
     summed = (
-        for_each(models, with_slices(pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING), train, popularity_slices))
+        for_each(models, with_slices(pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING), train, slices))
         .join(scores.select("model", c.USER_IDX, c.ITEM_IDX, c.SCORE), ["model", c.USER_IDX, c.ITEM_IDX], "left")
         .groupBy("model", "slice", "value")
         .agg(

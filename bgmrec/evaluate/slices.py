@@ -1,4 +1,4 @@
-"""Slices: warm and cold users, warm and cold items, items by popularity in training."""
+"""Slices: warm and cold users, warm and cold items, items by popularity and users by activity in training."""
 
 from __future__ import annotations
 
@@ -8,44 +8,59 @@ from pyspark.sql import functions as f
 from bgmrec import columns as c
 
 ALL = "all"
-POPULARITY = "_popularity"
+ITEM_POPULARITY, USER_ACTIVITY = "item_popularity", "user_activity"
+PLACE = "_place"
+BY_RATINGS = (ITEM_POPULARITY, USER_ACTIVITY)
 
 
-def with_slices(pairs: DataFrame, train: DataFrame, popularity_slices: int) -> DataFrame:
+def with_slices(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
     """Each (user, item) row once per slice that it belongs to, with columns `slice` and `value`.
 
-    Slices are all, user (warm, cold), item (warm, cold), and item_popularity (1 of n: the least rated warm items,
-    n of n: the most rated). Cold means no training rating.
+    Slices are all, user (warm, cold), item (warm, cold), item_popularity (1 of n: the least rated warm items, n of n:
+    the most rated) and user_activity likewise. Cold means no training rating.
 
     Args:
         pairs: has `user_idx` and `item_idx`.
         train: `user_idx` and `item_idx` of the training ratings.
-        popularity_slices: how many slices of about equally many warm items.
+        slices: how many of about equally many warm items, and of warm users.
     """
-    users = train.select(c.USER_IDX).distinct().withColumn("_warm_user", f.lit(True))
-    items = item_popularity(train, popularity_slices)
-    known = pairs.join(users, c.USER_IDX, "left").join(items, c.ITEM_IDX, "left")
-    popularity = f.when(f.col(POPULARITY).isNotNull(), _slice("item_popularity", f.col(POPULARITY)))
-    slices = f.array(
-        _slice(ALL, f.lit(ALL)),
-        _slice("user", _warmth(f.col("_warm_user").isNotNull())),
-        _slice("item", _warmth(f.col(POPULARITY).isNotNull())),
-        popularity,
+    items, users = by_ratings(train, c.ITEM_IDX, slices), by_ratings(train, c.USER_IDX, slices)
+    known = pairs.join(users.withColumnRenamed(PLACE, USER_ACTIVITY), c.USER_IDX, "left").join(
+        items.withColumnRenamed(PLACE, ITEM_POPULARITY), c.ITEM_IDX, "left"
     )
-    exploded = known.withColumn("_slice", f.explode(f.filter(slices, lambda part: part.isNotNull())))
+    of_ratings = [f.when(f.col(name).isNotNull(), _slice(name, f.col(name))) for name in BY_RATINGS]
+    slices_of = f.array(
+        _slice(ALL, f.lit(ALL)),
+        _slice("user", _warmth(f.col(USER_ACTIVITY).isNotNull())),
+        _slice("item", _warmth(f.col(ITEM_POPULARITY).isNotNull())),
+        *of_ratings,
+    )
+    exploded = known.withColumn("_slice", f.explode(f.filter(slices_of, lambda part: part.isNotNull())))
     return exploded.select(*pairs.columns, "_slice.slice", "_slice.value")
 
 
-def item_popularity(train: DataFrame, slices: int) -> DataFrame:
-    """`item_idx`, `POPULARITY`: its slice by the share of warm items with fewer ratings; equal counts stay together."""
-    counts = train.groupBy(c.ITEM_IDX).agg(f.count(f.lit(1)).alias("ratings"))
+def by_ratings(train: DataFrame, side: str, slices: int) -> DataFrame:
+    """`side`, `PLACE`: "2 of 5", by the share of warm entities with fewer ratings; equal counts stay together.
+
+    Args:
+        train: the training ratings.
+        side: `user_idx` or `item_idx`.
+        slices: how many.
+    """
+    counts = train.groupBy(side).agg(f.count(f.lit(1)).alias("ratings"))
     before = Window.orderBy("ratings").rowsBetween(Window.unboundedPreceding, -1)
     everything = Window.partitionBy()
-    share = f.coalesce(f.sum("items").over(before), f.lit(0)) / f.sum("items").over(everything)
+    share = f.coalesce(f.sum("entities").over(before), f.lit(0)) / f.sum("entities").over(everything)
     # the windows run over the distinct counts only, a few thousand rows
-    levels = counts.groupBy("ratings").agg(f.count(f.lit(1)).alias("items")).withColumn("share", share)
+    levels = counts.groupBy("ratings").agg(f.count(f.lit(1)).alias("entities")).withColumn("share", share)
     name = f.concat((f.floor(f.col("share") * slices) + 1).cast("string"), f.lit(f" of {slices}"))
-    return counts.join(levels, "ratings", "inner").select(c.ITEM_IDX, name.alias(POPULARITY))
+    return counts.join(levels, "ratings", "inner").select(side, name.alias(PLACE))
+
+
+def place_of(value: str) -> int:
+    """2 of "2 of 10", by which these values are sorted; 0 of any other."""
+    number, of, _ = value.partition(" of ")
+    return int(number) if of else 0
 
 
 def _slice(name: str, value: Column) -> Column:

@@ -9,11 +9,11 @@ from pyspark.sql import DataFrame
 
 from bgmrec.errors import QualityGateError
 from bgmrec.evaluate.rating import METRICS
-from bgmrec.evaluate.slices import ALL
+from bgmrec.evaluate.slices import ALL, BY_RATINGS, place_of
 
 MODEL = "bgmrec"  # the night's own model among the names of models
 _MAIN = ("rmse", "mae", "ndcg", "recall", "hit_rate", "coverage", "gini")
-_SLICES = (ALL, "user", "item", "item_popularity")
+_SLICES = (ALL, "user", "item", *BY_RATINGS)
 
 
 def collect_metrics(metrics: DataFrame) -> list[dict[str, Any]]:
@@ -33,9 +33,12 @@ def collect_metrics(metrics: DataFrame) -> list[dict[str, Any]]:
             cure="a metric over the rest would flatter the model: make lists and factors for all users and items",
         )
     rows = [{name: value for name, value in row.items() if name != "missing"} for row in rows]
-    return sorted(
-        rows, key=lambda row: (_SLICES.index(row["slice"]), row["value"], row["k"] or 0, row["metric"], row["model"])
-    )
+
+    def place(row: dict[str, Any]) -> tuple[Any, ...]:
+        of_slice = (_SLICES.index(row["slice"]), place_of(row["value"]), row["value"])
+        return (*of_slice, row["k"] or 0, row["metric"], row["model"])
+
+    return sorted(rows, key=place)
 
 
 def main_rows(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -45,7 +48,7 @@ def main_rows(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         row
         for row in rows
-        if row["metric"] in _MAIN and row["k"] in (None, smallest) and row["slice"] != "item_popularity"
+        if row["metric"] in _MAIN and row["k"] in (None, smallest) and row["slice"] not in BY_RATINGS
     ]
 
 

@@ -22,6 +22,7 @@ TRAIN = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0)]
 # ratings per item: 3, 2, 1; of two popularity slices "2 of 2" holds those with at least half the warm items below:
 # item 0 (share 2/3 below); items 1 (1/3) and 2 (0) are in "1 of 2"
 POPULARITY = {0: "2 of 2", 1: "1 of 2", 2: "1 of 2"}
+ACTIVITY = {0: "2 of 2", 1: "1 of 2", 2: "1 of 2"}  # the same numbers of ratings
 LISTS = {0: [3, 4], 1: [2, 3, 4], 2: [1, 2, 3], 3: [0, 1, 4], 4: [1]}  # nobody asked for user 4's
 TARGETS = {0: {4}, 1: {2, 4}, 2: {4, 3}, 3: {0, 2}}
 CATALOGUE = range(6)  # item 5 is in no list
@@ -30,7 +31,8 @@ CATALOGUE = range(6)  # item 5 is in no list
 def slices_of(user: int, item: int) -> set[tuple[str, str]]:
     warm_item = item in POPULARITY
     found = {("all", "all"), ("user", "cold" if user == 3 else "warm"), ("item", "warm" if warm_item else "cold")}
-    return found | ({("item_popularity", POPULARITY[item])} if warm_item else set())
+    found |= {("item_popularity", POPULARITY[item])} if warm_item else set()
+    return found | ({("user_activity", ACTIVITY[user])} if user in ACTIVITY else set())
 
 
 def train_frame(spark: SparkSession) -> DataFrame:
@@ -55,7 +57,7 @@ def ranked(spark: SparkSession) -> DataFrame:
         train_frame(spark),
         models=["ours", "theirs"],
         ks=[1, 3],
-        popularity_slices=2,
+        slices=2,
     ).cache()
 
 
@@ -101,7 +103,7 @@ def test_table_and_headline(ranked: DataFrame) -> None:
     lines = metrics_table(rows).splitlines()
     assert lines[0].split()[:3] == ["slice", "model", "coverage@1"]
     assert lines[1].split()[:3] == ["all", "ours", "0.6667"]
-    assert len(lines) == 1 + 7, "all; users and items, warm and cold; two popularity slices"
+    assert len(lines) == 1 + 9, "all; users and items, warm and cold; two slices by popularity, two by activity"
     assert lines[0].index("gini@1") == lines[1].index("0.3333"), "numbers end where their heads end"
     assert headline(rows, "ours")["coverage@3"] == pytest.approx(5 / 6)
     assert headline(rows, "theirs") == {}
@@ -123,7 +125,7 @@ def test_rating_metrics_by_slice_and_missing_scores(spark: SparkSession) -> None
         spark.createDataFrame(scores, "model string, user_idx int, item_idx int, score float"),
         train_frame(spark),
         models=["ours", "none", "nan", "left_out"],
-        popularity_slices=2,
+        slices=2,
         clip=(1.0, 5.0),
     ).cache()
     found = collect_metrics(metrics.where("model = 'ours'"))
@@ -136,6 +138,8 @@ def test_rating_metrics_by_slice_and_missing_scores(spark: SparkSession) -> None
         ("item", "cold"): [0.5],
         ("item_popularity", "2 of 2"): [1],
         ("item_popularity", "1 of 2"): [2, 2],
+        ("user_activity", "2 of 2"): [1],
+        ("user_activity", "1 of 2"): [2, 0.5],
     }
     for part, errors in expected.items():
         assert results.pop((*part, "mae")) == pytest.approx(sum(errors) / len(errors)), part

@@ -43,7 +43,7 @@ def test_the_sums_of_all_users_give_the_metrics_of_the_evaluation(spark):
     catalogue = spark.range(ITEMS).selectExpr("cast(id as int) as item_idx")
     named = [rows.selectExpr("*", f"'{model}' as model") for model, rows in lists.items()]
     expected = ranking_metrics(
-        named[0].unionByName(named[1]), targets, catalogue, train, models=list(lists), ks=[4], popularity_slices=1
+        named[0].unionByName(named[1]), targets, catalogue, train, models=list(lists), ks=[4], slices=1
     ).where("slice = 'all' and metric not in ('coverage', 'gini')")
     rows = expected.collect()
     assert len(rows) == len(sums) == 14
@@ -83,7 +83,7 @@ def test_rating_sums_give_the_errors_of_the_evaluation_and_bins_the_calibration(
         scores.selectExpr("*", "'bgmrec' as model"),
         train,
         models=["bgmrec"],
-        popularity_slices=1,
+        slices=1,
         clip=(1.0, 5.0),
     )
     for row in expected.where("slice = 'all'").collect():

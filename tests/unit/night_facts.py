@@ -21,7 +21,8 @@ def _interval(value: float, lead: float | None = None) -> dict[str, Any]:
 
 
 def _rows(metric: str, k: int | None, values: dict[str, float]) -> list[dict[str, Any]]:
-    slices = [("all", "all"), ("user", "warm"), ("user", "cold"), ("item", "warm"), ("item_popularity", "1 of 2")]
+    slices = [("all", "all"), ("user", "warm"), ("user", "cold"), ("item", "warm")]
+    slices += [("item_popularity", "10 of 10"), ("item_popularity", "2 of 10"), ("user_activity", "1 of 10")]
     return [
         {"model": model, "slice": of, "value": value, "metric": metric, "k": k, "result": result, "count": 50}
         for of, value in slices

@@ -166,6 +166,19 @@ def test_the_first_sentence_names_the_best_baseline_and_how_sure_it_is() -> None
     assert "not significantly different" in quality_section(facts).lead
 
 
+def test_slices_are_named_by_what_they_cut_and_stand_in_rising_order() -> None:
+    figure = next(figure for figure in charts.figures(of_mode("implicit")[0]) if figure.name == "slices")
+    names = [row[0] for row in figure.table.rows]
+    assert names == [
+        "warm music",
+        "warm users",
+        "cold users",
+        "popularity 2/10",
+        "popularity 10/10, most",
+        "activity 1/10, least",
+    ]
+
+
 def test_drift_is_said_where_there_is_any() -> None:
     drift = next(b for b in of_mode("explicit")[0][2].blocks if isinstance(b, Titled) and "changed" in b.title)
     rows = {row[0]: row for row in drift.table.rows}

@@ -15,7 +15,7 @@ from pyspark.sql import functions as f
 from bgmrec import columns as c
 from bgmrec.arrays import from_cell
 from bgmrec.evaluate.report.item_names import GROUP, LABEL
-from bgmrec.evaluate.slices import POPULARITY, item_popularity
+from bgmrec.evaluate.slices import PLACE, by_ratings
 
 SLICES = 10
 NEVER = "not rated yet"
@@ -31,16 +31,16 @@ def shown_by_popularity(
         train: training ratings.
         item_index: all items.
     """
-    slices = item_popularity(train, SLICES)
+    slices = by_ratings(train, c.ITEM_IDX, SLICES)
     every = item_index.select(c.ITEM_IDX).join(slices, on=c.ITEM_IDX, how="left")
-    of = every.select(c.ITEM_IDX, f.coalesce(POPULARITY, f.lit(NEVER)).alias(POPULARITY))
+    of = every.select(c.ITEM_IDX, f.coalesce(PLACE, f.lit(NEVER)).alias(PLACE))
     parts = {"catalogue": every, "ratings": train, **lists}
     # one union: a query for each would cost more than what it counts
     marked = [rows.select(f.lit(name).alias("of"), c.ITEM_IDX) for name, rows in parts.items()]
-    counted = reduce(DataFrame.unionByName, marked).join(of, on=c.ITEM_IDX, how="inner").groupBy("of", POPULARITY)
+    counted = reduce(DataFrame.unionByName, marked).join(of, on=c.ITEM_IDX, how="inner").groupBy("of", PLACE)
     rows = counted.agg(f.count("*").alias("n")).collect()
     totals = {name: sum(row["n"] for row in rows if row["of"] == name) for name in parts}
-    found = [{"of": row["of"], "slice": row[POPULARITY], "share": row["n"] / totals[row["of"]]} for row in rows]
+    found = [{"of": row["of"], "slice": row[PLACE], "share": row["n"] / totals[row["of"]]} for row in rows]
     return sorted(found, key=lambda row: (list(parts).index(row["of"]), row["slice"]))
 
 

@@ -15,6 +15,7 @@ from bgmrec.evaluate.report.lists_facts import NEVER
 from bgmrec.evaluate.report.numbers import count, share, significant
 from bgmrec.evaluate.report.parts import Figure, Section, Table, Tile, Titled, figure
 from bgmrec.evaluate.report.style import SERIES, short
+from bgmrec.evaluate.slices import place_of
 from bgmrec.evaluate.table import MODEL
 
 SOURCES = {
@@ -67,7 +68,7 @@ def _tiles(facts: dict[str, Any]) -> Iterator[Tile]:
 
 def _popularity(own: dict[str, Any]) -> Figure:
     table = {(row["of"], row["slice"]): row["share"] for row in own["popularity"]}
-    names = sorted({row["slice"] for row in own["popularity"]}, key=_slice_order)
+    names = sorted({row["slice"] for row in own["popularity"]}, key=place_of)
     parts = list(dict.fromkeys(row["of"] for row in own["popularity"]))
     values = {part: [table.get((part, name), 0.0) for name in names] for part in parts}
     labels = [_slice_label(name) for name in names]
@@ -96,10 +97,6 @@ def _popularity(own: dict[str, Any]) -> Figure:
         note=f"Tenths of the music by its training ratings; places 1 to {own['k']} of the lists of users with held-out "
         "ratings.",
     )
-
-
-def _slice_order(name: str) -> tuple[int, int]:
-    return (0, 0) if name == NEVER else (1, int(name.split()[0]))
 
 
 def _slice_label(name: str) -> str:

@@ -18,7 +18,7 @@ from bgmrec.evaluate.report.numbers import count, interval, p_value, signed, sig
 from bgmrec.evaluate.report.parts import Figure, Section, Table, Tile, Titled, figure
 from bgmrec.evaluate.report.rating_figures import rating_figures
 from bgmrec.evaluate.report.side_information import side_information_figures
-from bgmrec.evaluate.slices import ALL
+from bgmrec.evaluate.slices import ALL, BY_RATINGS, place_of
 from bgmrec.evaluate.table import MODEL
 
 _FIRST = ("rmse", "mae", "ndcg", "recall", "hit_rate", "mrr")
@@ -170,7 +170,7 @@ def _slices(own: dict[str, Any]) -> Iterator[Figure]:
     k = None if metric == "rmse" else own["k"]
     rows = [row for row in own["rows"] if row["metric"] == metric and row["k"] == k and row["slice"] != ALL]
     keys = list(dict.fromkeys((row["slice"], row["value"]) for row in rows))
-    keys.sort(key=lambda key: (key[0] == "item_popularity", key[0], key[1] != "warm", key[1]))
+    keys.sort(key=lambda key: (key[0] in BY_RATINGS, key[0], key[1] != "warm", place_of(key[1])))
     models = models_in({row["model"]: 0 for row in rows})
     found = {(row["model"], row["slice"], row["value"]): row for row in rows}
     names = [_slice_name(*key) for key in keys]
@@ -193,7 +193,8 @@ def _slices(own: dict[str, Any]) -> Iterator[Figure]:
         Table(["slice", what, *models], body),
         lambda drawing: draw.dots(drawing.subplots(), labels, series, x_label=name),
         height=0.9 + 0.27 * len(keys),
-        note=f"In brackets: {what} behind a value. Cold: without a training rating.",
+        note=f"In brackets: {what} behind a value. Cold: without a training rating. Popularity and activity: "
+        "training ratings of the music and of the user, in parts of about equally many.",
     )
 
 
@@ -235,10 +236,11 @@ def _by_fields(own: dict[str, Any]) -> Iterator[Figure]:
 
 
 def _slice_name(slice_: str, value: str) -> str:
-    if slice_ != "item_popularity":
+    if slice_ not in BY_RATINGS:
         return f"{value} {slice_}s".replace("items", "music")
     number, _, of = value.partition(" of ")
-    return f"popularity {number}/{of}" + (", least" if number == "1" else ", most" if number == of else "")
+    by = slice_.rpartition("_")[2]  # popularity or activity
+    return f"{by} {number}/{of}" + (", least" if number == "1" else ", most" if number == of else "")
 
 
 def _missing(facts: dict[str, Any]) -> Iterator[str]:
