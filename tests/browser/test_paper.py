@@ -1,4 +1,4 @@
-"""The paper's programme on a few ratings, and its page in the browser."""
+"""The paper's programme, all of its models on few ratings, and its page in the browser."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
+from bgmrec.evaluate.report.study_names import VARIANTS
 from tests.browser.test_report import assert_figures_speak, assert_fits, browser, opened  # noqa: F401
-from tests.e2e.nights import LAST_DAY, run_job
-from tests.nights.test_study import folder  # noqa: F401
+from tests.e2e.nights import LAST_DAY, night_arguments, run_job, small_world
 
-SMALL = (
-    'study.paper={models=["pmf","biased"], fractions=[0.5], fraction=0.5, ranks=[1], regularisations=[0.3],'
-    " side_information=[]}"
+FEW = (
+    "study.paper={fractions=[0.7], fraction=0.7, ranks=[2], regularisations=[0.3], burn_in=2, draws=2,"
+    ' models=["pmf","biased","asdae","cnn","both","bayes"], side_information=["permuted","none"]}'
 )
 Made = tuple[list[dict[str, Any]], Path]
 
 
 @pytest.fixture(scope="module")
-def made(folder: Path) -> Made:  # noqa: F811
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """(the programme's lines, its page); run once."""
-    out, page = folder / "paper.jsonl", folder / "paper.html"
-    where = ["--config", str(folder / "my.toml"), "--data", str(folder), "--root", str(folder / "root")]
-    run_job("study", "paper", *where, "--ds", LAST_DAY, "--set", SMALL, "--json", str(out), "--report", str(page))
+    place = tmp_path_factory.mktemp("paper")
+    out, page = place / "paper.jsonl", place / "paper.html"
+    arguments = night_arguments(small_world(place / "world"), place / "root", LAST_DAY, FEW)
+    run_job("study", "paper", *arguments, "--seeds", "0", "--json", str(out), "--report", str(page))
     return [json.loads(line) for line in out.read_text().splitlines()], page
 
 
 def test_the_programme_runs_to_its_end(made: Made) -> None:
     lines = made[0]
-    random = [line for line in lines if line["protocol"] == "random"]
-    assert [line["model"] for line in random] == ["pmf", "biased", "rank=1", "regularisation×0.3"]
-    assert [line["model"] for line in lines if line["protocol"] == "cold"] == ["pmf", "biased"]
-    assert all(0.2 < line["rmse"] < 3 for line in random)
-    assert len({line["rmse"] for line in random}) == len(random), "every model is another one"
+    random = [line for line in lines if line["protocol"] == "random" and line["side_information"] == "real"]
+    assert [line["model"] for line in random] == [*VARIANTS, "rank=2", "regularisation×0.3"]
+    assert [line["model"] for line in lines if line["protocol"] == "cold"] == [*VARIANTS]
+    others = [line for line in lines if line["side_information"] != "real"]
+    assert [(line["model"], line["side_information"]) for line in others] == [("both", "permuted"), ("both", "none")]
+    judged = [line for line in lines if line["protocol"] == "random"]
+    assert all(0.2 < line["rmse"] < 3 for line in judged)
+    assert len({line["rmse"] for line in judged}) == len(judged), "every model is another one"
     assert all(line["ratings"] > 0 and line["round_seconds"] > 0 for line in lines)
 
 
@@ -43,4 +47,4 @@ def test_its_page_opens(browser: webdriver.Chrome, made: Made) -> None:  # noqa:
     assert opened(browser, made[1]) == []
     assert browser.get_log("browser") == []
     assert_fits(browser)
-    assert_figures_speak(browser, least=6)
+    assert_figures_speak(browser, least=8)

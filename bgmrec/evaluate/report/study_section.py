@@ -11,11 +11,15 @@ from matplotlib.figure import Figure as Drawing
 from bgmrec.evaluate.report import draw
 from bgmrec.evaluate.report.draw import Line
 from bgmrec.evaluate.report.numbers import count, significant
-from bgmrec.evaluate.report.parts import Figure, Section, Table, Titled, figure
+from bgmrec.evaluate.report.parts import Figure, Section, Table, figure
 from bgmrec.evaluate.report.side_information import side_information_figures, spread
-from bgmrec.evaluate.report.study_names import BOTH, RANK, REGULARISATION, VARIANTS
+from bgmrec.evaluate.report.study_names import BASELINES, BOTH, RANK, REGULARISATION, VARIANTS
 
 Results = Sequence[dict[str, Any]]
+_COLD = {
+    "RMSE": {"rmse_cold_item": "cold tracks", "rmse_cold_user": "cold users"},
+    "NDCG@10": {"ndcg_10_cold_items": "cold tracks"},
+}
 
 
 def study_sections(results: Results) -> list[Section]:
@@ -110,27 +114,46 @@ def _varied(results: Results, name: str, prefix: str, title: str, label: str, lo
 
 
 def _cold(results: Results) -> Section:
-    names = {
-        "rmse_cold_item": "RMSE, cold tracks",
-        "rmse_cold_user": "RMSE, cold users",
-        "ndcg_10_cold_items": "NDCG@10 of cold tracks",
-    }
-    used = {key: name for key, name in names.items() if any(key in row for row in results)}
+    """Models and, with them, the baselines of the same cold rows."""
     models = [model for model in VARIANTS if any(row["model"] == model for row in results)]
-    rows = [[VARIANTS[m], *(spread(_of([r for r in results if r["model"] == m], key)) for key in used)] for m in models]
+    rows = {VARIANTS[model]: [row for row in results if row["model"] == model] for model in models}
     # baselines are those of the data, whatever was learnt: the first model's runs have them
-    known: dict[str, list[dict[str, float]]] = {}
     for row in (row for row in results if row["model"] == models[0]):
         for name, found in row.get("baselines", {}).items():
-            known.setdefault(name, []).append(found)
-    rows += [[f"baseline: {name}", *(spread(_of(found, key)) for key in used)] for name, found in known.items()]
-    blocks = [Titled("What is cold", Table(["model", *used.values()], rows))] if rows else []
+            rows.setdefault(BASELINES.get(name, name), []).append(found)
+    made = [_cold_figure(name, rows, keys) for name, keys in _COLD.items()]
+    blocks = [one for one in made if one is not None]
     return Section(
         "cold",
         "Cold start",
         "Tracks and users without any training rating: only side information can speak for them.",
         blocks=blocks,
-        missing=[] if used else ["No cold study was run."],
+        missing=[] if blocks else ["No cold study was run."],
+    )
+
+
+def _cold_figure(name: str, rows: dict[str, list[dict[str, Any]]], keys: dict[str, str]) -> Figure | None:
+    """A metric of what is cold: a row per model or baseline that has it, a mark per side."""
+    known = {model: own for model, own in rows.items() if any(_of(own, key) for key in keys)}
+    if not known:
+        return None
+    values = {model: {key: _of(own, key) for key in keys} for model, own in known.items()}
+    series = {
+        side: [fmean(values[model][key]) if values[model][key] else None for model in known]
+        for key, side in keys.items()
+    }
+    told = "; ".join(
+        f"{model}: " + ", ".join(f"{side} {significant(fmean(values[model][key]), 4)}" for key, side in keys.items())
+        for model in known
+        if all(values[model].values())
+    )
+    return figure(
+        f"cold-{name.lower().replace('@', '-')}",
+        f"{name}, {' and '.join(keys.values())}",
+        f"{name} of what is cold. {told}",
+        Table(["model", *keys.values()], [[m, *(spread(found[key]) for key in keys)] for m, found in values.items()]),
+        lambda drawing: draw.dots(drawing.subplots(), list(known), series, x_label=name),
+        height=1.6 + 0.24 * len(known),
     )
 
 
@@ -141,7 +164,8 @@ def _time(results: Results) -> Section:
         _by_size(own, models, "round_seconds", "round", "Seconds per round, encoders included"),
         _by_size(own, models, "seconds", "whole", "Seconds of a whole run, data and judging included"),
     ]
-    lead = "Each point is a model at a training fraction, on the machine that ran the study."
+    lead = "Each point is a model at a training fraction, on the machine that ran the study. "
+    lead += "A process's first run also pays for its start."
     return Section("time", "Running time", lead, blocks=blocks)
 
 
