@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 import bgmrec
 from bgmrec import files
@@ -81,6 +82,7 @@ class Run:
     Args:
         force_publish: the reason for publishing although the gate refuses; none: it is heard.
         opened: of `Tables`, for who reads what a night left.
+        written: of `Tables`.
     """
 
     settings: Settings
@@ -90,6 +92,7 @@ class Run:
     summary: Summary
     force_publish: str | None = None
     opened: dict[str, DataFrame] | None = None
+    written: dict[str, StructType] = field(default_factory=dict)
 
     @property
     def work(self) -> Tables:
@@ -98,7 +101,7 @@ class Run:
 
     @property
     def root(self) -> Tables:
-        return Tables(self.spark, self.settings.paths.root, self.opened)
+        return Tables(self.spark, self.settings.paths.root, self.opened, self.written)
 
     @property
     def models(self) -> ModelStore:

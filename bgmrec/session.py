@@ -41,6 +41,9 @@ _DEFAULTS = {
     # factor blocks are few and large: Spark's guesses from compressed sizes merge them into one task
     "spark.sql.adaptive.coalescePartitions.enabled": "false",
     "spark.sql.parquet.compression.codec": "zstd",
+    # more than 32 folders of a source are listed by tasks, one for each folder without this: a day takes longer to
+    # schedule than to list
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",
 }
 _LOCAL = {
     # a laptop's host name may resolve to an address that nothing listens on

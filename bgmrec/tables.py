@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -21,18 +21,21 @@ class Tables:
     Args:
         opened: path → table, for a reader of finished tables: each is looked at once, which is a job of Spark's; none:
             they are looked at whenever they are read, as they may be written in between.
+        written: path → schema of the tables that this process wrote, which Spark then need not look up in their files
+            with a job of its own; shared by the places below.
     """
 
     spark: SparkSession
     root: str
     opened: dict[str, DataFrame] | None = None
+    written: dict[str, StructType] = field(default_factory=dict)
 
     def path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"
 
     def below(self, name: str) -> Tables:
         """The same kind of place, one folder down."""
-        return Tables(self.spark, self.path(name), self.opened)
+        return Tables(self.spark, self.path(name), self.opened, self.written)
 
     def exists(self, name: str) -> bool:
         return files.exists(self.spark, f"{self.path(name)}/_SUCCESS")
@@ -47,8 +50,10 @@ class Tables:
         """
         schema = schema or TABLES.get(name)
         checked = df if schema is None else conform(df, schema, name)
-        checked.write.mode("overwrite").options(**_writer_options(checked.schema)).parquet(self.path(name))
-        return self.spark.read.schema(checked.schema).parquet(self.path(name))  # known: Spark need not look for it
+        path = self.path(name)
+        checked.write.mode("overwrite").options(**_writer_options(checked.schema)).parquet(path)
+        self.written[path] = checked.schema
+        return self._known(path)
 
     def read(self, name: str, schema: StructType | None = None) -> DataFrame:
         """Reads a complete table.
@@ -66,12 +71,15 @@ class Tables:
                 expected="a Parquet folder with a _SUCCESS mark",
                 cure="run the stage that writes it for the same --ds first",
             )
-        df = self.spark.read.parquet(path)
+        df = self._known(path) if path in self.written else self.spark.read.parquet(path)
         schema = schema or TABLES.get(name)
         table = df if schema is None else conform(df, schema, name)
         if self.opened is not None:
             self.opened[path] = table
         return table
+
+    def _known(self, path: str) -> DataFrame:
+        return self.spark.read.schema(self.written[path]).parquet(path)
 
     def delete(self, name: str) -> None:
         files.delete(self.spark, self.path(name))

@@ -23,7 +23,7 @@ from bgmrec.factorize.factors import collect_table, initial_factors
 from bgmrec.factorize.noise import ITEM_SIDE, USER_SIDE
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.recommend.popularity import PopularItems
-from bgmrec.recommend.shards import gather_shards, item_shards
+from bgmrec.recommend.shards import gather_shards, item_shards, shard_bytes
 from bgmrec.recommend.top_n import ListRules, top_n, user_blocks
 from bgmrec.session import arrow_batch
 from bgmrec.train.prepare import write_blocks
@@ -54,7 +54,8 @@ def topn(bench: Bench, arguments: argparse.Namespace) -> Result:
         candidates = every.withColumn("group_idx", f.col(c.ITEM_IDX))
         with arrow_batch(bench.spark, 1):
             shards = item_shards(tables["item"], candidates, num_blocks=sizes.item_blocks)
-            shard = gather_shards(shards, bench.settings.recommend.item_block_bytes)
+            total = shard_bytes(candidates, model.width)
+            shard = gather_shards(shards, bench.settings.recommend.item_block_bytes, total)
             blocks = user_blocks(
                 tables["user"], place.read("user_rating_blocks"), None, num_blocks=sizes.user_blocks,
                 partitions=bench.partitions,

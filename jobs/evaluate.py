@@ -64,7 +64,7 @@ def _held_out(run: Run, facts: dict[str, Any]) -> HeldOut:
         pairs=pairs,
         pair_blocks=run.scratch("train").read("valid_rating_blocks"),
         targets=pairs.where(relevant).select(c.USER_IDX, c.ITEM_IDX),
-        catalogue=shown_items(run, run.work.read("item_index")),
+        catalogue=shown_items(run, run.scratch("evaluate"), run.work.read("item_index")),
         heard=heard_blocks(run, run.scratch("train"), train, night_sizes(facts)),
     )
 

@@ -60,7 +60,7 @@ def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: 
     rows: list[dict[str, Any]] = []
     slices = settings.slices
     if held_out.targets is not None:
-        lists = [_lists(run, held_out, name, model) for name, model in models.items()]
+        lists = _lists(run, held_out, held_out.targets, models)
         ranked = ranking_metrics(
             reduce(DataFrame.unionByName, lists),
             held_out.targets,
@@ -86,22 +86,21 @@ def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: 
     return rows
 
 
-def _lists(run: Run, held_out: HeldOut, name: str, model: FactorModel) -> DataFrame:
-    """A model's lists, written: the metrics read them several times."""
-    run.progress.update("evaluate", model=name, step="lists")
+def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, FactorModel]) -> list[DataFrame]:
+    """The models' lists of users with targets, written: the metrics read them several times."""
     rules = ListRules(max(run.settings.evaluate.ks), run.settings.recommend.filter_seen)
-    with arrow_batch(run.spark, 1):
-        lists = make_lists(
-            run,
-            model,
-            load_items(run, model, held_out.catalogue),
-            held_out.heard,
-            described_users(run, run.work.read("user_index")),
-            rules,
-            popular_list(run, held_out.train, held_out.catalogue, rules),
-        )
-        written = run.scratch("evaluate").below(name).write(lists, "top_n")
-    return written.withColumn("model", f.lit(name))
+    popular = popular_list(run, held_out.train, held_out.catalogue, rules)
+    described = described_users(run, run.work.read("user_index"))
+    asked = targets.select(c.USER_IDX).distinct()
+    made = []
+    for name, model in models.items():
+        run.progress.update("evaluate", model=name, step="lists")
+        with arrow_batch(run.spark, 1):
+            items = load_items(run, model, held_out.catalogue)
+            lists = make_lists(run, model, items, held_out.heard, described, rules, popular, asked)
+            written = run.scratch("evaluate").below(name).write(lists, "top_n")
+        made.append(written.withColumn("model", f.lit(name)))
+    return made
 
 
 def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> DataFrame:

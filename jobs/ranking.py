@@ -14,8 +14,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec import columns as c
-from bgmrec.evaluate.ranking import ranking_metrics
-from bgmrec.evaluate.slices import ALL
+from bgmrec.errors import TrainingError
+from bgmrec.evaluate.ranking import mean_ndcg
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.solved import Solved
 from bgmrec.factorize.terms import Regularisation
@@ -65,9 +65,8 @@ def heard_blocks(run: Run, place: Tables, ratings: DataFrame, sizes: Sizes) -> D
 
 def load_items(run: Run, model: FactorModel, shown: DataFrame) -> Shard | DataFrame:
     """The items that may be shown: one broadcast shard, or a table of shards where they exceed the bound."""
-    limit = run.settings.recommend.item_block_bytes
+    limit, total = run.settings.recommend.item_block_bytes, shard_bytes(shown, model.shape.width)
     shards = item_shards(model.item_factors, shown, num_blocks=model.item_blocks)
-    total = shard_bytes(shards)
     return gather_shards(shards, limit, total) if total <= limit else regroup_shards(shards, limit, total)
 
 
@@ -91,8 +90,9 @@ def make_lists(
     described: DataFrame | None,
     rules: ListRules,
     popular: PopularItems,
+    asked: DataFrame | None = None,
 ) -> DataFrame:
-    """`schemas.TOP_N` of all users; build and run it inside `arrow_batch(spark, 1)`.
+    """`schemas.TOP_N`; build and run it inside `arrow_batch(spark, 1)`.
 
     Args:
         run: the night.
@@ -102,11 +102,13 @@ def make_lists(
         described: `user_idx` of users with side information that an encoder read; none: no user encoder.
         rules: of a list.
         popular: for users of whom nothing is known.
+        asked: `user_idx` of the users who get a list; none: all do.
     """
     blocks = user_blocks(
         model.user_factors,
         rating_blocks,
         described,
+        asked,
         num_blocks=model.user_blocks,
         partitions=run.settings.spark.shuffle_partitions,
     )
@@ -129,7 +131,7 @@ def ndcg_validator(
     template: Callable[[DataFrame, DataFrame], FactorModel],
     k: int,
 ) -> Callable[[DataFrame, DataFrame], float]:
-    """(user factors, item factors) → 1 − NDCG@k on the targets; lower is better.
+    """(user factors, item factors) → 1 − NDCG@k on the targets; lower is better. An action.
 
     Args:
         run: the night.
@@ -139,20 +141,30 @@ def ndcg_validator(
         shown: candidates of the lists.
         template: (user factors, item factors) → model.
         k: cut-off.
+
+    Raises:
+        TrainingError: nothing counts as a hit.
     """
     rules = ListRules(k, run.settings.recommend.filter_seen)
     popular = popular_list(run, train, shown, rules)
     described = described_users(run, run.work.read("user_index"))
+    asked = targets.select(c.USER_IDX).distinct()
 
     def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:
         model = template(user_factors, item_factors)
         with arrow_batch(run.spark, 1):
             items = load_items(run, model, shown)
-            lists = make_lists(run, model, items, heard, described, rules, popular)
-            named = lists.withColumn("model", f.lit("model"))
-            metrics = ranking_metrics(named, targets, shown, train, models=["model"], ks=[k], slices=1)
-            wanted = (f.col("slice") == ALL) & (f.col("metric") == "ndcg")
-            return 1.0 - float(metrics.where(wanted).collect()[0]["result"])
+            lists = make_lists(run, model, items, heard, described, rules, popular, asked)
+            found = mean_ndcg(lists, targets, k)
+        if found is None:
+            raise TrainingError(
+                "no held-out rating counts as a hit",
+                where="evaluate.relevant_rating",
+                expected=f"ratings of at least {run.settings.evaluate.relevant_rating} after the training ones",
+                found="none",
+                cure='lower evaluate.relevant_rating, hold out more ([split]) or choose train.metric = "rmse"',
+            )
+        return 1.0 - found
 
     return validate
 

@@ -37,6 +37,7 @@ from bgmrec.recommend.similar import similar_items
 from bgmrec.recommend.top_n import ListRules
 from bgmrec.run import Run
 from bgmrec.session import arrow_batch
+from bgmrec.tables import Tables
 
 REASONS = RECOMMENDATION_REASONS.table
 
@@ -49,7 +50,7 @@ def stage(run: Run) -> None:
         return
     stored = run.models.load(run.model_id)
     model = stored_model(stored)
-    shown = shown_items(run, stored.table("item_index"))
+    shown = shown_items(run, run.scratch("recommend"), stored.table("item_index"))
     settings = run.settings.recommend
     heard = heard_blocks(run, run.work, run.work.read("ratings_split"), night_sizes(stored.facts))
     rules = ListRules(settings.n, settings.filter_seen, settings.max_per_value if settings.max_per_field else 0)
@@ -103,16 +104,23 @@ def stored_model(stored: StoredModel) -> FactorModel:
     )
 
 
-def shown_items(run: Run, item_index: DataFrame) -> DataFrame:
-    """The candidates by the filters of [recommend]."""
+def shown_items(run: Run, place: Tables, item_index: DataFrame) -> DataFrame:
+    """The candidates by the filters of [recommend], written: all lists of a stage are made of them.
+
+    Args:
+        run: the night.
+        place: scratch of the stage, gets `shown_items`.
+        item_index: `schemas.ITEM_INDEX`.
+    """
     settings = run.settings.recommend
-    return candidates(
+    shown = candidates(
         item_index,
         allow=_item_list(run, settings.allow),
         deny=_item_list(run, settings.deny),
         items=run.work.read("items") if settings.max_per_field else None,
         field=settings.max_per_field,
     )
+    return place.write(shown, "shown_items")
 
 
 def _item_list(run: Run, files: ItemList | None) -> DataFrame | None:

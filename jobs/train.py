@@ -220,7 +220,7 @@ def _validator(run: Run, scratch: Tables, ratings: DataFrame, sizes: Sizes, shap
         train,
         heard_blocks(run, scratch, train, sizes),
         valid.where(f.col(c.RATING) >= settings.evaluate.relevant_rating).select(c.USER_IDX, c.ITEM_IDX),
-        shown_items(run, run.work.read("item_index")),
+        shown_items(run, scratch, run.work.read("item_index")),
         lambda users, items: FactorModel(users, items, shape, sizes.user_blocks, sizes.item_blocks),
         settings.train.metric_k,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -12,7 +13,7 @@ from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from bgmrec import columns as c
-from bgmrec.evaluate.metrics import gini, list_metrics
+from bgmrec.evaluate.metrics import discounts, gini, list_metrics
 from bgmrec.evaluate.rating import METRICS, for_each
 from bgmrec.evaluate.slices import ALL, with_slices
 
@@ -62,6 +63,29 @@ def ranking_metrics(
     return ranked.select(*METRICS.names).unionByName(_catalogue_metrics(judged, for_each(models, catalogue), ks))
 
 
+def mean_ndcg(lists: DataFrame, targets: DataFrame, k: int) -> float | None:
+    """NDCG@k of one model as `ranking_metrics` has it over everything, without all the rest. An action.
+
+    Args:
+        lists: user_idx, position, item_idx; a user without one has 0.
+        targets: user_idx, item_idx, unique.
+        k: cut-off.
+
+    Returns:
+        the mean over users with targets; none: there are none
+    """
+    gain = (1 / f.log2(f.col(c.POSITION) + 1)).alias("gain")
+    shown = lists.where(f.col(c.POSITION) <= k).select(c.USER_IDX, c.ITEM_IDX, gain)
+    hits = targets.select(c.USER_IDX, c.ITEM_IDX).join(shown, [c.USER_IDX, c.ITEM_IDX], "left")
+    ideal = f.array(*(f.lit(float(best)) for best in np.cumsum(discounts(k))))
+    of_user = hits.groupBy(c.USER_IDX).agg(
+        f.coalesce(f.sum("gain"), f.lit(0.0)).alias("gained"), f.least(f.count(f.lit(1)), f.lit(k)).alias("reachable")
+    )
+    share = f.col("gained") / f.element_at(ideal, f.col("reachable").cast("int"))
+    mean = of_user.agg(f.avg(share).alias("mean")).collect()[0]["mean"]
+    return None if mean is None else float(mean)
+
+
 def _user_hits(lists: DataFrame, sliced: DataFrame) -> DataFrame:
     """Per model, user and slice: `targets`, `positions` of the hits rising, and whether the user has a list."""
     placed = lists.select("model", c.USER_IDX, c.ITEM_IDX, c.POSITION)
@@ -83,14 +107,17 @@ def _summer(ks: list[int]) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.R
             lists = batch.column("positions")
             targets = batch.column("targets").to_numpy()
             offsets = lists.offsets.to_numpy()
-            keys = batch.select(_KEYS).to_pandas()
-            missing = (~batch.column("listed").to_numpy(zero_copy_only=False)).astype("int64")
+            groups = batch.select(_KEYS).to_pandas().groupby(_KEYS)
+            group, keys = groups.ngroup().to_numpy(), groups.size().index.to_frame(index=False)
+            listed = batch.column("listed").to_numpy(zero_copy_only=False)
+            missing = np.bincount(group, ~listed).astype("int64")
             for k in ks:
                 parts = list_metrics(offsets - offsets[0], lists.flatten().to_numpy(), targets, k)
-                for metric, (total, weight) in parts.items():
-                    rows = keys.assign(total=total, weight=weight, count=weight.astype("int64"), missing=missing)
-                    sums = rows.groupby(_KEYS, as_index=False).sum().assign(metric=metric, k=k)
-                    yield pa.RecordBatch.from_pandas(sums, schema, preserve_index=False)
+                for metric, sums in parts.items():
+                    total, weight = (np.bincount(group, values) for values in sums)
+                    rows = keys.assign(metric=metric, k=k, total=total, weight=weight)
+                    rows = rows.assign(count=weight.astype("int64"), missing=missing)
+                    yield pa.RecordBatch.from_pandas(rows, schema, preserve_index=False)
 
     return summed
 

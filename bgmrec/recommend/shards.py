@@ -13,7 +13,7 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from bgmrec import columns as c
-from bgmrec.arrays import INT, from_cell
+from bgmrec.arrays import FLOAT, INT, from_cell
 from bgmrec.errors import QualityGateError
 from bgmrec.factorize.cells import one_row, read_rows
 from bgmrec.factorize.factors import collect_cells
@@ -52,31 +52,31 @@ def item_shards(item_factors: DataFrame, candidates: DataFrame, *, num_blocks: i
     return item_factors.join(members, c.BLOCK, "inner").mapInArrow(cut, SHARDS)
 
 
-def shard_bytes(shards: DataFrame) -> int:
-    """Bytes of all candidates' factors. An action."""
-    total = shards.agg(f.sum(f.length(c.FACTORS))).first()
-    return int(total[0] or 0) if total else 0
+def shard_bytes(candidates: DataFrame, width: int) -> int:
+    """Bytes of all candidates' factors, numbers of 4 bytes each. An action."""
+    return candidates.count() * width * FLOAT.itemsize
 
 
-def gather_shards(shards: DataFrame, max_bytes: int, total_bytes: int | None = None) -> Shard:
+def gather_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> Shard:
     """All shards as one on the driver, ready for a broadcast. An action.
 
     Args:
         shards: of `item_shards`.
         max_bytes: that they may hold.
-        total_bytes: of `shard_bytes`; none: counted here.
+        total_bytes: of `shard_bytes`.
 
     Raises:
         QualityGateError: they hold more than `max_bytes`, or nothing at all.
     """
-    found = shard_bytes(shards) if total_bytes is None else total_bytes
-    if not 0 < found <= max_bytes:
+    if not 0 < total_bytes <= max_bytes:
         raise QualityGateError(
-            "the candidate items cannot be broadcast" if found else "no item may be recommended",
+            "the candidate items cannot be broadcast" if total_bytes else "no item may be recommended",
             where="item factors and the filters of [recommend]",
             expected=f"1 to {max_bytes} bytes of factors",
-            found=f"{found} bytes",
-            cure="raise recommend.item_block_bytes, or stream" if found else "widen recommend.allow or shorten deny",
+            found=f"{total_bytes} bytes",
+            cure="raise recommend.item_block_bytes, or stream"
+            if total_bytes
+            else "widen recommend.allow or shorten deny",
         )
     return join_shards([_shard(row) for row in collect_cells(shards)])
 

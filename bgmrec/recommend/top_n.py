@@ -19,6 +19,7 @@ from bgmrec.recommend.popularity import PopularItems
 
 _SOURCES = np.array([c.WARM, c.COLD, c.POPULAR], dtype=object)
 _WARM, _COLD, _POPULAR = 0, 1, 2
+_DESCRIBED, _ASKED = "described", "asked"
 
 
 class ListRules(NamedTuple):
@@ -33,27 +34,32 @@ def user_blocks(
     user_factors: DataFrame,
     rating_blocks: DataFrame,
     described: DataFrame | None,
+    asked: DataFrame | None = None,
     *,
     num_blocks: int,
     partitions: int,
 ) -> DataFrame:
-    """One row per user block: factors, the items rated in training, and the users with side information.
+    """One row per user block: factors, the items rated in training, the users with side information, those who ask.
 
     Args:
         user_factors: `schemas.FACTOR_BLOCKS` of all users.
         rating_blocks: `schemas.RATING_BLOCKS` of the training ratings, solved side users, the same blocks.
         described: `user_idx` of users with side information; none: nobody has any.
+        asked: `user_idx` of the users who get a list; none: all do.
         num_blocks: blocks of the user side.
         partitions: tasks; an equal partitioning of both sides spares the join a second shuffle.
     """
     rated = rating_blocks.select(c.BLOCK, "row_offsets", "src_ids", "src_pos").repartition(partitions, c.BLOCK)
     blocks = user_factors.repartition(partitions, c.BLOCK).join(rated, c.BLOCK, "left")
-    if described is None:
-        return blocks.withColumn("described", f.lit(None).cast("array<int>"))
-    members = described.groupBy((f.col(c.USER_IDX) % num_blocks).alias(c.BLOCK)).agg(
-        f.collect_list(c.USER_IDX).alias("described")
-    )
-    return blocks.join(members, c.BLOCK, "left")
+    for users, name in ((described, _DESCRIBED), (asked, _ASKED)):
+        if users is None:
+            blocks = blocks.withColumn(name, f.lit(None).cast("array<int>"))
+            continue
+        block = (f.col(c.USER_IDX) % num_blocks).alias(c.BLOCK)
+        members = users.groupBy(block).agg(f.collect_list(c.USER_IDX).alias(name))
+        # a block in which nobody asks makes no list; without described users it still does
+        blocks = blocks.join(members, c.BLOCK, "inner" if name == _ASKED else "left")
+    return blocks
 
 
 def top_n(
@@ -98,10 +104,24 @@ def _decoder(shape: ModelShape, num_blocks: int, filter_seen: bool) -> Decode:
         if shape.bias:  # [u, a] -> [u, 1], which meets [v, b]
             vectors, offsets = factors.copy(), offsets + factors[:, -1]
             vectors[:, -1] = 1.0
-        kind = _kinds(np.diff(rated.offsets) > 0, _members(idx, row["described"]))
-        return Queries(row[c.BLOCK], idx, vectors, offsets, rated if filter_seen else None, kind)
+        kind = _kinds(np.diff(rated.offsets) > 0, _members(idx, row[_DESCRIBED]))
+        queries = Queries(row[c.BLOCK], idx, vectors, offsets, rated if filter_seen else None, kind)
+        return queries if row[_ASKED] is None else _chosen(queries, np.flatnonzero(_members(idx, row[_ASKED])))
 
     return decode
+
+
+def _chosen(queries: Queries, rows: np.ndarray) -> Queries:
+    """Some of a block's queries."""
+    seen = None if queries.seen is None else _chosen_rows(queries.seen, rows)
+    idx, vectors, offsets = (part[rows] for part in (queries.idx, queries.vectors, queries.offsets))
+    return Queries(queries.block, idx, vectors, offsets, seen, queries.kind[rows])
+
+
+def _chosen_rows(seen: Seen, rows: np.ndarray) -> Seen:
+    lengths = np.diff(seen.offsets)[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Seen(offsets, seen.idx[np.repeat(seen.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])])
 
 
 def _members(idx: np.ndarray, described: pa.Array | None) -> np.ndarray:

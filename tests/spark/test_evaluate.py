@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from bgmrec import columns as c
 from bgmrec.errors import QualityGateError
 from bgmrec.evaluate.baselines import Baseline, Sizes, als_baseline, bias_baseline, popularity_baseline
-from bgmrec.evaluate.ranking import ranking_metrics
+from bgmrec.evaluate.ranking import mean_ndcg, ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.evaluate.table import collect_metrics, headline, metrics_table
 from bgmrec.factorize.factors import collect_factors
@@ -90,6 +90,20 @@ def test_ranking_metrics_by_slice_equal_the_reference(ranked: DataFrame) -> None
             ("all", "all", "gini", 3): reference.gini([1, 2, 2, 3, 3, 0]),
         }
     )
+
+
+def test_mean_ndcg_is_that_of_everything(spark: SparkSession) -> None:
+    # user 2 has no list, which is 0 here; user 4 has one and no targets, and does not count
+    lists = [(u, place, i) for u, own in LISTS.items() if u != 2 for place, i in enumerate(own, start=1)]
+    targets = [(user, item) for user, items in TARGETS.items() for item in items]
+    frames = (
+        spark.createDataFrame(lists, "user_idx int, position int, item_idx int"),
+        spark.createDataFrame(targets, "user_idx int, item_idx int"),
+    )
+    for k in (1, 3):
+        singles = [reference.list_metrics(LISTS[u] if u != 2 else [], TARGETS[u], k)["ndcg"] for u in TARGETS]
+        assert mean_ndcg(*frames, k) == pytest.approx(sum(singles) / len(singles))
+    assert mean_ndcg(frames[0], frames[1].limit(0), 3) is None
 
 
 def test_a_user_without_a_list_is_an_error(ranked: DataFrame) -> None:

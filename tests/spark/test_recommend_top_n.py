@@ -117,8 +117,8 @@ def test_lists_equal_a_full_sort(
         factor_blocks(spark, world.items, item_parts), candidates(spark, world.groups), num_blocks=item_parts
     )
     with arrow_batch(spark, 1):
-        whole = gather_shards(shards, 10**6)
-        items = regroup_shards(shards, 300, shard_bytes(shards)) if streamed else whole
+        total = shard_bytes(candidates(spark, world.groups), RANK + 1)
+        items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total)
         rules = ListRules(N, per_group=per_group)
         found = top_n(users, items, shape=SHAPE, num_blocks=user_parts, rules=rules, popular=POPULAR).cache()
         assert collected(found) == world.lists(per_group=per_group)
@@ -138,7 +138,7 @@ def test_seen_items_come_back_without_the_filter_and_ranks_without_bias(spark: S
     )
     shards = item_shards(factor_blocks(spark, world.items, 2), candidates(spark, world.groups), num_blocks=2)
     with arrow_batch(spark, 1):
-        items = gather_shards(shards, 10**6)
+        items = gather_shards(shards, 10**6, 10**6)
         rules = ListRules(N, filter_seen=False)
         found = collected(top_n(users, items, shape=shape, num_blocks=2, rules=rules, popular=POPULAR))
     allowed = set(range(ITEMS)) - DENIED
@@ -149,11 +149,32 @@ def test_seen_items_come_back_without_the_filter_and_ranks_without_bias(spark: S
 
 
 @pytest.mark.parametrize("streamed", [False, True])
+def test_only_users_who_ask_get_a_list(spark: SparkSession, world: World, streamed: bool) -> None:
+    asked = [0, 3, 7, 10, 22]  # of four blocks, all but block 1; 3 is cold and of 7 nothing is known
+    shown = candidates(spark, world.groups)
+    users = user_blocks(
+        factor_blocks(spark, world.users, 4),
+        rating_blocks(spark, world.rated, 4),
+        spark.createDataFrame([(user,) for user in world.described], "user_idx int"),
+        spark.createDataFrame([(user,) for user in asked], "user_idx int"),
+        num_blocks=4,
+        partitions=3,
+    )
+    shards, total = item_shards(factor_blocks(spark, world.items, 2), shown, num_blocks=2), shard_bytes(shown, RANK + 1)
+    with arrow_batch(spark, 1):
+        items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total)
+        found = collected(top_n(users, items, shape=SHAPE, num_blocks=4, rules=ListRules(N), popular=POPULAR))
+    every = world.lists()
+    assert found == {user: every[user] for user in asked}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
 def test_similar_items_are_the_nearest_by_cosine(spark: SparkSession, world: World, streamed: bool) -> None:
     factors = factor_blocks(spark, world.items, 3)
-    shards = item_shards(factors, candidates(spark, world.groups), num_blocks=3)
+    shown = candidates(spark, world.groups)
+    shards, total = item_shards(factors, shown, num_blocks=3), shard_bytes(shown, RANK + 1)
     with arrow_batch(spark, 1):
-        items = regroup_shards(shards, 300, shard_bytes(shards)) if streamed else gather_shards(shards, 10**6)
+        items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total)
         found = collected(similar_items(factors, items, shape=SHAPE, num_blocks=3, n=4))
     assert set(found) == set(range(ITEMS)) - {17}, "item 17 has no direction: it has no list and is in none"
     for item, entries in found.items():
@@ -164,13 +185,14 @@ def test_similar_items_are_the_nearest_by_cosine(spark: SparkSession, world: Wor
 
 
 def test_items_above_the_bound_are_not_collected(spark: SparkSession, world: World) -> None:
-    shards = item_shards(factor_blocks(spark, world.items, 2), candidates(spark, world.groups), num_blocks=2)
-    assert shard_bytes(shards) == (ITEMS - len(DENIED)) * (RANK + 1) * 4
+    shown = candidates(spark, world.groups)
+    shards, total = item_shards(factor_blocks(spark, world.items, 2), shown, num_blocks=2), shard_bytes(shown, RANK + 1)
+    assert total == (ITEMS - len(DENIED)) * (RANK + 1) * 4
     with pytest.raises(QualityGateError, match="cannot be broadcast"):
-        gather_shards(shards, 100)
+        gather_shards(shards, 100, total)
     nothing = spark.createDataFrame([], "item_idx int, group_idx int")
     with pytest.raises(QualityGateError, match="no item may be recommended"):
-        gather_shards(item_shards(factor_blocks(spark, world.items, 2), nothing, num_blocks=2), 100)
+        gather_shards(item_shards(factor_blocks(spark, world.items, 2), nothing, num_blocks=2), 100, 0)
 
 
 def test_broken_rules_are_counted_over_all_blocks(spark: SparkSession) -> None:
