@@ -105,7 +105,7 @@ def test_the_page_says_what_the_lines_say(tmp_path: Path):
     assert "Dimension: the least error is at 16" in content
     # both: 1.2 − .04 − .16, and half of .002 over the seeds; .03 more without its own side information
     assert "both, 80 %: its own 1.001, another's 1.031, none 1.031" in html.unescape(content)
-    assert "mean of the warm side" in content and "1.3000" in content
+    assert "mean of the warm side: cold tracks 1.300" in content, "a baseline of one side is told, too"
     assert "RMSE of what is cold" in content and "NDCG@10 of what is cold" not in content, "none was measured"
     drawn = {file.name for file in (tmp_path / "paper").iterdir()}
     assert {"rmse.svg", "rmse.png", "cold-rmse.svg", "rank.svg", "regularisation.png", "time-round.svg"} <= drawn

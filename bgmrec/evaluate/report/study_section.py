@@ -143,9 +143,8 @@ def _cold_figure(name: str, rows: dict[str, list[dict[str, Any]]], keys: dict[st
         for key, side in keys.items()
     }
     told = "; ".join(
-        f"{model}: " + ", ".join(f"{side} {significant(fmean(values[model][key]), 4)}" for key, side in keys.items())
-        for model in known
-        if all(values[model].values())
+        f"{model}: " + ", ".join(f"{keys[key]} {significant(fmean(one), 4)}" for key, one in found.items() if one)
+        for model, found in values.items()
     )
     return figure(
         f"cold-{name.lower().replace('@', '-')}",
