@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path as LocalPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from py4j.protocol import Py4JJavaError
 
@@ -35,6 +35,31 @@ def glob(spark: SparkSession, pattern: str) -> list[str]:
     """Paths that match, in rising order; none where nothing does."""
     fs, hadoop_path = _open(spark, pattern)
     return sorted(str(status.getPath().toString()) for status in fs.globStatus(hadoop_path) or [])
+
+
+class Listed(NamedTuple):
+    """A file: its path, the same as an encoded URI, bytes, milliseconds of its last change."""
+
+    path: str
+    uri: str
+    size: int
+    changed: int
+
+
+def listed(spark: SparkSession, path: str) -> list[Listed] | None:
+    """The file, or the files in a folder that Spark would read; none where the folder holds folders."""
+    fs, hadoop_path = _open(spark, path)
+    found = []
+    for status in fs.listStatus(hadoop_path):
+        name = str(status.getPath().getName())
+        if name.startswith(".") or (name.startswith("_") and "=" not in name) or name.endswith("._COPYING_"):
+            continue
+        if status.isDirectory():
+            return None
+        place = status.getPath()
+        uri = str(place.toUri().toString())
+        found.append(Listed(str(place.toString()), uri, int(status.getLen()), int(status.getModificationTime())))
+    return found
 
 
 def size(spark: SparkSession, path: str) -> int:

@@ -11,6 +11,7 @@ import sys
 from bgmrec.errors import InputError
 from bgmrec.ingest.accounting import check_rejects, count_states, rejects, summarize
 from bgmrec.ingest.pairs import merge_pairs
+from bgmrec.ingest.parsed import PARSED, ParsedFiles
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.sources import reading
 from bgmrec.job import run_job
@@ -31,14 +32,15 @@ def stage(run: Run) -> None:
             cure="give a --config file that names the rating logs, for example conf/kuairand.toml",
         )
     run.progress.update("ingest_ratings", sources=len(settings.sources))
-    raw = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds)
+    parsed = ParsedFiles(run.root.below(PARSED), run.ds)
+    raw = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds, parsed=parsed)
     with reading("ratings.sources", raw):
         # the raw files are read once: states, rejects and pairs are all made from this table
         mapped = run.work.write(raw, MAPPED)
     counts = count_states(mapped).collect()
     run.work.write(rejects(mapped), "rating_rejects")
     facts = summarize(counts)
-    run.summary.add("ingest_ratings", **facts)
+    run.summary.add("ingest_ratings", **facts, files_parsed=parsed.parsed, files_kept=parsed.kept)
     check_rejects(
         counts,
         settings.max_reject_share,

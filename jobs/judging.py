@@ -91,7 +91,7 @@ def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, Fa
     rules = ListRules(max(run.settings.evaluate.ks), run.settings.recommend.filter_seen)
     popular = popular_list(run, held_out.train, held_out.catalogue, rules)
     described = described_users(run, run.work.read("user_index"))
-    asked = targets.select(c.USER_IDX).distinct()
+    asked = run.scratch("evaluate").write(targets.select(c.USER_IDX).distinct(), "asked")
     made = []
     for name, model in models.items():
         run.progress.update("evaluate", model=name, step="lists")

@@ -124,6 +124,7 @@ def described_users(run: Run, user_index: DataFrame) -> DataFrame | None:
 
 def ndcg_validator(
     run: Run,
+    place: Tables,
     train: DataFrame,
     heard: DataFrame,
     targets: DataFrame,
@@ -135,6 +136,7 @@ def ndcg_validator(
 
     Args:
         run: the night.
+        place: scratch of the training, gets `valid_targets`.
         train: training ratings.
         heard: from `heard_blocks`.
         targets: user_idx, item_idx of what was held out and counts as a hit.
@@ -148,6 +150,7 @@ def ndcg_validator(
     rules = ListRules(k, run.settings.recommend.filter_seen)
     popular = popular_list(run, train, shown, rules)
     described = described_users(run, run.work.read("user_index"))
+    targets = place.write(targets, "valid_targets")  # a few rows, which every round reads
     asked = targets.select(c.USER_IDX).distinct()
 
     def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:

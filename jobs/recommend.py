@@ -54,19 +54,12 @@ def stage(run: Run) -> None:
     settings = run.settings.recommend
     heard = heard_blocks(run, run.work, run.work.read("ratings_split"), night_sizes(stored.facts))
     rules = ListRules(settings.n, settings.filter_seen, settings.max_per_value if settings.max_per_field else 0)
+    popular = popular_list(run, run.work.read("ratings_split"), shown, rules)
     with arrow_batch(run.spark, 1):
         items = load_items(run, model, shown)
         run.progress.update("recommend", table="top_n", users=stored.facts["users"])
-        lists = make_lists(
-            run,
-            model,
-            items,
-            heard,
-            described_users(run, stored.table("user_index")),
-            rules,
-            popular_list(run, run.work.read("ratings_split"), shown, rules),
-        )
-        lists = run.work.write(lists, "top_n")
+        described = described_users(run, stored.table("user_index"))
+        lists = run.work.write(make_lists(run, model, items, heard, described, rules, popular), "top_n")
         run.progress.update("recommend", table="similar", items=stored.facts["items"])
         similar = similar_items(
             model.item_factors, items, shape=model.shape, num_blocks=model.item_blocks, n=settings.similar_n

@@ -217,6 +217,7 @@ def _validator(run: Run, scratch: Tables, ratings: DataFrame, sizes: Sizes, shap
     train = ratings.where(f.col(c.PART) == c.TRAIN)
     return ndcg_validator(
         run,
+        scratch,
         train,
         heard_blocks(run, scratch, train, sizes),
         valid.where(f.col(c.RATING) >= settings.evaluate.relevant_rating).select(c.USER_IDX, c.ITEM_IDX),

@@ -13,7 +13,8 @@ class Files(Section):
     """Files of one format. Paths may hold `{data}` (`paths.data`), `{ds}` and any glob of the file system.
 
     With `{ds}` in a path and `lookback_days` set, the partitions of that many days up to and including
-    the logical date are read; a missing day inside the window is an error unless `allow_missing_days`.
+    the logical date are read; a missing day inside the window is an error unless `allow_missing_days`. The rows of
+    csv and jsonl files in such a window are kept as Parquet for the nights to come, unless `keep_parsed = false`.
     CSV and JSON columns are strings (nested JSON is its text): the expressions give types.
     """
 
@@ -25,6 +26,7 @@ class Files(Section):
     ] = []  # csv: names for headerless files, in file order; jsonl: only these, without a discovery pass
     lookback_days: AtLeastOne | None = None
     allow_missing_days: bool = False
+    keep_parsed: bool = True
 
 
 class JoinedTable(Files):

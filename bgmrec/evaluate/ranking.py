@@ -13,19 +13,19 @@ from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from bgmrec import columns as c
-from bgmrec.evaluate.metrics import discounts, gini, list_metrics
+from bgmrec.evaluate.hits import KEYS, LISTED, TARGETS, sums_by_slice
+from bgmrec.evaluate.metrics import discounts, gini
 from bgmrec.evaluate.rating import METRICS, for_each
-from bgmrec.evaluate.slices import ALL, with_slices
+from bgmrec.evaluate.slices import ALL, ITEM_POPULARITY, USER_ACTIVITY, with_places
 
 _SUMS = t.StructType(
     [
-        *(t.StructField(name, t.StringType()) for name in ("model", "slice", "value", "metric")),
+        *(t.StructField(name, t.StringType()) for name in (*KEYS, "metric")),
         t.StructField("k", t.IntegerType()),
         *(t.StructField(name, t.DoubleType()) for name in ("total", "weight")),
         *(t.StructField(name, t.LongType()) for name in ("count", "missing")),
     ]
 )
-_KEYS = ["model", "slice", "value"]
 _BATCH_ROWS = 50_000
 _CATALOGUE = "model string, metric string, k int, result double, count long"
 
@@ -55,9 +55,8 @@ def ranking_metrics(
         slices: of items by popularity, and of users by activity.
     """
     judged = lists.join(targets.select(c.USER_IDX).distinct(), c.USER_IDX, "left_semi")
-    sliced = with_slices(targets.select(c.USER_IDX, c.ITEM_IDX), train, slices)
-    users = _user_hits(judged, for_each(models, sliced))
-    sums = users.mapInArrow(_summer(ks), _SUMS).groupBy(*_KEYS, "metric", "k")
+    users = _user_hits(judged, targets, train, models, slices)
+    sums = users.mapInArrow(_summer(ks), _SUMS).groupBy(*KEYS, "metric", "k")
     totals = sums.agg(*(f.sum(name).alias(name) for name in ("total", "weight", "count", "missing")))
     ranked = totals.withColumn("result", f.col("total") / f.col("weight"))
     return ranked.select(*METRICS.names).unionByName(_catalogue_metrics(judged, for_each(models, catalogue), ks))
@@ -86,17 +85,19 @@ def mean_ndcg(lists: DataFrame, targets: DataFrame, k: int) -> float | None:
     return None if mean is None else float(mean)
 
 
-def _user_hits(lists: DataFrame, sliced: DataFrame) -> DataFrame:
-    """Per model, user and slice: `targets`, `positions` of the hits rising, and whether the user has a list."""
+def _user_hits(lists: DataFrame, targets: DataFrame, train: DataFrame, models: list[str], slices: int) -> DataFrame:
+    """A row per model and user with targets, as `hits.sums_by_slice` takes it."""
     placed = lists.select("model", c.USER_IDX, c.ITEM_IDX, c.POSITION)
-    listed = lists.select("model", c.USER_IDX).distinct().withColumn("listed", f.lit(True))
+    known = for_each(models, with_places(targets.select(c.USER_IDX, c.ITEM_IDX), train, slices))
+    target = f.struct(ITEM_POPULARITY, c.POSITION)
     per_user = (
-        sliced.join(placed, ["model", c.USER_IDX, c.ITEM_IDX], "left")
-        .groupBy(*_KEYS, c.USER_IDX)
-        .agg(f.count(f.lit(1)).alias("targets"), f.sort_array(f.collect_list(c.POSITION)).alias("positions"))
+        known.join(placed, ["model", c.USER_IDX, c.ITEM_IDX], "left")
+        .groupBy("model", c.USER_IDX)
+        .agg(f.first(USER_ACTIVITY).alias(USER_ACTIVITY), f.collect_list(target).alias(TARGETS))
     )
-    known = per_user.join(listed, ["model", c.USER_IDX], "left")
-    return known.select(*_KEYS, "targets", "positions", f.col("listed").isNotNull().alias("listed"))
+    listed = placed.where(f.col(c.POSITION) == 1).select("model", c.USER_IDX, f.lit(True).alias(LISTED))
+    joined = per_user.join(listed, ["model", c.USER_IDX], "left")
+    return joined.select("model", USER_ACTIVITY, TARGETS, f.col(LISTED).isNotNull().alias(LISTED))
 
 
 def _summer(ks: list[int]) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -104,20 +105,8 @@ def _summer(ks: list[int]) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.R
 
     def summed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in _gathered(batches):
-            lists = batch.column("positions")
-            targets = batch.column("targets").to_numpy()
-            offsets = lists.offsets.to_numpy()
-            groups = batch.select(_KEYS).to_pandas().groupby(_KEYS)
-            group, keys = groups.ngroup().to_numpy(), groups.size().index.to_frame(index=False)
-            listed = batch.column("listed").to_numpy(zero_copy_only=False)
-            missing = np.bincount(group, ~listed).astype("int64")
-            for k in ks:
-                parts = list_metrics(offsets - offsets[0], lists.flatten().to_numpy(), targets, k)
-                for metric, sums in parts.items():
-                    total, weight = (np.bincount(group, values) for values in sums)
-                    rows = keys.assign(metric=metric, k=k, total=total, weight=weight)
-                    rows = rows.assign(count=weight.astype("int64"), missing=missing)
-                    yield pa.RecordBatch.from_pandas(rows, schema, preserve_index=False)
+            for sums in sums_by_slice(batch, ks):
+                yield pa.RecordBatch.from_pandas(sums, schema, preserve_index=False)
 
     return summed
 

@@ -7,7 +7,7 @@ from pyspark.sql import functions as f
 
 from bgmrec import columns as c
 
-ALL = "all"
+ALL, USER, ITEM = "all", "user", "item"
 ITEM_POPULARITY, USER_ACTIVITY = "item_popularity", "user_activity"
 PLACE = "_place"
 BY_RATINGS = (ITEM_POPULARITY, USER_ACTIVITY)
@@ -24,19 +24,28 @@ def with_slices(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
         train: `user_idx` and `item_idx` of the training ratings.
         slices: how many of about equally many warm items, and of warm users.
     """
-    items, users = by_ratings(train, c.ITEM_IDX, slices), by_ratings(train, c.USER_IDX, slices)
-    known = pairs.join(users.withColumnRenamed(PLACE, USER_ACTIVITY), c.USER_IDX, "left").join(
-        items.withColumnRenamed(PLACE, ITEM_POPULARITY), c.ITEM_IDX, "left"
-    )
     of_ratings = [f.when(f.col(name).isNotNull(), _slice(name, f.col(name))) for name in BY_RATINGS]
     slices_of = f.array(
         _slice(ALL, f.lit(ALL)),
-        _slice("user", _warmth(f.col(USER_ACTIVITY).isNotNull())),
-        _slice("item", _warmth(f.col(ITEM_POPULARITY).isNotNull())),
+        _slice(USER, _warmth(f.col(USER_ACTIVITY).isNotNull())),
+        _slice(ITEM, _warmth(f.col(ITEM_POPULARITY).isNotNull())),
         *of_ratings,
     )
-    exploded = known.withColumn("_slice", f.explode(f.filter(slices_of, lambda part: part.isNotNull())))
+    of_row = f.explode(f.filter(slices_of, lambda part: part.isNotNull()))
+    exploded = with_places(pairs, train, slices).withColumn("_slice", of_row)
     return exploded.select(*pairs.columns, "_slice.slice", "_slice.value")
+
+
+def with_places(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
+    """Each (user, item) row with the places of both, `USER_ACTIVITY` and `ITEM_POPULARITY`; null: cold.
+
+    Args:
+        pairs, train, slices: of `with_slices`.
+    """
+    items, users = by_ratings(train, c.ITEM_IDX, slices), by_ratings(train, c.USER_IDX, slices)
+    return pairs.join(users.withColumnRenamed(PLACE, USER_ACTIVITY), c.USER_IDX, "left").join(
+        items.withColumnRenamed(PLACE, ITEM_POPULARITY), c.ITEM_IDX, "left"
+    )
 
 
 def by_ratings(train: DataFrame, side: str, slices: int) -> DataFrame:
@@ -47,7 +56,8 @@ def by_ratings(train: DataFrame, side: str, slices: int) -> DataFrame:
         side: `user_idx` or `item_idx`.
         slices: how many.
     """
-    counts = train.groupBy(side).agg(f.count(f.lit(1)).alias("ratings"))
+    # the join below asks for no nulls; said here, both readers of the counts have one plan, and Spark counts once
+    counts = train.where(f.col(side).isNotNull()).groupBy(side).agg(f.count(f.lit(1)).alias("ratings"))
     before = Window.orderBy("ratings").rowsBetween(Window.unboundedPreceding, -1)
     everything = Window.partitionBy()
     share = f.coalesce(f.sum("entities").over(before), f.lit(0)) / f.sum("entities").over(everything)

@@ -11,6 +11,7 @@ from pyspark.sql import functions as f
 
 from bgmrec.config.sources import JoinedTable
 from bgmrec.errors import SettingsError
+from bgmrec.ingest.parsed import ParsedFiles
 from bgmrec.ingest.sources import raw_columns, read_files
 
 JOIN_MISSED = "_join_missed"  # true where a side table had no row for the log's key
@@ -78,7 +79,15 @@ def _bad_expression(where: str, text: str, error: AnalysisException, columns: st
     )
 
 
-def join_tables(raw: DataFrame, joins: Sequence[JoinedTable], *, where: str, data: str, ds: date) -> DataFrame:
+def join_tables(
+    raw: DataFrame,
+    joins: Sequence[JoinedTable],
+    *,
+    where: str,
+    data: str,
+    ds: date,
+    parsed: ParsedFiles | None = None,
+) -> DataFrame:
     """Left joins of side tables (log → video → music), and `JOIN_MISSED` where one of them had no such key.
 
     `on` holds a column name, or `log column = side column`. Where a side table has several rows of a key, the one
@@ -90,7 +99,7 @@ def join_tables(raw: DataFrame, joins: Sequence[JoinedTable], *, where: str, dat
     """
     raw = raw.withColumn(JOIN_MISSED, f.lit(False))
     for table in joins:
-        side = read_files(raw.sparkSession, table, data=data, ds=ds)
+        side = read_files(raw.sparkSession, table, data=data, ds=ds, parsed=parsed)
         raw = _join(raw, side, table, f"{where}.joins.{table.name}")
     return raw
 

@@ -16,6 +16,7 @@ from bgmrec.config.sources import RatingSource, RatingsSettings
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION, with_digests
 from bgmrec.ingest.expressions import JOIN_MISSED, join_tables, record_json, select_expressions, timestamp
+from bgmrec.ingest.parsed import ParsedFiles
 from bgmrec.ingest.sources import CORRUPT, read_files
 
 _VALUES = [c.USER_ID, c.ITEM_ID, c.RATING, c.WEIGHT, c.RATED_AT]
@@ -23,7 +24,9 @@ _VALUES = [c.USER_ID, c.ITEM_ID, c.RATING, c.WEIGHT, c.RATED_AT]
 _EARLIEST = "1970-01-01 00:00:00"
 
 
-def map_ratings(spark: SparkSession, settings: RatingsSettings, *, data: str, ds: date) -> DataFrame:
+def map_ratings(
+    spark: SparkSession, settings: RatingsSettings, *, data: str, ds: date, parsed: ParsedFiles | None = None
+) -> DataFrame:
     """Every raw row of every source with its state and digest: values where kept, reason and record where refused.
 
     Needs no shuffle but those of the sources' joins; exact duplicates are still among the rows.
@@ -36,10 +39,10 @@ def map_ratings(spark: SparkSession, settings: RatingsSettings, *, data: str, ds
     mapped = []
     for position, source in enumerate(settings.sources):
         where = f"ratings.sources.{source.name}"
-        raw = read_files(spark, source, data=data, ds=ds)
+        raw = read_files(spark, source, data=data, ds=ds, parsed=parsed)
         record_columns = [name for name in raw.columns if name != c.SOURCE_FILE]
         digested = with_digests(raw, record_columns, settings.drop_exact_duplicates)
-        joined = join_tables(digested, source.joins, where=where, data=data, ds=ds)
+        joined = join_tables(digested, source.joins, where=where, data=data, ds=ds, parsed=parsed)
         rows = map_source(joined, record_columns, source, settings, end)
         mapped.append(rows.withColumn(SOURCE_POSITION, f.lit(position)))
     return reduce(DataFrame.unionByName, mapped)

@@ -15,6 +15,7 @@ from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION, with_digests
 from bgmrec.ingest.expressions import JOIN_MISSED, join_tables, record_json, resolves, select_expressions
 from bgmrec.ingest.fields import is_malformed, plausible_time, typed_value
+from bgmrec.ingest.parsed import ParsedFiles
 from bgmrec.ingest.sources import CORRUPT, raw_columns, read_files
 
 FETCHED_AT = "_fetched_at"
@@ -27,7 +28,15 @@ _NULL = "cast(null as string)"
 _PRESENT = "_present"  # a struct or an aggregate needs a column where the settings name no field
 
 
-def map_entities(spark: SparkSession, settings: EntitySettings, id_column: str, *, data: str, ds: date) -> DataFrame:
+def map_entities(
+    spark: SparkSession,
+    settings: EntitySettings,
+    id_column: str,
+    *,
+    data: str,
+    ds: date,
+    parsed: ParsedFiles | None = None,
+) -> DataFrame:
     """Every record of every source: id, typed fields, time of the crawl, state, and what was wrong with it.
 
     Args:
@@ -36,6 +45,7 @@ def map_entities(spark: SparkSession, settings: EntitySettings, id_column: str, 
         id_column: `user_id` or `item_id`.
         data: what `{data}` in a path stands for.
         ds: the logical date.
+        parsed: of `read_files`.
 
     Raises:
         InputError: files or days are missing.
@@ -45,9 +55,10 @@ def map_entities(spark: SparkSession, settings: EntitySettings, id_column: str, 
     mapped = []
     for position, source in enumerate(settings.sources):
         where = f"{section}.sources.{source.name}"
-        raw = read_files(spark, source, data=data, ds=ds)
+        raw = read_files(spark, source, data=data, ds=ds, parsed=parsed)
         records = [name for name in raw.columns if name != c.SOURCE_FILE]
-        joined = join_tables(with_digests(raw, records, True), source.joins, where=where, data=data, ds=ds)
+        digested = with_digests(raw, records, True)
+        joined = join_tables(digested, source.joins, where=where, data=data, ds=ds, parsed=parsed)
         rows = _map_source(joined, records, source, settings, id_column, where)
         mapped.append(rows.withColumn(SOURCE_POSITION, f.lit(position)))
     return reduce(DataFrame.unionByName, mapped)

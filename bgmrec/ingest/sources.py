@@ -22,6 +22,7 @@ from bgmrec import files as fs
 from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
 from bgmrec.ingest.names import case_kept, one_of_each, told_apart
+from bgmrec.ingest.parsed import ParsedFiles
 
 CORRUPT = "_corrupt_record"
 
@@ -42,26 +43,40 @@ _DAMAGED = (
 _PACKED = ("gz", "bz2", "zst", "deflate", "snappy", "lz4")
 
 
-def read_files(spark: SparkSession, files: Files, *, data: str, ds: date) -> DataFrame:
+def read_files(
+    spark: SparkSession, files: Files, *, data: str, ds: date, parsed: ParsedFiles | None = None
+) -> DataFrame:
     """Reads the files of one source: its raw columns, `_corrupt_record` and `source_file`.
 
     Args:
         files: format, paths and options.
         data: what `{data}` in a path stands for.
         ds: the logical date, the last day of the window.
+        parsed: rows of earlier nights, for a source with a window of days; none: all files are parsed.
 
     Raises:
-        InputError: a path or a day of the window is missing, or the files cannot be opened.
+        InputError: a path or a day of the window is missing, or the files cannot be read.
     """
     paths = _existing_paths(spark, files, data, ds)
-    read = {"parquet": _read_parquet, "jsonl": _read_json, "csv": _read_csv}[files.format]
+    where = ", ".join(paths[:3])
+
+    def parse(paths: list[str]) -> list[DataFrame]:
+        read = {"parquet": _read_parquet, "jsonl": _read_json, "csv": _read_csv}[files.format]
+        raw = read(spark, files, paths)
+        return [part.withColumn(c.SOURCE_FILE, f.col(f"{_METADATA}.file_path")).drop(_METADATA) for part in raw]
+
     try:
-        with reading(", ".join(paths[:3]), spark.read.text(paths)):  # headers and keys are looked for in the files
-            raw = read(spark, files, paths)
-        parts = [part.withColumn(c.SOURCE_FILE, f.col(f"{_METADATA}.file_path")).drop(_METADATA) for part in raw]
+        with reading(where, spark.read.text(paths)):  # headers and keys are looked for in the files
+            parts = parsed.rows(files, paths, parse) if parsed is not None and _is_kept(files) else None
+            parts = parse(paths) if parts is None else parts
         return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts)
     except AnalysisException as error:
-        raise _unreadable(", ".join(paths[:3]), str(error)) from error
+        raise _unreadable(where, str(error)) from error
+
+
+def _is_kept(files: Files) -> bool:
+    """Whether later nights read the same files again, and parsing is dear."""
+    return files.keep_parsed and (files.lookback_days or 1) > 1 and files.format != "parquet"
 
 
 def raw_columns(raw: DataFrame) -> list[str]:
