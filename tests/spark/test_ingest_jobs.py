@@ -1,6 +1,7 @@
 """The ingest and feature stages over a small raw folder: what they write, and what stops them."""
 
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -74,6 +75,33 @@ def test_the_night_up_to_features(spark, tmp_path, jobs):
     tokens = {row.idx: len(row.tokens) // 4 for row in run.work.read("item_tokens").collect()}
     assert tokens == {index["m0"]: 2, index["new"]: 1, index["m1"]: 0, index["m2"]: 0}
     assert not run.work.exists("ratings_mapped")
+
+
+def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path, jobs):
+    lines = {day: f"u{day},m1,4,2024-03-0{day} 10:00:00\nu{day},m9,7,2024-03-0{day}\nu1,m1" for day in (1, 2, 3)}
+    for day, rows in lines.items():
+        (tmp_path / f"ds=2024-03-0{day}").mkdir()
+        (tmp_path / f"ds=2024-03-0{day}/log.csv").write_text(f"user_id,item_id,stars,at\n{rows}\n")
+    log = {"name": "log", "format": "csv", "paths": ["{data}/ds={ds}"], "rating": "stars", "rated_at": "at"}
+    window = {"lookback_days": 3, "allow_missing_days": True}
+    ratings = {"sources": [{**log, **window}], "minimum": 1, "maximum": 5, "max_reject_share": 1.0}
+
+    def night(root, day):
+        run = make_run(spark, tmp_path, [], ratings=ratings)
+        paths = run.settings.paths.model_copy(update={"root": str(tmp_path / root)})
+        run = replace(run, settings=run.settings.model_copy(update={"paths": paths}), ds=date(2024, 3, day))
+        jobs[0].stage(run)
+        tables = [sorted(run.work.read(name).collect()) for name in ("ratings", "rating_rejects")]
+        return tables, run.summary.facts["ingest_ratings"]
+
+    night("root", 2)
+    tables, facts = night("root", 3)
+    expected, of_all = night("another", 3)
+    assert tables == expected
+    assert (facts.pop("files_parsed"), facts.pop("files_kept")) == (1, 2)
+    assert (of_all.pop("files_parsed"), of_all.pop("files_kept")) == (3, 0)
+    assert facts == of_all
+    assert (facts["kept"], facts["rejected"], facts["duplicate"]) == (3, 4, 2)
 
 
 def test_a_later_night_keeps_the_previous_indices(spark, tmp_path, jobs):
