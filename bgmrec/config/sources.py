@@ -14,7 +14,8 @@ class Files(Section):
 
     With `{ds}` in a path and `lookback_days` set, the partitions of that many days up to and including
     the logical date are read; a missing day inside the window is an error unless `allow_missing_days`. The rows of
-    csv and jsonl files in such a window are kept as Parquet for the nights to come, unless `keep_parsed = false`.
+    csv and jsonl files in such a window are kept as Parquet for the nights to come, unless `keep_parsed = false` or an
+    expression calls `pseudonym`: raw ids then stay where they came from.
     CSV and JSON columns are strings (nested JSON is its text): the expressions give types.
     """
 

@@ -23,6 +23,7 @@ from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
 from bgmrec.ingest.names import case_kept, one_of_each, told_apart
 from bgmrec.ingest.parsed import ParsedFiles
+from bgmrec.sql_functions import PSEUDONYM
 
 CORRUPT = "_corrupt_record"
 
@@ -75,8 +76,10 @@ def read_files(
 
 
 def _is_kept(files: Files) -> bool:
-    """Whether later nights read the same files again, and parsing is dear."""
-    return files.keep_parsed and (files.lookback_days or 1) > 1 and files.format != "parquet"
+    """Whether later nights read the same files again, parsing is dear, and raw ids may lie about."""
+    hides_ids = f"{PSEUDONYM}(" in files.model_dump_json().lower().replace(" ", "")
+    windowed = (files.lookback_days or 1) > 1
+    return files.keep_parsed and windowed and files.format != "parquet" and not hides_ids
 
 
 def raw_columns(raw: DataFrame) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from bgmrec.config.sources import Files
+from bgmrec.config.sources import Files, RatingSource
 from bgmrec.errors import InputError
 from bgmrec.ingest.parsed import ParsedFiles
 from bgmrec.ingest.sources import read_files
@@ -119,8 +119,12 @@ def test_what_was_not_written_to_its_end_does_not_count(night, plain, tmp_path):
         (JSONL.model_copy(update={"keep_parsed": False}), ["ds=2024-03-02/a.jsonl"]),
         (JSONL.model_copy(update={"lookback_days": None}), ["ds=2024-03-02/a.jsonl"]),
         (JSONL, ["ds=2024-03-02/a.jsonl", "ds=2024-03-02/hour=3/a.jsonl"]),
+        (
+            RatingSource(name="log", user_id="Pseudonym (id)", **JSONL.model_dump()),
+            ["ds=2024-03-02/a.jsonl"],
+        ),
     ],
-    ids=["not wanted", "no window", "nested"],
+    ids=["not wanted", "no window", "nested", "hashed ids"],
 )
 def test_what_cannot_be_kept_is_parsed_every_night(night, plain, tmp_path, files, names):
     for name in names:
