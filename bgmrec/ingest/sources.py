@@ -77,7 +77,7 @@ def read_files(
 
 def _is_kept(files: Files) -> bool:
     """Whether later nights read the same files again, parsing is dear, and raw ids may lie about."""
-    hides_ids = f"{PSEUDONYM}(" in files.model_dump_json().lower().replace(" ", "")
+    hides_ids = PSEUDONYM in files.model_dump_json().lower()
     windowed = (files.lookback_days or 1) > 1
     return files.keep_parsed and windowed and files.format != "parquet" and not hides_ids
 
