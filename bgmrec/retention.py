@@ -26,7 +26,7 @@ class Inventory:
         models: run ids in the model store.
         work: date → whether its night was finished.
         summaries: run ids.
-        parsed: (folder, name) of batches of parsed raw files; a name begins with a date.
+        mapped: (folder, name) of batches of mapped rating logs; a name begins with a date.
         under_way: run ids of nights that were not finished, whose model or tables may be stored already.
     """
 
@@ -36,7 +36,7 @@ class Inventory:
     models: Sequence[str] = ()
     work: Mapping[str, bool] = field(default_factory=dict)
     summaries: Sequence[str] = ()
-    parsed: Sequence[tuple[str, str]] = ()
+    mapped: Sequence[tuple[str, str]] = ()
     under_way: Sequence[str] = ()
 
 
@@ -50,7 +50,7 @@ class Plan:
         records: run ids.
         models: run ids.
         work: dates.
-        parsed: (folder, name) of batches.
+        mapped: (folder, name) of batches.
         summaries: run ids.
     """
 
@@ -59,7 +59,7 @@ class Plan:
     records: list[str]
     models: list[str]
     work: list[str]
-    parsed: list[tuple[str, str]]
+    mapped: list[tuple[str, str]]
     summaries: list[str]
 
     def lines(self) -> list[str]:
@@ -70,7 +70,7 @@ class Plan:
             *(f"record {run_id}" for run_id in self.records),
             *(f"model {run_id}" for run_id in self.models),
             *(f"work {ds}" for ds in self.work),
-            *(f"parsed {folder} {name}" for folder, name in self.parsed),
+            *(f"mapped {folder} {name}" for folder, name in self.mapped),
             *(f"summary {run_id}" for run_id in self.summaries),
         ]
 
@@ -101,7 +101,7 @@ def plan(found: Inventory, settings: RetentionSettings, today: date) -> Plan:
         records=sorted(records),
         models=_left(found.models, old, needed),
         work=_left([ds for ds, finished in found.work.items() if finished], _Old(today, settings.work_days), set()),
-        parsed=sorted((folder, name) for folder, name in found.parsed if _Old(today, settings.parsed_days)(name)),
+        mapped=sorted((folder, name) for folder, name in found.mapped if _Old(today, settings.mapped_days)(name)),
         summaries=_left(found.summaries, _Old(today, settings.summary_days), shown),
     )
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import sys
 
+from pyspark.sql import DataFrame
+
 from bgmrec.errors import InputError
 from bgmrec.ingest.accounting import check_rejects, count_states, rejects, summarize
+from bgmrec.ingest.mapped import MAPPED, MappedFiles
 from bgmrec.ingest.pairs import merge_pairs
-from bgmrec.ingest.parsed import PARSED, ParsedFiles
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.sources import reading
 from bgmrec.job import run_job
 from bgmrec.run import Run
 from bgmrec.split import held_out_from
 
-MAPPED = "ratings_mapped"
+TABLE = "ratings_mapped"
 
 
 def stage(run: Run) -> None:
@@ -32,15 +34,19 @@ def stage(run: Run) -> None:
             cure="give a --config file that names the rating logs, for example conf/kuairand.toml",
         )
     run.progress.update("ingest_ratings", sources=len(settings.sources))
-    parsed = ParsedFiles(run.root.below(PARSED), run.ds)
-    raw = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds, parsed=parsed)
-    with reading("ratings.sources", raw):
-        # the raw files are read once: states, rejects and pairs are all made from this table
-        mapped = run.work.write(raw, MAPPED)
+    kept = MappedFiles(run.root.below(MAPPED), run.ds)
+
+    def write(rows: DataFrame) -> DataFrame:
+        """The raw files are read once: states, rejects and pairs are all made from this table."""
+        with reading("ratings.sources", rows):
+            return run.work.write(rows, TABLE)
+
+    mapped = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds, kept=kept, write=write)
+    run.summary.add("ingest_ratings", files_mapped=kept.added, files_kept=kept.kept)
     counts = count_states(mapped).collect()
     run.work.write(rejects(mapped), "rating_rejects")
     facts = summarize(counts)
-    run.summary.add("ingest_ratings", **facts, files_parsed=parsed.parsed, files_kept=parsed.kept)
+    run.summary.add("ingest_ratings", **facts)
     check_rejects(
         counts,
         settings.max_reject_share,
@@ -59,7 +65,7 @@ def stage(run: Run) -> None:
             cure="check --ds against the dates of the logs, and `where` of the sources",
         )
     run.summary.add("ingest_ratings", ratings=n_ratings, merged=facts["kept"] - n_ratings)
-    run.work.delete(MAPPED)
+    run.work.delete(TABLE)
 
 
 def main(argv: list[str] | None = None) -> int:

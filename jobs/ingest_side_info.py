@@ -15,7 +15,6 @@ from pyspark.sql import Row
 from bgmrec import columns as c
 from bgmrec.config.sources import EntitySettings
 from bgmrec.ingest.accounting import ROWS, check_rejects, count_states, rejects, summarize
-from bgmrec.ingest.parsed import PARSED, ParsedFiles
 from bgmrec.ingest.side_info import count_problems, crawl_ages, map_entities, merge_entities
 from bgmrec.ingest.sources import reading
 from bgmrec.job import run_job
@@ -36,14 +35,12 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
         run.summary.add(f"ingest_{kind}s", rows_in=0, entities=0)
         return
     run.progress.update(f"ingest_{kind}s", sources=len(settings.sources))
-    parsed = ParsedFiles(run.root.below(PARSED), run.ds)
-    raw = map_entities(run.spark, settings, id_column, data=run.settings.paths.data, ds=run.ds, parsed=parsed)
+    raw = map_entities(run.spark, settings, id_column, data=run.settings.paths.data, ds=run.ds)
     with reading(f"{kind}s.sources", raw):
         mapped = run.work.write(raw, f"{kind}s_mapped")
     counts = count_states(mapped).collect()
     run.work.write(rejects(mapped), f"{kind}_rejects")
-    files = {"files_parsed": parsed.parsed, "files_kept": parsed.kept}
-    run.summary.add(f"ingest_{kind}s", **summarize(counts), **files, **_by_field(count_problems(mapped).collect()))
+    run.summary.add(f"ingest_{kind}s", **summarize(counts), **_by_field(count_problems(mapped).collect()))
     check_rejects(
         counts,
         settings.max_reject_share,

@@ -1,4 +1,4 @@
-"""Removes what is older than [retention] allows: published dates, models, working tables, summaries, parsed files.
+"""Removes what is older than [retention] allows: published dates, models, working tables, summaries, mapped logs.
 
 Never goes: the newest published date, the version that a date replaced while the date stays, the model of
 any version that stays, and whatever a night has stored that was not finished. Ages are counted back from --ds.
@@ -15,7 +15,7 @@ from bgmrec import columns as c
 from bgmrec import files
 from bgmrec.config import load_settings
 from bgmrec.contracts import CONTRACTS
-from bgmrec.ingest.parsed import PARSED
+from bgmrec.ingest.mapped import MAPPED
 from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
 from bgmrec.retention import Inventory, Plan, plan
 from bgmrec.run import STAGES, Run
@@ -31,7 +31,7 @@ def inventory(run: Run) -> Inventory:
         models=run.models.runs(),
         work={ds: _finished(night) for ds, night in nights.items()},
         under_way=[night["run_id"] for night in nights.values() if night is not None and not _finished(night)],
-        parsed=_parsed(run),
+        mapped=_mapped(run),
         summaries=[name.removesuffix(".json") for name in _names(run, run.root.path("summaries/*.json"))],
     )
 
@@ -40,9 +40,9 @@ def _names(run: Run, pattern: str) -> list[str]:
     return [path.rsplit("/", 1)[-1].rsplit("=", 1)[-1] for path in files.glob(run.spark, pattern)]
 
 
-def _parsed(run: Run) -> list[tuple[str, str]]:
-    """Batches of parsed raw files, documented or not."""
-    found = (path.rsplit("/", 2)[-2:] for path in files.glob(run.spark, run.root.path(f"{PARSED}/*/*")))
+def _mapped(run: Run) -> list[tuple[str, str]]:
+    """Batches of mapped rating logs, documented or not."""
+    found = (path.rsplit("/", 2)[-2:] for path in files.glob(run.spark, run.root.path(f"{MAPPED}/*/*")))
     return sorted({(folder, name.removesuffix(".json")) for folder, name in found})
 
 
@@ -67,8 +67,8 @@ def carry_out(run: Run, goes: Plan) -> None:
         run.models.delete(run_id)
     for ds in goes.work:
         files.delete(run.spark, run.root.path(f"work/{c.DS}={ds}"))
-    for folder, name in goes.parsed:
-        batches = run.root.below(PARSED).below(folder)
+    for folder, name in goes.mapped:
+        batches = run.root.below(MAPPED).below(folder)
         files.delete(run.spark, f"{batches.path(name)}.json")
         batches.delete(name)
     for run_id in goes.summaries:

@@ -13,9 +13,7 @@ class Files(Section):
     """Files of one format. Paths may hold `{data}` (`paths.data`), `{ds}` and any glob of the file system.
 
     With `{ds}` in a path and `lookback_days` set, the partitions of that many days up to and including
-    the logical date are read; a missing day inside the window is an error unless `allow_missing_days`. The rows of
-    csv and jsonl files in such a window are kept as Parquet for the nights to come, unless `keep_parsed = false` or an
-    expression calls `pseudonym`: raw ids then stay where they came from.
+    the logical date are read; a missing day inside the window is an error unless `allow_missing_days`.
     CSV and JSON columns are strings (nested JSON is its text): the expressions give types.
     """
 
@@ -27,7 +25,6 @@ class Files(Section):
     ] = []  # csv: names for headerless files, in file order; jsonl: only these, without a discovery pass
     lookback_days: AtLeastOne | None = None
     allow_missing_days: bool = False
-    keep_parsed: bool = True
 
 
 class JoinedTable(Files):
@@ -42,9 +39,14 @@ class JoinedTable(Files):
 
 
 class RatingSource(Files):
-    """A rating log and the Spark SQL expressions that map its columns (trusted input, like code)."""
+    """A rating log and the Spark SQL expressions that map its columns (trusted input, like code).
+
+    The rows of csv and jsonl files in a window of days are kept as they were mapped, for the nights to come that read
+    the same files by the same settings; with `keep_mapped = false` all files are read every night.
+    """
 
     name: Name
+    keep_mapped: bool = True
     joins: list[JoinedTable] = []
     where: str | None = None  # rows for which this is not true are not ratings at all (not rejects)
     user_id: str = "user_id"

@@ -18,9 +18,8 @@ def with_digests(raw: DataFrame, columns: list[str], drop_duplicates: bool) -> D
     """
     if not drop_duplicates:
         return raw.withColumns(dict(zip(DIGESTS, [f.monotonically_increasing_id(), f.lit(0)], strict=True)))
-    values = [_text(name, raw.schema[name].dataType) for name in columns]
-    # the hashes skip nulls, and any text that stands for one can be a value, too
-    hashed = [*values, *(value.isNull() for value in values)]
+    # the hashes skip nulls, so that a column that a file lacks is no other record than one that it leaves empty
+    hashed = [f.concat(f.lit(f"{name}="), _text(name, raw.schema[name].dataType)) for name in sorted(columns)]
     return raw.withColumns(dict(zip(DIGESTS, [f.xxhash64(*hashed), f.hash(*hashed)], strict=True)))
 
 

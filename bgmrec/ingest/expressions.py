@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from functools import reduce
+from operator import and_
 
 from pyspark.errors import AnalysisException, ParseException
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from bgmrec.config.sources import JoinedTable
 from bgmrec.errors import SettingsError
-from bgmrec.ingest.parsed import ParsedFiles
 from bgmrec.ingest.sources import raw_columns, read_files
 
 JOIN_MISSED = "_join_missed"  # true where a side table had no row for the log's key
@@ -79,16 +81,29 @@ def _bad_expression(where: str, text: str, error: AnalysisException, columns: st
     )
 
 
-def join_tables(
-    raw: DataFrame,
-    joins: Sequence[JoinedTable],
-    *,
-    where: str,
-    data: str,
-    ds: date,
-    parsed: ParsedFiles | None = None,
-) -> DataFrame:
-    """Left joins of side tables (log → video → music), and `JOIN_MISSED` where one of them had no such key.
+@dataclass(frozen=True)
+class SideTable:
+    """A side table, one row per key.
+
+    Args:
+        rows: `_key_0` … as text, `_side`, a struct of the selected values, and `_hash` of it.
+        left: the same keys as expressions over the log.
+        values: names of the selected values.
+        where: the settings that it comes from.
+        optional: of `select_expressions`.
+    """
+
+    rows: DataFrame
+    left: dict[str, str]
+    values: list[str]
+    where: str
+    optional: bool
+
+
+def read_sides(
+    spark: SparkSession, joins: Sequence[JoinedTable], *, where: str, data: str, ds: date
+) -> list[SideTable]:
+    """The side tables of a source (log → video → music).
 
     `on` holds a column name, or `log column = side column`. Where a side table has several rows of a key, the one
     with the greatest selected values stays, which does not depend on the order of the files.
@@ -97,14 +112,10 @@ def join_tables(
         SettingsError: a key or selected column is not there.
         InputError: a side table's files are missing.
     """
-    raw = raw.withColumn(JOIN_MISSED, f.lit(False))
-    for table in joins:
-        side = read_files(raw.sparkSession, table, data=data, ds=ds, parsed=parsed)
-        raw = _join(raw, side, table, f"{where}.joins.{table.name}")
-    return raw
+    return [_side(read_files(spark, table, data=data, ds=ds), table, f"{where}.joins.{table.name}") for table in joins]
 
 
-def _join(raw: DataFrame, side: DataFrame, table: JoinedTable, where: str) -> DataFrame:
+def _side(side: DataFrame, table: JoinedTable, where: str) -> SideTable:
     optional = table.format == "jsonl"
     keys = [key.partition("=") for key in table.on]
     left = {f"_key_{n}": f"cast({left} as string)" for n, (left, _, _) in enumerate(keys)}
@@ -113,14 +124,56 @@ def _join(raw: DataFrame, side: DataFrame, table: JoinedTable, where: str) -> Da
         side = with_columns_of(side, text, f"{where}.select", optional)
     values = side.select(*(f.expr(text) for text in table.select)).columns
     selected = [f.expr(text) for text in table.select]
-    one_per_key = select_expressions(side, right, selected, where=where, optional=optional)
-    one_per_key = one_per_key.groupBy(*right).agg(f.max(f.struct(*values)).alias("_side"))
-    keyed = select_expressions(raw, left, ["*"], where=where, optional=optional)
-    return keyed.join(one_per_key, on=list(left), how="left").select(
-        *(f.col(f"`{name}`") for name in raw.columns if name not in values and name != JOIN_MISSED),
-        (f.col(JOIN_MISSED) | f.col("_side").isNull()).alias(JOIN_MISSED),
-        *(f.col("_side")[name].alias(name) for name in values),
-    )
+    keyed = select_expressions(side, right, selected, where=where, optional=optional)
+    one_per_key = keyed.groupBy(*right).agg(f.max(f.struct(*values)).alias("_side"))
+    text = f.to_json("_side", {"ignoreNullFields": "false"})
+    return SideTable(one_per_key.withColumn("_hash", f.xxhash64(text)), left, values, where, optional)
+
+
+def join_sides(raw: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
+    """Left joins, and `JOIN_MISSED` where one of the tables had no such key.
+
+    What was looked for in the n-th table and what was found stand in `joined_keys(n)`, an array of texts, and
+    `joined_hash(n)`, null where it was missed.
+
+    Raises:
+        SettingsError: a key is not there.
+    """
+    raw = raw.withColumn(JOIN_MISSED, f.lit(False))
+    for n, side in enumerate(sides):
+        keyed = select_expressions(raw, side.left, ["*"], where=side.where, optional=side.optional)
+        raw = keyed.join(side.rows, on=list(side.left), how="left").select(
+            *(f.col(f"`{name}`") for name in raw.columns if name not in side.values and name != JOIN_MISSED),
+            (f.col(JOIN_MISSED) | f.col("_side").isNull()).alias(JOIN_MISSED),
+            f.array(*side.left).alias(joined_keys(n)),
+            f.col("_hash").alias(joined_hash(n)),
+            *(f.col("_side")[name].alias(name) for name in side.values),
+        )
+    return raw
+
+
+def joined_keys(n: int) -> str:
+    return f"_joined_keys_{n}"
+
+
+def joined_hash(n: int) -> str:
+    return f"_joined_hash_{n}"
+
+
+def joined_otherwise(rows: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
+    """The rows, joined earlier, whose keys would now find something else.
+
+    Args:
+        rows: with what `join_sides` left.
+        sides: the side tables as they are now.
+    """
+    found = []
+    for n, side in enumerate(sides):
+        whole = reduce(and_, (f.col(key).isNotNull() for key in side.left))  # a null key finds nothing
+        now = side.rows.where(whole).select(f.array(*side.left).alias(joined_keys(n)), f.col("_hash").alias("_now"))
+        beside = rows.join(now, joined_keys(n), "left")
+        found.append(beside.where(~f.col(joined_hash(n)).eqNullSafe(f.col("_now"))).select(*rows.columns))
+    return reduce(DataFrame.unionByName, found, rows.limit(0)) if found else rows.limit(0)
 
 
 def record_json(columns: Sequence[str]) -> Column:

@@ -13,9 +13,8 @@ from bgmrec import columns as c
 from bgmrec.config.sources import EntityField, EntitySettings, EntitySource
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION, with_digests
-from bgmrec.ingest.expressions import JOIN_MISSED, join_tables, record_json, resolves, select_expressions
+from bgmrec.ingest.expressions import join_sides, read_sides, record_json, resolves, select_expressions
 from bgmrec.ingest.fields import is_malformed, plausible_time, typed_value
-from bgmrec.ingest.parsed import ParsedFiles
 from bgmrec.ingest.sources import CORRUPT, raw_columns, read_files
 
 FETCHED_AT = "_fetched_at"
@@ -28,15 +27,7 @@ _NULL = "cast(null as string)"
 _PRESENT = "_present"  # a struct or an aggregate needs a column where the settings name no field
 
 
-def map_entities(
-    spark: SparkSession,
-    settings: EntitySettings,
-    id_column: str,
-    *,
-    data: str,
-    ds: date,
-    parsed: ParsedFiles | None = None,
-) -> DataFrame:
+def map_entities(spark: SparkSession, settings: EntitySettings, id_column: str, *, data: str, ds: date) -> DataFrame:
     """Every record of every source: id, typed fields, time of the crawl, state, and what was wrong with it.
 
     Args:
@@ -45,7 +36,6 @@ def map_entities(
         id_column: `user_id` or `item_id`.
         data: what `{data}` in a path stands for.
         ds: the logical date.
-        parsed: of `read_files`.
 
     Raises:
         InputError: files or days are missing.
@@ -55,10 +45,10 @@ def map_entities(
     mapped = []
     for position, source in enumerate(settings.sources):
         where = f"{section}.sources.{source.name}"
-        raw = read_files(spark, source, data=data, ds=ds, parsed=parsed)
+        raw = read_files(spark, source, data=data, ds=ds)
         records = [name for name in raw.columns if name != c.SOURCE_FILE]
-        digested = with_digests(raw, records, True)
-        joined = join_tables(digested, source.joins, where=where, data=data, ds=ds, parsed=parsed)
+        sides = read_sides(spark, source.joins, where=where, data=data, ds=ds)
+        joined = join_sides(with_digests(raw, records, True), sides)
         rows = _map_source(joined, records, source, settings, id_column, where)
         mapped.append(rows.withColumn(SOURCE_POSITION, f.lit(position)))
     return reduce(DataFrame.unionByName, mapped)
@@ -124,7 +114,7 @@ def _unread(joined: DataFrame, source: EntitySource, expressions: list[str]) -> 
     """Raw fields whose name stands in no expression and no key of a join."""
     texts = [*expressions, *(key for table in source.joins for key in table.on)]
     words = {word.lower() for text in texts for word in re.findall(r"\w+", text)}
-    return [name for name in raw_columns(joined) if name.lower() not in words and name not in (JOIN_MISSED, *DIGESTS)]
+    return [name for name in raw_columns(joined) if name.lower() not in words and name not in DIGESTS]
 
 
 def _state(reason: Column) -> Column:

@@ -22,8 +22,6 @@ from bgmrec import files as fs
 from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
 from bgmrec.ingest.names import case_kept, one_of_each, told_apart
-from bgmrec.ingest.parsed import ParsedFiles
-from bgmrec.sql_functions import PSEUDONYM
 
 CORRUPT = "_corrupt_record"
 
@@ -44,47 +42,39 @@ _DAMAGED = (
 _PACKED = ("gz", "bz2", "zst", "deflate", "snappy", "lz4")
 
 
-def read_files(
-    spark: SparkSession, files: Files, *, data: str, ds: date, parsed: ParsedFiles | None = None
-) -> DataFrame:
+def read_files(spark: SparkSession, files: Files, *, data: str, ds: date) -> DataFrame:
     """Reads the files of one source: its raw columns, `_corrupt_record` and `source_file`.
 
     Args:
         files: format, paths and options.
         data: what `{data}` in a path stands for.
         ds: the logical date, the last day of the window.
-        parsed: rows of earlier nights, for a source with a window of days; none: all files are parsed.
 
     Raises:
-        InputError: a path or a day of the window is missing, or the files cannot be read.
+        InputError: a path or a day of the window is missing, or the files cannot be opened.
     """
-    paths = _existing_paths(spark, files, data, ds)
-    where = ", ".join(paths[:3])
+    return read_paths(spark, files, existing_paths(spark, files, data, ds))
 
-    def parse(paths: list[str]) -> list[DataFrame]:
-        read = {"parquet": _read_parquet, "jsonl": _read_json, "csv": _read_csv}[files.format]
-        raw = read(spark, files, paths)
-        return [part.withColumn(c.SOURCE_FILE, f.col(f"{_METADATA}.file_path")).drop(_METADATA) for part in raw]
 
+def read_paths(spark: SparkSession, files: Files, paths: list[str]) -> DataFrame:
+    """Reads some files of one source, as `read_files` does all.
+
+    Raises:
+        InputError: the files cannot be opened.
+    """
+    read = {"parquet": _read_parquet, "jsonl": _read_json, "csv": _read_csv}[files.format]
     try:
-        with reading(where, spark.read.text(paths)):  # headers and keys are looked for in the files
-            parts = parsed.rows(files, paths, parse) if parsed is not None and _is_kept(files) else None
-            parts = parse(paths) if parts is None else parts
+        with reading(", ".join(paths[:3]), spark.read.text(paths)):  # headers and keys are looked for in the files
+            raw = read(spark, files, paths)
+        parts = [part.withColumn(c.SOURCE_FILE, f.col(f"{_METADATA}.file_path")).drop(_METADATA) for part in raw]
         return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts)
     except AnalysisException as error:
-        raise _unreadable(where, str(error)) from error
-
-
-def _is_kept(files: Files) -> bool:
-    """Whether later nights read the same files again, parsing is dear, and raw ids may lie about."""
-    hides_ids = PSEUDONYM in files.model_dump_json().lower()
-    windowed = (files.lookback_days or 1) > 1
-    return files.keep_parsed and windowed and files.format != "parquet" and not hides_ids
+        raise _unreadable(", ".join(paths[:3]), str(error)) from error
 
 
 def raw_columns(raw: DataFrame) -> list[str]:
-    """The columns that the files themselves hold."""
-    return [name for name in raw.columns if name not in (CORRUPT, c.SOURCE_FILE)]
+    """The columns that the files themselves hold: bgmrec's own begin with an underscore, and no raw one does."""
+    return [name for name in raw.columns if not name.startswith("_") and name != c.SOURCE_FILE]
 
 
 @contextmanager
@@ -141,7 +131,12 @@ def expand_path(path: str, *, data: str, day: date) -> str:
     return path.replace("{data}", data.rstrip("/")).replace(_DAY, day.isoformat())
 
 
-def _existing_paths(spark: SparkSession, files: Files, data: str, ds: date) -> list[str]:
+def existing_paths(spark: SparkSession, files: Files, data: str, ds: date) -> list[str]:
+    """The files and folders of the window, day by day.
+
+    Raises:
+        InputError: a path or a day of the window is missing.
+    """
     found: list[str] = []
     for path in files.paths:
         days = window_days(ds, files.lookback_days) if _DAY in path else [ds]

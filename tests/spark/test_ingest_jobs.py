@@ -98,8 +98,8 @@ def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path, jo
     tables, facts = night("root", 3)
     expected, of_all = night("another", 3)
     assert tables == expected
-    assert (facts.pop("files_parsed"), facts.pop("files_kept")) == (1, 2)
-    assert (of_all.pop("files_parsed"), of_all.pop("files_kept")) == (3, 0)
+    assert (facts.pop("files_mapped"), facts.pop("files_kept")) == (1, 2)
+    assert (of_all.pop("files_mapped"), of_all.pop("files_kept")) == (3, 0)
     assert facts == of_all
     assert (facts["kept"], facts["rejected"], facts["duplicate"]) == (3, 4, 2)
 

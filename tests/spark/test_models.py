@@ -168,12 +168,12 @@ def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run, jobs:
     night.begin("ingest_ratings")  # working tables of a night that was not finished
     night.root.write_json(f"summaries/{FIRST}-001", {})
     night.root.write_json(f"reports/{FIRST}-001/facts", {})
-    parsed = night.root.below("parsed").below("way")
+    mapped = night.root.below("mapped").below("way")
     for name in (f"{FIRST}-000", f"{FIRST}-001", f"{SECOND}-000"):  # of the second one only the rows were written
-        parsed.write(night.spark.range(1), name)
+        mapped.write(night.spark.range(1), name)
         if name != f"{FIRST}-001":
-            parsed.write_json(name, {})
-    days = dict.fromkeys(("published_days", "unseen_days", "parsed_days", "summary_days"), 1)
+            mapped.write_json(name, {})
+    days = dict.fromkeys(("published_days", "unseen_days", "mapped_days", "summary_days"), 1)
     settings = night.settings.retention.model_copy(update=days)
     goes = plan(retain.inventory(night), settings, night.ds)
     first = f"{FIRST}-001"
@@ -182,8 +182,8 @@ def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run, jobs:
         f"version recommendations {first}",
         f"record {first}",
         f"model {first}",
-        f"parsed way {FIRST}-000",
-        f"parsed way {FIRST}-001",
+        f"mapped way {FIRST}-000",
+        f"mapped way {FIRST}-001",
         f"summary {first}",
     ]
     retain.carry_out(night, goes)
@@ -194,7 +194,7 @@ def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run, jobs:
     assert [path.rsplit("=", 1)[-1] for path in left] == [f"{SECOND}-001", newest]
     assert plan(retain.inventory(night), settings, night.ds).lines() == []
     assert files.glob(night.spark, night.root.path("reports/*")) == []
-    assert [path.rsplit("/", 1)[-1] for path in files.glob(night.spark, f"{parsed.root}/*")] == [
+    assert [path.rsplit("/", 1)[-1] for path in files.glob(night.spark, f"{mapped.root}/*")] == [
         f"{SECOND}-000",
         f"{SECOND}-000.json",
     ]

@@ -12,7 +12,7 @@ from bgmrec.config.serving import RetentionSettings
 from bgmrec.retention import Inventory, plan
 
 TODAY = date(2025, 3, 14)
-SETTINGS = RetentionSettings(published_days=10, unseen_days=4, work_days=2, parsed_days=15, summary_days=20)
+SETTINGS = RetentionSettings(published_days=10, unseen_days=4, work_days=2, mapped_days=15, summary_days=20)
 
 
 def day(back: int) -> str:
@@ -99,7 +99,7 @@ def test_the_rules_by_hand() -> None:
         models=[*runs, run(3), run(5), run(6)],  # of nights that published nothing
         work={day(0): True, day(1): True, day(2): True, day(5): False},
         under_way=[run(5)],
-        parsed=[("way", f"{day(15)}-000"), ("way", f"{day(14)}-000"), ("another", f"{day(40)}-001")],
+        mapped=[("way", f"{day(15)}-000"), ("way", f"{day(14)}-000"), ("another", f"{day(40)}-001")],
         summaries=[run(0, 1), run(19), run(20)],
     )
     assert plan(found, SETTINGS, TODAY).lines() == [
@@ -109,8 +109,8 @@ def test_the_rules_by_hand() -> None:
         *(f"record {run_id}" for run_id in (run(25), run(10), run(4, 1))),
         *(f"model {run_id}" for run_id in (run(25), run(10), run(6), run(4, 1))),
         f"work {day(2)}",
-        f"parsed another {day(40)}-001",
-        f"parsed way {day(15)}-000",
+        f"mapped another {day(40)}-001",
+        f"mapped way {day(15)}-000",
         f"summary {run(20)}",
     ]
 
@@ -119,7 +119,7 @@ def test_the_newest_date_stays_however_old_it_is_and_off_keeps_everything() -> N
     found = Inventory({day(99): manifest(run(99))}, {}, {"t": [run(99)]}, [run(99)])  # whose record was lost
     assert plan(found, SETTINGS, TODAY).lines() == []
     off = RetentionSettings.model_validate(
-        dict.fromkeys(("published_days", "unseen_days", "work_days", "parsed_days", "summary_days"), "off")
+        dict.fromkeys(("published_days", "unseen_days", "work_days", "mapped_days", "summary_days"), "off")
     )
     old = Inventory(
         {day(n): manifest(run(n)) for n in (1, 999)},

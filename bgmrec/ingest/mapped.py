@@ -1,0 +1,200 @@
+"""Rating logs are read and mapped once: their rows stay as Parquet for the nights to come that read the same files.
+
+Layout below `<root>/mapped`, one folder for each way to map, which the digest of settings and code tells:
+
+    <digest>/<batch>/        mapped rows, with what each was joined by
+    <digest>/<batch>.json    what it holds: file → [bytes, time of its last change], its columns and schema
+
+A file of another size or time of change is another file, and one of whose rows a side table would now say something
+else is mapped anew, so that a night has what it would have had from nothing. A batch is written by one night and never
+over another; it counts once its document is there. All of it may be deleted: it costs the time to read the files again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from bgmrec import columns as c
+from bgmrec import files as fs
+from bgmrec.ingest.sources import raw_columns
+from bgmrec.tables import Tables
+
+MAPPED = "mapped"  # folder below paths.root
+
+_SLASHES = "^file:/+"  # Hadoop and Spark do not agree how many there are
+
+Identity = tuple[int, int]  # bytes, milliseconds of the last change; a file's name is its URI
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How files become rows.
+
+    Args:
+        way: everything that decides it, but the files and the side tables.
+        read: paths → raw rows.
+        mapped: raw rows → mapped ones, with `source_file`, each of its own record and joined row alone.
+        changed: mapped rows of earlier nights → those among them that would now be others.
+    """
+
+    way: Any
+    read: Callable[[list[str]], DataFrame]
+    mapped: Callable[[DataFrame], DataFrame]
+    changed: Callable[[DataFrame], DataFrame]
+
+
+@dataclass
+class MappedFiles:
+    """The kept rows, and what a night made of them.
+
+    Args:
+        place: where they lie.
+        ds: the logical date, which its batches are named by.
+        kept: files whose rows were there.
+        added: files that were read, and whose rows were kept.
+    """
+
+    place: Tables
+    ds: date
+    kept: int = 0
+    added: int = 0
+
+    def rows(self, paths: Sequence[str], recipe: Recipe) -> list[DataFrame] | None:
+        """The mapped rows of all files below the paths; those of other files than before are made and kept. An action.
+
+        Args:
+            paths: files, or folders of files.
+            recipe: how they are mapped.
+
+        Returns:
+            tables to put together; none where the rows cannot be kept and all files must be read every night: nested
+            folders, or raw columns that differ by case alone
+        """
+        below: dict[str, list[fs.Listed]] = {}
+        for path in paths:
+            found = fs.listed(self.place.spark, path)
+            if found is None:
+                return None
+            below[path] = found
+        tonight = {_one_slash(file.uri): (file.size, file.changed) for found in below.values() for file in found}
+        shelf = _Shelf(self.place.below(_digest(recipe.way)))
+        batches = shelf.unchanged(shelf.holding(tonight), recipe.changed)
+        known = {uri for batch in batches for uri in batch.files}
+        missing = [part for path, found in below.items() for part in _unknown(path, found, known)]
+        if missing:
+            raw = recipe.read(missing)
+            columns = {*raw_columns(raw), *(name for batch in batches for name in batch.columns)}
+            if len({name.lower() for name in columns}) < len(columns):
+                return None  # which of them counts, reading all files at once would settle among all
+            for absent in sorted(columns - set(raw.columns)):
+                raw = raw.withColumn(absent, f.lit(None).cast("string"))
+            new = {uri: identity for uri, identity in tonight.items() if uri not in known}
+            batches.append(shelf.add(recipe.mapped(raw), sorted(columns), new, self.ds))
+            self.added += len(new)
+        self.kept += len(known)
+        return shelf.tables(batches)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some files' rows.
+
+    Args:
+        name: of its folder.
+        columns: raw columns of its files.
+        schema: of its table.
+        files: those of its files that are wanted.
+        whole: whether these are all.
+    """
+
+    name: str
+    columns: list[str]
+    schema: t.StructType
+    files: dict[str, Identity]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """The batches of one way to map."""
+
+    place: Tables
+
+    def holding(self, wanted: Mapping[str, Identity]) -> list[_Batch]:
+        """The batches with the wanted files, each file in the newest that has it as it is now."""
+        left = dict(wanted)
+        found = []
+        for name in reversed(self._names()):
+            document = self.place.document(name)
+            same = {file: left[file] for file, known in document["files"].items() if left.get(file) == tuple(known)}
+            if same:
+                schema = t.StructType.fromJson(document["schema"])
+                whole = len(same) == len(document["files"])
+                found.append(_Batch(name, document["columns"], schema, same, whole))
+            for file in same:
+                del left[file]
+        return found
+
+    def unchanged(self, batches: list[_Batch], changed: Callable[[DataFrame], DataFrame]) -> list[_Batch]:
+        """The batches without the files of which a row would now be another."""
+        if not batches:
+            return []
+        others = reduce(DataFrame.unionByName, [changed(table) for table in self.tables(batches)])
+        gone = {_one_slash(row[c.SOURCE_FILE]) for row in others.select(c.SOURCE_FILE).distinct().collect()}
+        left = []
+        for batch in batches:
+            files = {uri: identity for uri, identity in batch.files.items() if uri not in gone}
+            if files:
+                left.append(replace(batch, files=files, whole=batch.whole and len(files) == len(batch.files)))
+        return left
+
+    def add(self, rows: DataFrame, columns: list[str], files: dict[str, Identity], ds: date) -> _Batch:
+        """Writes the rows, then the document, without which nobody reads them."""
+        name = f"{ds}-{sum(known.startswith(str(ds)) for known in self._names()):03d}"
+        written = self.place.write(rows, name)
+        # a file that is named in another way among the rows could not be told from one that is gone
+        if {_one_slash(row[c.SOURCE_FILE]) for row in written.select(c.SOURCE_FILE).distinct().collect()} <= set(files):
+            document = {"columns": columns, "files": files, "schema": written.schema.jsonValue()}
+            self.place.write_json(name, document)
+        return _Batch(name, columns, written.schema, files, True)
+
+    def tables(self, batches: list[_Batch]) -> list[DataFrame]:
+        """The wanted rows: batches that are wanted whole are one table."""
+        whole = [self.place.path(batch.name) for batch in batches if batch.whole]
+        found = [self._read(batch.schema, [self.place.path(batch.name)], batch) for batch in batches if not batch.whole]
+        return [*found, self._read(batches[0].schema, whole)] if whole else found
+
+    def _read(self, schema: t.StructType, paths: list[str], part: _Batch | None = None) -> DataFrame:
+        rows = self.place.spark.read.schema(schema).parquet(*paths)
+        if part is None:
+            return rows
+        return rows.where(f.regexp_replace(c.SOURCE_FILE, _SLASHES, "file:/").isin(list(part.files)))
+
+    def _names(self) -> list[str]:
+        found = fs.glob(self.place.spark, f"{self.place.root}/*.json")
+        return [path.rsplit("/", 1)[-1].removesuffix(".json") for path in found]
+
+
+def _digest(way: Any) -> str:
+    return hashlib.sha256(json.dumps(way, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _one_slash(uri: str) -> str:
+    return re.sub(_SLASHES, "file:/", uri)
+
+
+def _unknown(path: str, found: list[fs.Listed], known: set[str]) -> list[str]:
+    """The path itself where nothing below it is known, else its unknown files."""
+    unknown = [file.path for file in found if _one_slash(file.uri) not in known]
+    return [path] if len(unknown) == len(found) else unknown

@@ -1,0 +1,225 @@
+"""Rating logs that an earlier night mapped: the same rows as from the files, and none that would now be another."""
+
+import gzip
+import json
+import os
+from datetime import date
+
+import pytest
+
+from bgmrec.config.sources import RatingsSettings
+from bgmrec.errors import InputError
+from bgmrec.ingest.mapped import MappedFiles
+from bgmrec.ingest.ratings import map_ratings
+from bgmrec.tables import Tables
+
+FIRST, SECOND, THIRD = (date(2024, 3, day) for day in (2, 3, 4))
+LOG = {
+    "name": "log",
+    "paths": ["{data}/ds={ds}"],
+    "lookback_days": 2,
+    "allow_missing_days": True,
+    "user_id": "user",
+    "item_id": "item",
+    "rating": "stars",
+    "rated_at": "at",
+}
+CSV, JSONL = {**LOG, "format": "csv"}, {**LOG, "format": "jsonl"}
+HEADER = "user,item,stars,at"
+VIDEOS = {
+    "name": "videos",
+    "format": "csv",
+    "paths": ["{data}/videos.csv"],
+    "on": ["item = video"],
+    "select": ["music"],
+}
+JOINED = {**CSV, "item_id": "music", "joins": [VIDEOS]}
+
+
+@pytest.fixture
+def night(spark, tmp_path):
+    """(source, date, settings) → mapped rows by what is kept, checked against those from nothing; files mapped, kept."""
+
+    def read(source, ds, **settings):
+        checked = RatingsSettings(sources=[source], minimum=1, maximum=5, **settings)
+        kept = MappedFiles(Tables(spark, str(tmp_path / "mapped")), ds)
+        found = told(map_ratings(spark, checked, data=str(tmp_path), ds=ds, kept=kept))
+        assert found == told(map_ratings(spark, checked, data=str(tmp_path), ds=ds))
+        return found, (kept.added, kept.kept)
+
+    return read
+
+
+def told(mapped):
+    return sorted((tuple(row) for row in mapped.collect()), key=repr)
+
+
+def states(found):
+    return [row[2] for row in found]
+
+
+def put(tmp_path, name, *lines):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines))
+    return path
+
+
+def batches(tmp_path):
+    return sorted(path.name for path in tmp_path.glob("mapped/*/*.json"))
+
+
+def test_a_later_night_reads_the_new_files_alone(night, tmp_path, spark):
+    rows = ["a,m1,4,2024-03-02 10:00:00", "a,m1,4,2024-03-02 10:00:00", "b,m1,9,2024-03-02", "c,m1"]
+    old = put(tmp_path, "ds=2024-03-02/a.csv", HEADER, *rows)
+    put(tmp_path, "ds=2024-03-02/_SUCCESS")
+    put(tmp_path, "ds=2024-03-01/a.csv", HEADER, "z,m1,1,2024-03-01")
+    assert night(CSV, FIRST)[1] == (2, 0)
+    put(tmp_path, "ds=2024-03-03/a.csv", HEADER, "d,m2,3,2024-03-03 01:00:00")
+    found, counts = night(CSV, SECOND)
+    assert counts == (1, 1)
+    assert sorted(states(found)) == ["kept", "kept", "kept", "rejected", "rejected"]
+    assert batches(tmp_path) == ["2024-03-02-000.json", "2024-03-03-000.json"]
+    changed = old.stat().st_mtime_ns
+    old.write_text(old.read_text().replace("m1", "m7"))  # behind the back of size and time: is it read again?
+    os.utime(old, ns=(changed, changed))
+    settings = RatingsSettings(sources=[CSV], minimum=1, maximum=5)
+    kept = MappedFiles(Tables(spark, str(tmp_path / "mapped")), SECOND)
+    assert told(map_ratings(spark, settings, data=str(tmp_path), ds=SECOND, kept=kept)) == found
+    assert (kept.added, kept.kept) == (0, 2)
+
+
+def test_a_row_of_tomorrow_waits_for_its_night_whether_it_will_be_kept_or_refused(night, tmp_path):
+    late = ["a,m1,4,2024-03-03 00:00:01", "b,m1,9,2024-03-03 00:00:01", "c,m1,5,2024-03-02 23:59:59"]
+    put(tmp_path, "ds=2024-03-02/a.csv", HEADER, *late, "d,m1,5,0001-01-01 00:00:00")
+    assert sorted(states(night(CSV, FIRST)[0])) == ["after_window", "after_window", "kept", "rejected"]
+    found, counts = night(CSV, SECOND)
+    assert (sorted(states(found)), counts) == (["kept", "kept", "rejected", "rejected"], (0, 1))
+
+
+def test_a_changed_a_late_and_a_gone_file_are_seen(night, tmp_path):
+    for name in "abc":
+        put(tmp_path, f"ds=2024-03-02/{name}.csv", HEADER, f"{name},m1,1,2024-03-02")
+    night(CSV, FIRST)
+    put(tmp_path, "ds=2024-03-02/a.csv", HEADER, "a,m1,1,2024-03-02", "a,m2,1,2024-03-02")
+    put(tmp_path, "ds=2024-03-02/late.csv", HEADER, "d,m1,5,2024-03-02")
+    (tmp_path / "ds=2024-03-02/b.csv").unlink()
+    found, counts = night(CSV, SECOND)
+    assert sorted(row[5] for row in found) == ["a", "a", "c", "d"]
+    assert counts == (2, 1)
+    assert night(CSV, SECOND) == (found, (0, 3))
+
+
+def test_files_whose_rows_a_side_table_maps_otherwise_are_mapped_anew(night, tmp_path):
+    for name, video in (("a", 1), ("b", 2), ("c", 3)):
+        put(tmp_path, f"ds=2024-03-02/{name}.csv", HEADER, f"{name},{video},4,2024-03-02")
+    put(tmp_path, "ds=2024-03-02/d.csv", HEADER, "d,,4,2024-03-02")  # no key: it finds nothing, whatever there is
+    put(tmp_path, "videos.csv", "video,music", "1,m1", "2,m2", ",m0")
+    assert sorted(states(night(JOINED, FIRST)[0])) == ["kept", "kept", "rejected", "rejected"]
+    put(tmp_path, "videos.csv", "video,music", "2,m2", "1,m1", ",m0", "4,m4")  # says the same of these rows
+    assert night(JOINED, SECOND)[1] == (0, 4)
+    put(tmp_path, "videos.csv", "video,music", "1,m9", "2,m2", "3,m3")  # one is another, one is known at last
+    found, counts = night(JOINED, SECOND)
+    assert counts == (2, 2)
+    assert sorted(str(row[6]) for row in found) == ["None", "m2", "m3", "m9"]
+    put(tmp_path, "videos.csv", "video,music", "1,m9", "3,m3")  # one is gone
+    assert night(JOINED, SECOND)[1] == (1, 3)
+
+
+def test_columns_that_come_and_go_are_those_of_all_files(night, tmp_path):
+    source = {**JSONL, "weight": "coalesce(device, '1')"}
+    put(tmp_path, "ds=2024-03-02/a.jsonl", '{"user": 1, "item": 1, "stars": 9, "at": "2024-03-02"}')
+    line = '{"item": 1, "stars": 9, "at": "2024-03-02", "user": 1}'
+    put(tmp_path, "ds=2024-03-03/a.jsonl", line, '{"user": 1, "device": "phone"}')
+    put(tmp_path, "ds=2024-03-04/a.jsonl", '{"user": 2, "item": 1}')
+    for ds in (FIRST, SECOND, THIRD):
+        found, _ = night(source, ds)
+    assert batches(tmp_path) == [f"2024-03-0{day}-000.json" for day in (2, 3, 4)]
+    records = [json.loads(row[4]) for row in found]
+    assert {"user": "1", "device": "phone"} in records
+
+
+def test_a_column_that_a_new_csv_file_lacks_is_empty_there(night, tmp_path):
+    put(tmp_path, "ds=2024-03-02/a.csv", HEADER, "a,m1,4,2024-03-02")
+    put(tmp_path, "ds=2024-03-03/a.csv", "at,item,user", "2024-03-03,m1,b")
+    night(CSV, FIRST)
+    assert night(CSV, SECOND)[1] == (1, 1)
+
+
+def test_the_same_record_in_files_of_two_nights_is_a_duplicate(night, tmp_path):
+    put(tmp_path, "ds=2024-03-02/a.jsonl", '{"user": "u", "item": 1, "stars": 4, "at": "2024-03-02"}')
+    put(tmp_path, "ds=2024-03-03/a.jsonl", '{"stars": 4, "user": "u", "item": 1, "at": "2024-03-02", "extra": null}')
+    night(JSONL, FIRST)
+    found, counts = night(JSONL, SECOND)
+    assert counts == (1, 1)
+    assert found[0][10:12] == found[1][10:12]  # the digests
+
+
+def test_other_settings_are_another_way_to_map(night, tmp_path):
+    put(tmp_path, "ds=2024-03-02/a.csv", HEADER, "a,m1,4,2024-03-02", "b,m2,4,2024-03-02")
+    night(CSV, FIRST)
+    assert night(CSV, FIRST)[1] == (0, 1)
+    assert night({**CSV, "rating": "stars - 1"}, FIRST)[1] == (1, 0)
+    assert night(CSV, FIRST, unknown_items=["m2"])[1] == (1, 0)
+    assert night({**CSV, "options": {"nullValue": "m2"}}, FIRST)[1] == (1, 0)
+    assert night({**CSV, "lookback_days": 3}, FIRST)[1] == (0, 1)  # which files are read, not how
+
+
+def test_files_with_odd_names_are_known_again(night, tmp_path):
+    put(tmp_path, "ds=2024-03-02/a b%20ü+#1.csv", HEADER, "a,m1,4,2024-03-02")
+    assert night(CSV, FIRST)[1] == (1, 0)
+    assert night(CSV, SECOND)[1] == (0, 1)
+
+
+def test_what_was_not_written_to_its_end_does_not_count(night, tmp_path):
+    put(tmp_path, "ds=2024-03-02/a.csv", HEADER, "a,m1,4,2024-03-02")
+    night(CSV, FIRST)
+    [document] = tmp_path.glob("mapped/*/*.json")
+    document.unlink()  # the night died before it
+    assert night(CSV, FIRST)[1] == (1, 0)
+    assert batches(tmp_path) == ["2024-03-02-000.json"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {**CSV, "keep_mapped": False},
+        {**CSV, "lookback_days": None},
+        {**CSV, "where": "at < Current_Timestamp"},
+        {**CSV, "weight": "rand (7)"},
+    ],
+    ids=["not wanted", "no window", "clock", "chance"],
+)
+def test_what_may_be_another_row_tomorrow_is_read_every_night(spark, tmp_path, source):
+    put(tmp_path, "ds=2024-03-02/a.csv", HEADER, "a,m1,4,2024-03-02")
+    for _ in range(2):
+        kept = MappedFiles(Tables(spark, str(tmp_path / "mapped")), FIRST)
+        settings = RatingsSettings(sources=[source])
+        assert map_ratings(spark, settings, data=str(tmp_path), ds=FIRST, kept=kept).count() == 1
+        assert (kept.added, kept.kept) == (0, 0)
+    assert batches(tmp_path) == []
+
+
+def test_rows_with_digests_of_their_own_are_not_kept(night, tmp_path, spark):
+    put(tmp_path, "ds=2024-03-02/a.csv", HEADER, "a,m1,4,2024-03-02", "a,m1,4,2024-03-02")
+    found, counts = night(CSV, FIRST, drop_exact_duplicates=False)
+    assert (len(found), counts) == (2, (0, 0))
+
+
+def test_folders_in_folders_and_names_that_differ_by_case_are_read_every_night(night, tmp_path):
+    put(tmp_path, "ds=2024-03-02/a.jsonl", '{"user": 1, "item": 1, "stars": 4, "at": "2024-03-02"}')
+    night(JSONL, FIRST)
+    put(tmp_path, "ds=2024-03-03/a.jsonl", '{"USER": 1, "item": 1, "stars": 4, "at": "2024-03-03"}')
+    assert night(JSONL, SECOND)[1] == (0, 0)
+    put(tmp_path, "ds=2024-03-02/hour=3/a.jsonl", '{"user": 1, "item": 1, "stars": 4, "at": "2024-03-02"}')
+    assert night(JSONL, FIRST)[1] == (0, 0)
+
+
+def test_a_damaged_file_is_named_and_nothing_of_its_batch_counts(night, tmp_path):
+    lines = "\n".join(f'{{"user": {n}}}' for n in range(10_000)).encode()
+    put(tmp_path, "ds=2024-03-02/a.jsonl", '{"user": 1}')
+    (tmp_path / "ds=2024-03-02/b.jsonl.gz").write_bytes(gzip.compress(lines)[:3000])
+    with pytest.raises(InputError, match="raw files cannot be read") as caught:
+        night({**JSONL, "columns": ["user", "item", "stars", "at"]}, FIRST)
+    assert caught.value.where.endswith("/b.jsonl.gz")
+    assert batches(tmp_path) == []
