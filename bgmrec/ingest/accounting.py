@@ -37,9 +37,12 @@ def first_reason(checks: dict[str, Column]) -> Column:
 
 def count_states(mapped: DataFrame) -> DataFrame:
     """Rows, distinct rows and one example record by source, state and reason: a handful of rows."""
-    # a digest's rows are counted first: primitive buffers, so that this is a hash aggregate without a sort
-    records = mapped.groupBy(c.SOURCE, STATE, c.REASON, *SAME_RECORD).agg(f.count(f.lit(1)).alias(ROWS))
-    counts = records.groupBy(c.SOURCE, STATE, c.REASON).agg(f.sum(ROWS).alias(ROWS), f.count(f.lit(1)).alias(DISTINCT))
+    # a digest's rows are counted first, by numbers alone: a third less to group and to shuffle than with the names
+    kind = f.xxhash64(c.SOURCE, STATE, f.coalesce(c.REASON, f.lit(""))).alias("_kind")
+    kinds = mapped.groupBy(c.SOURCE, STATE, c.REASON).agg(f.count(f.lit(1)).alias("_rows")).withColumn("_kind", kind)
+    records = mapped.groupBy(kind, *SAME_RECORD).agg(f.count(f.lit(1)).alias(ROWS))
+    numbers = records.groupBy("_kind").agg(f.sum(ROWS).alias(ROWS), f.count(f.lit(1)).alias(DISTINCT))
+    counts = kinds.drop("_rows").join(f.broadcast(numbers), "_kind").drop("_kind")
     examples = (
         rejects(mapped).groupBy(c.SOURCE, c.REASON).agg(f.substring(f.min(c.RECORD), 1, _EXAMPLE_LENGTH).alias(EXAMPLE))
     )

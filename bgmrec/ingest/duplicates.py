@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
@@ -18,8 +20,11 @@ def with_digests(raw: DataFrame, columns: list[str], drop_duplicates: bool) -> D
     """
     if not drop_duplicates:
         return raw.withColumns(dict(zip(DIGESTS, [f.monotonically_increasing_id(), f.lit(0)], strict=True)))
-    # the hashes skip nulls, so that a column that a file lacks is no other record than one that it leaves empty
-    hashed = [f.concat(f.lit(f"{name}="), _text(name, raw.schema[name].dataType)) for name in sorted(columns)]
+    # the hashes skip nulls: a column that a file lacks makes no other record than one that it leaves empty, and what
+    # is there is told by its name
+    values = {name: _text(name, raw.schema[name].dataType) for name in sorted(columns)}
+    there = [f.when(value.isNotNull(), f.lit(crc32(name.encode()))) for name, value in values.items()]
+    hashed = [*values.values(), *there]
     return raw.withColumns(dict(zip(DIGESTS, [f.xxhash64(*hashed), f.hash(*hashed)], strict=True)))
 
 

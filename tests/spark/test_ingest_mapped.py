@@ -38,7 +38,7 @@ JOINED = {**CSV, "item_id": "music", "joins": [VIDEOS]}
 
 @pytest.fixture
 def night(spark, tmp_path):
-    """(source, date, settings) → mapped rows by what is kept, checked against those from nothing; files mapped, kept."""
+    """(source, date, settings) → mapped rows by what is kept, equal to those from nothing; files mapped and kept."""
 
     def read(source, ds, **settings):
         checked = RatingsSettings(sources=[source], minimum=1, maximum=5, **settings)
