@@ -126,8 +126,8 @@ def _side(side: DataFrame, table: JoinedTable, where: str) -> SideTable:
     selected = [f.expr(text) for text in table.select]
     keyed = select_expressions(side, right, selected, where=where, optional=optional)
     one_per_key = keyed.groupBy(*right).agg(f.max(f.struct(*values)).alias("_side"))
-    text = f.to_json("_side", {"ignoreNullFields": "false"})
-    return SideTable(one_per_key.withColumn("_hash", f.xxhash64(text)), left, values, where, optional)
+    whole = f.to_json("_side", {"ignoreNullFields": "false"})
+    return SideTable(one_per_key.withColumn("_hash", f.xxhash64(whole)), left, values, where, optional)
 
 
 def join_sides(raw: DataFrame, sides: Sequence[SideTable]) -> DataFrame:

@@ -78,28 +78,24 @@ def map_ratings(
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
-    lasting, fresh = [], []
+    lasting: list[DataFrame] = []
+    fresh: list[DataFrame] = []
     for position, source in enumerate(settings.sources):
-        own = _Source(source, settings, read_sides(spark, source.joins, where=_where(source), data=data, ds=ds))
+        where = f"ratings.sources.{source.name}"
+        own = _Source(spark, source, settings, read_sides(spark, source.joins, where=where, data=data, ds=ds))
         paths = existing_paths(spark, source, data, ds)
-        found = None
+        rows = None
         if kept is not None and _is_kept(source, settings):
-            recipe = Recipe(own.way(spark), lambda paths, s=source: read_paths(spark, s, paths), own.map, own.changed)
-            with reading(_where(source), spark.read.text(paths)):
-                found = kept.rows(paths, recipe)
-        rows = [own.map(read_paths(spark, source, paths))] if found is None else found
-        (fresh if found is None else lasting).extend(part.withColumn(SOURCE_POSITION, f.lit(position)) for part in rows)
-    tables = [*lasting, *([write(_together(fresh))] if fresh else [])]
+            with reading(where, spark.read.text(paths)):
+                rows = kept.rows(paths, Recipe(own.way(), own.read, own.map, own.changed))
+        tables, place = ([own.map(own.read(paths))], fresh) if rows is None else (rows, lasting)
+        place += [table.withColumn(SOURCE_POSITION, f.lit(position)) for table in tables]
     end = timestamp(datetime.combine(ds + timedelta(days=1), datetime.min.time()))
-    return _up_to(_together(tables), end)
+    return _up_to(_together([*lasting, *([write(_together(fresh))] if fresh else [])]), end)
 
 
 def _together(tables: list[DataFrame]) -> DataFrame:
     return reduce(DataFrame.unionByName, [table.select(*_COLUMNS) for table in tables])
-
-
-def _where(source: RatingSource) -> str:
-    return f"ratings.sources.{source.name}"
 
 
 def _is_kept(source: RatingSource, settings: RatingsSettings) -> bool:
@@ -115,9 +111,13 @@ def _is_kept(source: RatingSource, settings: RatingsSettings) -> bool:
 class _Source:
     """One source, and the side tables of the night."""
 
+    spark: SparkSession
     source: RatingSource
     settings: RatingsSettings
     sides: list[SideTable]
+
+    def read(self, paths: list[str]) -> DataFrame:
+        return read_paths(self.spark, self.source, paths)
 
     def map(self, raw: DataFrame) -> DataFrame:
         """Raw rows → mapped ones whatever the night, with what they were joined by."""
@@ -130,14 +130,14 @@ class _Source:
     def changed(self, rows: DataFrame) -> DataFrame:
         return joined_otherwise(rows, self.sides)
 
-    def way(self, spark: SparkSession) -> list[Any]:
+    def way(self) -> list[Any]:
         """What decides how a record is mapped: settings, code, and Spark."""
         out = {"paths", "lookback_days", "allow_missing_days", "keep_mapped"}
         dumped = self.source.model_dump(mode="json", exclude={**dict.fromkeys(out, True), "joins": {"__all__": out}})
         rules = self.settings.model_dump(mode="json", include={"minimum", "maximum", "unknown_items", "time_required"})
-        conf = [spark.conf.get(f"spark.sql.{name}") for name in ("ansi.enabled", "legacy.timeParserPolicy")]
+        conf = [self.spark.conf.get(f"spark.sql.{name}") for name in ("ansi.enabled", "legacy.timeParserPolicy")]
         code = [inspect.getsource(importlib.import_module(f"bgmrec.ingest.{name}")) for name in _CODE]
-        return [dumped, rules, spark.version, conf, code]
+        return [dumped, rules, self.spark.version, conf, code]
 
 
 def map_source(
