@@ -26,7 +26,8 @@ class Inventory:
         models: run ids in the model store.
         work: date → whether its night was finished.
         summaries: run ids.
-        mapped: (folder, name) of batches of mapped rating logs; a name begins with a date.
+        mapped: (folder, name) of batches of mapped rating logs → whether newer ones hold all of its files; names begin
+            with a date.
         under_way: run ids of nights that were not finished, whose model or tables may be stored already.
     """
 
@@ -36,7 +37,7 @@ class Inventory:
     models: Sequence[str] = ()
     work: Mapping[str, bool] = field(default_factory=dict)
     summaries: Sequence[str] = ()
-    mapped: Sequence[tuple[str, str]] = ()
+    mapped: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     under_way: Sequence[str] = ()
 
 
@@ -101,7 +102,11 @@ def plan(found: Inventory, settings: RetentionSettings, today: date) -> Plan:
         records=sorted(records),
         models=_left(found.models, old, needed),
         work=_left([ds for ds, finished in found.work.items() if finished], _Old(today, settings.work_days), set()),
-        mapped=sorted((folder, name) for folder, name in found.mapped if _Old(today, settings.mapped_days)(name)),
+        mapped=sorted(
+            (folder, name)
+            for (folder, name), replaced in found.mapped.items()
+            if _Old(today, settings.mapped_days)(name) or (replaced and old(name))
+        ),
         summaries=_left(found.summaries, _Old(today, settings.summary_days), shown),
     )
 

@@ -40,10 +40,17 @@ def _names(run: Run, pattern: str) -> list[str]:
     return [path.rsplit("/", 1)[-1].rsplit("=", 1)[-1] for path in files.glob(run.spark, pattern)]
 
 
-def _mapped(run: Run) -> list[tuple[str, str]]:
-    """Batches of mapped rating logs, documented or not."""
-    found = (path.rsplit("/", 2)[-2:] for path in files.glob(run.spark, run.root.path(f"{MAPPED}/*/*")))
-    return sorted({(folder, name.removesuffix(".json")) for folder, name in found})
+def _mapped(run: Run) -> dict[tuple[str, str], bool]:
+    """Batches of mapped rating logs, documented or not, and whether newer ones hold all of their files."""
+    paths = (path.rsplit("/", 2)[-2:] for path in files.glob(run.spark, run.root.path(f"{MAPPED}/*/*")))
+    found = {}
+    newer: dict[str, set[str]] = {}
+    for folder, name in sorted({(folder, name.removesuffix(".json")) for folder, name in paths}, reverse=True):
+        document = run.root.below(MAPPED).below(folder).read_json(name) or {"files": {}}
+        known = newer.setdefault(folder, set())
+        found[folder, name] = known.issuperset(document["files"])
+        known.update(document["files"])
+    return found
 
 
 def _night(run: Run, ds: str) -> dict[str, Any] | None:

@@ -169,10 +169,16 @@ def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run, jobs:
     night.root.write_json(f"summaries/{FIRST}-001", {})
     night.root.write_json(f"reports/{FIRST}-001/facts", {})
     mapped = night.root.below("mapped").below("way")
-    for name in (f"{FIRST}-000", f"{FIRST}-001", f"{SECOND}-000"):  # of the second one only the rows were written
+    for name, held in ((f"{FIRST}-000", "ab"), (f"{FIRST}-001", ""), (f"{FIRST}-002", "b"), (f"{SECOND}-000", "bc")):
         mapped.write(night.spark.range(1), name)
-        if name != f"{FIRST}-001":
-            mapped.write_json(name, {})
+        if held:  # of the other one only the rows were written
+            mapped.write_json(name, {"files": {key: [1, 1] for key in held}})
+    assert retain.inventory(night).mapped == {
+        ("way", f"{FIRST}-000"): False,
+        ("way", f"{FIRST}-001"): True,
+        ("way", f"{FIRST}-002"): True,
+        ("way", f"{SECOND}-000"): False,
+    }
     days = dict.fromkeys(("published_days", "unseen_days", "mapped_days", "summary_days"), 1)
     settings = night.settings.retention.model_copy(update=days)
     goes = plan(retain.inventory(night), settings, night.ds)
@@ -184,6 +190,7 @@ def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run, jobs:
         f"model {first}",
         f"mapped way {FIRST}-000",
         f"mapped way {FIRST}-001",
+        f"mapped way {FIRST}-002",
         f"summary {first}",
     ]
     retain.carry_out(night, goes)

@@ -99,7 +99,13 @@ def test_the_rules_by_hand() -> None:
         models=[*runs, run(3), run(5), run(6)],  # of nights that published nothing
         work={day(0): True, day(1): True, day(2): True, day(5): False},
         under_way=[run(5)],
-        mapped=[("way", f"{day(15)}-000"), ("way", f"{day(14)}-000"), ("another", f"{day(40)}-001")],
+        mapped={
+            ("way", f"{day(15)}-000"): False,
+            ("way", f"{day(14)}-000"): False,
+            ("way", f"{day(4)}-000"): True,
+            ("way", f"{day(3)}-000"): True,
+            ("another", f"{day(40)}-001"): False,
+        },
         summaries=[run(0, 1), run(19), run(20)],
     )
     assert plan(found, SETTINGS, TODAY).lines() == [
@@ -111,6 +117,7 @@ def test_the_rules_by_hand() -> None:
         f"work {day(2)}",
         f"mapped another {day(40)}-001",
         f"mapped way {day(15)}-000",
+        f"mapped way {day(4)}-000",
         f"summary {run(20)}",
     ]
 
@@ -128,6 +135,6 @@ def test_the_newest_date_stays_however_old_it_is_and_off_keeps_everything() -> N
         [run(999)],
         {day(999): True},
         (),
-        [("way", day(999))],
+        {("way", day(999)): True},
     )
     assert plan(old, off, TODAY).lines() == []
