@@ -114,14 +114,14 @@ class _Batch:
         name: of its folder.
         columns: raw columns of its files.
         schema: of its table.
-        files: those of its files that are wanted.
+        files: those of its files that are wanted, each with its name among the rows.
         whole: whether these are all.
     """
 
     name: str
     columns: list[str]
     schema: t.StructType
-    files: dict[str, Identity]
+    files: dict[str, str]
     whole: bool
 
 
@@ -137,13 +137,14 @@ class _Shelf:
         found = []
         for name in reversed(self._names()):
             document = self.place.document(name)
-            same = {file: left[file] for file, known in document["files"].items() if left.get(file) == tuple(known)}
+            files = {_one_slash(file): (file, tuple(identity)) for file, identity in document["files"].items()}
+            same = {uri: file for uri, (file, identity) in files.items() if left.get(uri) == identity}
             if same:
                 schema = t.StructType.fromJson(document["schema"])
                 whole = len(same) == len(document["files"])
                 found.append(_Batch(name, document["columns"], schema, same, whole))
-            for file in same:
-                del left[file]
+            for uri in same:
+                del left[uri]
         return found
 
     def unchanged(self, batches: list[_Batch], changed: Callable[[DataFrame], DataFrame]) -> list[_Batch]:
@@ -154,7 +155,7 @@ class _Shelf:
         gone = {_one_slash(row[c.SOURCE_FILE]) for row in others.select(c.SOURCE_FILE).distinct().collect()}
         left = []
         for batch in batches:
-            files = {uri: identity for uri, identity in batch.files.items() if uri not in gone}
+            files = {uri: file for uri, file in batch.files.items() if uri not in gone}
             if files:
                 left.append(replace(batch, files=files, whole=batch.whole and len(files) == len(batch.files)))
         return left
@@ -163,11 +164,13 @@ class _Shelf:
         """Writes the rows, then the document, without which nobody reads them."""
         name = f"{ds}-{sum(known.startswith(str(ds)) for known in self._names()):03d}"
         written = self.place.write(rows, name)
-        # a file that is named in another way among the rows could not be told from one that is gone
-        if {_one_slash(row[c.SOURCE_FILE]) for row in written.select(c.SOURCE_FILE).distinct().collect()} <= set(files):
-            document = {"columns": columns, "files": files, "schema": written.schema.jsonValue()}
-            self.place.write_json(name, document)
-        return _Batch(name, columns, written.schema, files, True)
+        among = [row[c.SOURCE_FILE] for row in written.select(c.SOURCE_FILE).distinct().collect()]
+        named = {uri: uri for uri in files} | {_one_slash(file): file for file in among}
+        # a file that is named in quite another way among the rows could not be told from one that is gone
+        if len(named) == len(files):
+            held = {named[uri]: identity for uri, identity in files.items()}
+            self.place.write_json(name, {"columns": columns, "files": held, "schema": written.schema.jsonValue()})
+        return _Batch(name, columns, written.schema, named, True)
 
     def tables(self, batches: list[_Batch]) -> list[DataFrame]:
         """The wanted rows: batches that are wanted whole are one table."""
@@ -179,7 +182,7 @@ class _Shelf:
         rows = self.place.spark.read.schema(schema).parquet(*paths)
         if part is None:
             return rows
-        return rows.where(f.regexp_replace(c.SOURCE_FILE, _SLASHES, "file:/").isin(list(part.files)))
+        return rows.where(f.col(c.SOURCE_FILE).isin(list(part.files.values())))
 
     def _names(self) -> list[str]:
         found = fs.glob(self.place.spark, f"{self.place.root}/*.json")
