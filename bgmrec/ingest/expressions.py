@@ -173,7 +173,7 @@ def joined_otherwise(rows: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
         now = side.rows.where(whole).select(f.array(*side.left).alias(joined_keys(n)), f.col("_hash").alias("_now"))
         beside = rows.join(now, joined_keys(n), "left")
         found.append(beside.where(~f.col(joined_hash(n)).eqNullSafe(f.col("_now"))).select(*rows.columns))
-    return reduce(DataFrame.unionByName, found, rows.limit(0)) if found else rows.limit(0)
+    return reduce(DataFrame.unionByName, found, rows.limit(0))
 
 
 def record_json(columns: Sequence[str]) -> Column:

@@ -79,7 +79,7 @@ class MappedFiles:
 
         Returns:
             tables to put together; none where the rows cannot be kept and all files must be read every night: nested
-            folders, or raw columns that differ by case alone
+            folders, raw columns that differ by case alone, or no file at all
         """
         below: dict[str, list[fs.Listed]] = {}
         for path in paths:
@@ -88,6 +88,8 @@ class MappedFiles:
                 return None
             below[path] = found
         tonight = {_one_slash(file.uri): (file.size, file.changed) for found in below.values() for file in found}
+        if not tonight:
+            return None
         shelf = _Shelf(self.place.below(_digest(recipe.way)))
         batches = shelf.unchanged(shelf.holding(tonight), recipe.changed)
         known = {uri for batch in batches for uri in batch.files}
@@ -162,7 +164,8 @@ class _Shelf:
 
     def add(self, rows: DataFrame, columns: list[str], files: dict[str, Identity], ds: date) -> _Batch:
         """Writes the rows, then the document, without which nobody reads them."""
-        name = f"{ds}-{sum(known.startswith(str(ds)) for known in self._names()):03d}"
+        numbers = [int(known.rsplit("-", 1)[-1]) for known in self._names() if known.startswith(str(ds))]
+        name = f"{ds}-{max(numbers, default=-1) + 1:03d}"  # not their count: some of them may have been removed
         written = self.place.write(rows, name)
         among = [row[c.SOURCE_FILE] for row in written.select(c.SOURCE_FILE).distinct().collect()]
         named = {uri: uri for uri in files} | {_one_slash(file): file for file in among}
@@ -200,4 +203,4 @@ def _one_slash(uri: str) -> str:
 def _unknown(path: str, found: list[fs.Listed], known: set[str]) -> list[str]:
     """The path itself where nothing below it is known, else its unknown files."""
     unknown = [file.path for file in found if _one_slash(file.uri) not in known]
-    return [path] if len(unknown) == len(found) else unknown
+    return [path] if unknown and len(unknown) == len(found) else unknown

@@ -180,6 +180,25 @@ def test_what_was_not_written_to_its_end_does_not_count(night, tmp_path):
     assert batches(tmp_path) == ["2024-03-02-000.json"]
 
 
+def test_a_day_without_a_file_is_not_read_again_and_again(night, tmp_path):
+    put(tmp_path, "ds=2024-03-01/_SUCCESS")
+    put(tmp_path, "ds=2024-03-02/a.jsonl", '{"user": 1, "item": 1, "stars": 4, "at": "2024-03-02"}')
+    assert night(JSONL, FIRST)[1] == (1, 0)
+    assert night(JSONL, FIRST)[1] == (0, 1)
+    assert batches(tmp_path) == ["2024-03-02-000.json"]
+
+
+def test_a_batch_is_never_written_over_another(night, tmp_path):
+    for name in "abc":
+        put(tmp_path, f"ds=2024-03-02/{name}.csv", HEADER, f"{name},m1,4,2024-03-02")
+        night(CSV, FIRST)
+    [gone] = tmp_path.glob("mapped/*/2024-03-02-000.json")
+    gone.unlink()
+    found, counts = night(CSV, FIRST)
+    assert (len(found), counts) == (3, (1, 2))
+    assert batches(tmp_path) == [f"2024-03-02-00{number}.json" for number in (1, 2, 3)]
+
+
 @pytest.mark.parametrize(
     "source",
     [
