@@ -26,7 +26,7 @@ class Inventory:
         models: run ids in the model store.
         work: date → whether its night was finished.
         summaries: run ids.
-        mapped: (folder, name) of batches of mapped rating logs → whether newer ones hold all of its files; names begin
+        mapped: (folder, name) of batches of mapped files → whether newer ones hold all of its files; names begin
             with a date.
         under_way: run ids of nights that were not finished, whose model or tables may be stored already.
     """

@@ -160,6 +160,7 @@ TABLES = {
     "item_feed": ITEM_FEED,
     "user_rating_blocks": RATING_BLOCKS,
     "item_rating_blocks": RATING_BLOCKS,
+    "seen_rating_blocks": RATING_BLOCKS,
     "heard_rating_blocks": RATING_BLOCKS,
     "valid_rating_blocks": RATING_BLOCKS,
     "test_rating_blocks": RATING_BLOCKS,

@@ -24,9 +24,11 @@ from bgmrec.encoders.distributed import fit_distributed
 from bgmrec.encoders.fit import fit
 from bgmrec.encoders.numbers import asdae_loss, asdae_numbers, fit_numbers
 from bgmrec.encoders.state import initial_state
+from bgmrec.factorize.blocks import num_blocks, rating_blocks, unpack_ratings
 from bgmrec.feed.parquet import FeedSpec
 from bgmrec.feed.rows import Rows
 from bgmrec.feed.tables import lay_out, user_inputs, with_targets
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 
 FEATURE_WIDTH = 64  # of the generated side information
 EXCHANGE_EVERY = 16  # steps between two exchanges of weights
@@ -110,7 +112,11 @@ def _write_feed(bench: Bench, ratings: DataFrame, users: int, rank: int) -> str:
     every = bench.spark.range(0, users, 1, 4 * bench.partitions).select(f.col("id").cast("int").alias(c.IDX))
     features = place.write(every.withColumn(c.FEATURES, vector(FEATURE_WIDTH)(c.IDX)), "features")
     targets = place.write(every.withColumn(c.TARGET, vector(rank)(c.IDX)), "targets")
-    inputs = place.write(user_inputs(features, ratings, weight_exponent=0.0), "user_inputs")
+    blocks = num_blocks(users, ratings.count(), bench.settings.factorize)
+    rated = place.write(rating_blocks(ratings, c.USER_IDX, c.ITEM_IDX, blocks, users), "user_rating_blocks")
+    with arrow_batch(bench.spark, BLOCKS_PER_BATCH):
+        rows = user_inputs(features, unpack_ratings(rated, blocks), weight_exponent=0.0)
+        inputs = place.write(rows, "user_inputs")
     feed = lay_out(
         with_targets(inputs, targets), n_rows=users, processes=2, row_group_rows=bench.settings.feed.row_group_rows
     )

@@ -56,10 +56,7 @@ def topn(bench: Bench, arguments: argparse.Namespace) -> Result:
             shards = item_shards(tables["item"], candidates, num_blocks=sizes.item_blocks)
             total = shard_bytes(candidates, model.width)
             shard = gather_shards(shards, bench.settings.recommend.item_block_bytes, total)
-            blocks = user_blocks(
-                tables["user"], place.read("user_rating_blocks"), None, num_blocks=sizes.user_blocks,
-                partitions=bench.partitions,
-            )  # fmt: skip
+            blocks = user_blocks(tables["user"], place.read("user_rating_blocks"), None, partitions=bench.partitions)
             rules = ListRules(n, filter_seen)
             made = top_n(blocks, shard, shape=model, num_blocks=sizes.user_blocks, rules=rules, popular=NOBODY)
             return place.write(made, name, made.schema)

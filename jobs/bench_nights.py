@@ -13,9 +13,11 @@ from typing import Any
 from bench_parts import Bench, Result, Times, rounded
 from generate_world import generate
 from nightly import night
+from publishing import judged_metric
 
 from bgmrec import files
 from bgmrec.config import Settings
+from bgmrec.evaluate.table import MODEL
 from bgmrec.run import Run, Summary
 
 UNBOUNDED = ("train", "recommend")  # the work itself
@@ -42,13 +44,15 @@ def warm(bench: Bench, arguments: argparse.Namespace) -> Result:
     of_warm = _night(bench, settings, "warm", last, fresh=False)
     of_cold = _night(bench, settings, "cold", last)
     ours, peer = (Times([sum(facts["seconds"].values())]) for facts in (of_warm, of_cold))
+    metric = judged_metric(settings, {})
+    of_ours, of_peer = (facts["metrics"][MODEL][metric] for facts in (of_warm, of_cold))
     facts = {
-        "quality": f"validation value ({settings.train.metric}): lower is better",
+        "quality": f"{metric} of the held-out ratings",
         "share_of_a_cold_night": rounded(ours.median / peer.median, 3),
         "rounds": {"warm": of_warm["train"]["rounds"], "cold": of_cold["train"]["rounds"]},
         "seconds": {"warm": of_warm["seconds"], "cold": of_cold["seconds"]},
     }
-    return Result("warm", ours, peer, of_warm["train"]["valid"], of_cold["train"]["valid"], facts)
+    return Result("warm", ours, peer, of_ours, of_peer, facts)
 
 
 def _world(bench: Bench, arguments: argparse.Namespace) -> tuple[Settings, date]:

@@ -59,10 +59,11 @@ def _held_out(run: Run, facts: dict[str, Any]) -> HeldOut:
     pairs = ratings.where(f.col(c.PART) == c.VALID)
     train = ratings.where(f.col(c.PART) == c.TRAIN)
     relevant = f.col(c.RATING) >= run.settings.evaluate.relevant_rating
+    rated = run.settings.factorize.mode == "explicit"  # scores of preferences are no ratings
     return HeldOut(
         train=train,
         pairs=pairs,
-        pair_blocks=run.scratch("train").read("valid_rating_blocks"),
+        pair_blocks=run.scratch("train").read("valid_rating_blocks") if rated else None,
         targets=pairs.where(relevant).select(c.USER_IDX, c.ITEM_IDX),
         catalogue=shown_items(run, run.scratch("evaluate"), run.work.read("item_index")),
         heard=heard_blocks(run, run.scratch("train"), train, night_sizes(facts)),

@@ -10,11 +10,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
 
 from bgmrec import columns as c
 from bgmrec.config.sources import EntitySettings
 from bgmrec.ingest.accounting import ROWS, check_rejects, count_states, rejects, summarize
+from bgmrec.ingest.mapped import MAPPED, MappedFiles
 from bgmrec.ingest.side_info import count_problems, crawl_ages, map_entities, merge_entities
 from bgmrec.ingest.sources import reading
 from bgmrec.job import run_job
@@ -35,9 +36,16 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
         run.summary.add(f"ingest_{kind}s", rows_in=0, entities=0)
         return
     run.progress.update(f"ingest_{kind}s", sources=len(settings.sources))
-    raw = map_entities(run.spark, settings, id_column, data=run.settings.paths.data, ds=run.ds)
-    with reading(f"{kind}s.sources", raw):
-        mapped = run.work.write(raw, f"{kind}s_mapped")
+    kept = MappedFiles(run.root.below(MAPPED), run.ds)
+
+    def write(rows: DataFrame) -> DataFrame:
+        """The raw files are read once: states, rejects and entities are all made from this table."""
+        with reading(f"{kind}s.sources", rows):
+            return run.work.write(rows, f"{kind}s_mapped")
+
+    data = run.settings.paths.data
+    mapped = map_entities(run.spark, settings, id_column, data=data, ds=run.ds, kept=kept, write=write)
+    run.summary.add(f"ingest_{kind}s", files_mapped=kept.added, files_kept=kept.kept)
     counts = count_states(mapped).collect()
     run.work.write(rejects(mapped), f"{kind}_rejects")
     run.summary.add(f"ingest_{kind}s", **summarize(counts), **_by_field(count_problems(mapped).collect()))

@@ -21,7 +21,7 @@ from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.evaluate.table import collect_metrics
 from bgmrec.factorize.delivery import deliver
 from bgmrec.factorize.pairs import score_pairs
-from bgmrec.recommend.top_n import ListRules
+from bgmrec.recommend.top_n import ListRules, members_by_block
 from bgmrec.run import Run
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 
@@ -90,15 +90,16 @@ def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, Fa
     """The models' lists of users with targets, written: the metrics read them several times."""
     rules = ListRules(max(run.settings.evaluate.ks), run.settings.recommend.filter_seen)
     popular = popular_list(run, held_out.train, held_out.catalogue, rules)
-    described = described_users(run, run.work.read("user_index"))
-    asked = run.scratch("evaluate").write(targets.select(c.USER_IDX).distinct(), "asked")
+    place, num_blocks = run.scratch("evaluate"), next(iter(models.values())).user_blocks  # the same of all
+    described = described_users(run, place, run.work.read("user_index"), num_blocks)
+    asked = place.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "asked")
     made = []
     for name, model in models.items():
         run.progress.update("evaluate", model=name, step="lists")
         with arrow_batch(run.spark, 1):
             items = load_items(run, model, held_out.catalogue)
             lists = make_lists(run, model, items, held_out.heard, described, rules, popular, asked)
-            written = run.scratch("evaluate").below(name).write(lists, "top_n")
+            written = place.below(name).write(lists, "top_n")
         made.append(written.withColumn("model", f.lit(name)))
     return made
 

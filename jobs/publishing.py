@@ -116,7 +116,7 @@ def _measure(
         rows = run.spark.read.parquet(location)
         numbers[table] = table_numbers(rows, CONTRACTS[table], ratings)
     of_users, of_music = _coverage(run, model, staged, shown, numbers)
-    metric = _metric(settings, metrics.get(MODEL, {}))
+    metric = judged_metric(settings, metrics.get(MODEL, {}))
     baseline = _baseline(settings, metrics, metric)
     return Night(
         tables=numbers,
@@ -134,7 +134,7 @@ def _measure(
     )
 
 
-def _metric(settings: Settings, judged: dict[str, float]) -> str:
+def judged_metric(settings: Settings, judged: dict[str, float]) -> str:
     """The name of the metric that the gate compares.
 
     Raises:

@@ -23,12 +23,12 @@ from bgmrec.models import StoredModel
 from bgmrec.recommend.kernel import Shard
 from bgmrec.recommend.popularity import PopularItems, collect_popular, popular_items, popularity
 from bgmrec.recommend.shards import gather_shards, item_shards, regroup_shards, shard_bytes
-from bgmrec.recommend.top_n import ListRules, top_n, user_blocks
+from bgmrec.recommend.top_n import ListRules, members_by_block, top_n, user_blocks
 from bgmrec.run import Run
 from bgmrec.session import arrow_batch
 from bgmrec.tables import Tables
 from bgmrec.train.finish import served_from
-from bgmrec.train.prepare import Sizes, write_pair_blocks
+from bgmrec.train.prepare import Sizes, write_user_blocks
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def heard_blocks(run: Run, place: Tables, ratings: DataFrame, sizes: Sizes) -> D
     least = run.settings.recommend.seen_rating
     if least is None:
         return place.read("user_rating_blocks")
-    write_pair_blocks(place, "heard_rating_blocks", ratings.where(f.col(c.RATING) >= least), sizes)
+    write_user_blocks(place, "heard_rating_blocks", ratings.where(f.col(c.RATING) >= least), sizes)
     return place.read("heard_rating_blocks")
 
 
@@ -99,27 +99,34 @@ def make_lists(
         model: whose scores rank.
         items: from `load_items`.
         rating_blocks: of the user side: what users have heard.
-        described: `user_idx` of users with side information that an encoder read; none: no user encoder.
+        described: from `described_users`.
         rules: of a list.
         popular: for users of whom nothing is known.
-        asked: `user_idx` of the users who get a list; none: all do.
+        asked: from `members_by_block`, the users who get a list; none: all do.
     """
     blocks = user_blocks(
         model.user_factors,
         rating_blocks,
         described,
         asked,
-        num_blocks=model.user_blocks,
         partitions=run.settings.spark.shuffle_partitions,
     )
     return top_n(blocks, items, shape=model.shape, num_blocks=model.user_blocks, rules=rules, popular=popular)
 
 
-def described_users(run: Run, user_index: DataFrame) -> DataFrame | None:
-    """Users with side information, where an encoder reads it."""
+def described_users(run: Run, place: Tables, user_index: DataFrame, num_blocks: int) -> DataFrame | None:
+    """Users with side information that an encoder read, from `members_by_block`; none: no user encoder.
+
+    Args:
+        run: the night, or a study's.
+        place: scratch of the stage, gets `described_users`.
+        user_index: of the model.
+        num_blocks: of the model's users.
+    """
     if run.settings.user_encoder.kind == "none":
         return None
-    return run.work.read("users").join(user_index, c.USER_ID, "inner").select(c.USER_IDX)
+    described = run.work.read("users").join(user_index, c.USER_ID, "inner").select(c.USER_IDX)
+    return place.write(members_by_block(described, num_blocks), "described_users")
 
 
 def ndcg_validator(
@@ -130,18 +137,20 @@ def ndcg_validator(
     targets: DataFrame,
     shown: DataFrame,
     template: Callable[[DataFrame, DataFrame], FactorModel],
+    num_blocks: int,
     k: int,
 ) -> Callable[[DataFrame, DataFrame], float]:
     """(user factors, item factors) → 1 − NDCG@k on the targets; lower is better. An action.
 
     Args:
         run: the night.
-        place: scratch of the training, gets `valid_targets`.
+        place: scratch of the training, gets `valid_targets`, `valid_users` and `described_users`.
         train: training ratings.
         heard: from `heard_blocks`.
         targets: user_idx, item_idx of what was held out and counts as a hit.
         shown: candidates of the lists.
         template: (user factors, item factors) → model.
+        num_blocks: of its users.
         k: cut-off.
 
     Raises:
@@ -149,9 +158,9 @@ def ndcg_validator(
     """
     rules = ListRules(k, run.settings.recommend.filter_seen)
     popular = popular_list(run, train, shown, rules)
-    described = described_users(run, run.work.read("user_index"))
+    described = described_users(run, place, run.work.read("user_index"), num_blocks)
     targets = place.write(targets, "valid_targets")  # a few rows, which every round reads
-    asked = targets.select(c.USER_IDX).distinct()
+    asked = place.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "valid_users")
 
     def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:
         model = template(user_factors, item_factors)

@@ -30,7 +30,7 @@ from bgmrec.factorize.shape import ModelShape
 from bgmrec.ingest.sources import read_files
 from bgmrec.job import run_stage
 from bgmrec.models import StoredModel
-from bgmrec.recommend.checks import list_faults, list_violations
+from bgmrec.recommend.checks import list_faults, list_violations, pack_lists
 from bgmrec.recommend.explain import reasons
 from bgmrec.recommend.filters import candidates
 from bgmrec.recommend.similar import similar_items
@@ -55,22 +55,24 @@ def stage(run: Run) -> None:
     heard = heard_blocks(run, run.work, run.work.read("ratings_split"), night_sizes(stored.facts))
     rules = ListRules(settings.n, settings.filter_seen, settings.max_per_value if settings.max_per_field else 0)
     popular = popular_list(run, run.work.read("ratings_split"), shown, rules)
+    described = described_users(run, run.scratch("recommend"), stored.table("user_index"), model.user_blocks)
     with arrow_batch(run.spark, 1):
         items = load_items(run, model, shown)
         run.progress.update("recommend", table="top_n", users=stored.facts["users"])
-        described = described_users(run, stored.table("user_index"))
         lists = run.work.write(make_lists(run, model, items, heard, described, rules, popular), "top_n")
         run.progress.update("recommend", table="similar", items=stored.facts["items"])
         similar = similar_items(
             model.item_factors, items, shape=model.shape, num_blocks=model.item_blocks, n=settings.similar_n
         )
         run.work.write(similar, "similar")
-        hidden = heard if settings.filter_seen else None
-        faults = list_faults(list_violations(lists, hidden, num_blocks=model.user_blocks, n=settings.n))
         if REASONS in run.settings.publish.tables:
             run.progress.update("recommend", table="reasons")
             run.work.write(_reasons(run, stored, lists), "reasons")
     run.progress.update("recommend", table="publishing")
+    packed = run.scratch("recommend").write(pack_lists(lists, model.user_blocks), "packed_lists")
+    with arrow_batch(run.spark, 1):
+        hidden = heard if settings.filter_seen else None
+        faults = list_faults(list_violations(packed, hidden, num_blocks=model.user_blocks, n=settings.n))
     publish(run, stored, shown, faults)
 
 

@@ -1,4 +1,4 @@
-"""Removes what is older than [retention] allows: published dates, models, working tables, summaries, mapped logs.
+"""Removes what is older than [retention] allows: published dates, models, working tables, summaries, mapped files.
 
 Never goes: the newest published date, the version that a date replaced while the date stays, the model of
 any version that stays, and whatever a night has stored that was not finished. Ages are counted back from --ds.
@@ -41,7 +41,7 @@ def _names(run: Run, pattern: str) -> list[str]:
 
 
 def _mapped(run: Run) -> dict[tuple[str, str], bool]:
-    """Batches of mapped rating logs, documented or not, and whether newer ones hold all of their files."""
+    """Batches of mapped files, documented or not, and whether newer ones hold all of their files."""
     paths = (path.rsplit("/", 2)[-2:] for path in files.glob(run.spark, run.root.path(f"{MAPPED}/*/*")))
     found = {}
     newer: dict[str, set[str]] = {}

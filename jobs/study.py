@@ -149,7 +149,7 @@ def run_trial(trial: Trial, run: Run) -> dict[str, Any]:
         exchange_side_information(run)
     protocol = PROTOCOLS[trial.protocol]
     parts = protocol.prepare(trial, run)
-    learned = learn(run, seen=run.work.read("ratings_split") if trial.leak else None)
+    learned = learn(run, leaked=run.work.read("ratings_split") if trial.leak else None)
     found = judged(run, learned, parts, is_cold=protocol.is_cold)
     valid = learned.valid
     return {

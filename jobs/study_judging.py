@@ -24,7 +24,7 @@ from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.study_table import BASELINES
 from bgmrec.evaluate.table import collect_metrics, headline
 from bgmrec.run import Run
-from bgmrec.train.prepare import write_pair_blocks
+from bgmrec.train.prepare import write_user_blocks
 
 MODEL = "model"
 METRICS = ("rmse", "mae", "ndcg@10", "ndcg@20", "recall@20", "coverage@20")
@@ -41,7 +41,7 @@ def judged(run: Run, learned: Learned, parts: Parts, *, is_cold: bool) -> dict[s
     held_out, blocks = parts.held_out if explicit else None, None
     if held_out is not None:
         scratch = run.scratch("train")
-        write_pair_blocks(scratch, "test_rating_blocks", held_out, sizes)
+        write_user_blocks(scratch, "test_rating_blocks", held_out, sizes)
         blocks = scratch.read("test_rating_blocks")
     judged_on = HeldOut(train, held_out, blocks, parts.targets, parts.catalogue, learned.heard)
     rows = judge(run, judged_on, {MODEL: model}, frozenset())

@@ -34,7 +34,7 @@ from bgmrec.train.encoders import make_item_encoder, make_user_encoder
 from bgmrec.train.finish import data_digest, final_rounds, judged_facts, store_model
 from bgmrec.train.linear import LinearEncoder, make_linear_encoder
 from bgmrec.train.pieces import Known
-from bgmrec.train.prepare import Sizes, measure, write_blocks, write_pair_blocks
+from bgmrec.train.prepare import Sizes, measure, write_blocks, write_user_blocks
 from bgmrec.train.problem import make_problem
 from bgmrec.train.rounds import AfterRound, Problem, Validate, factors, run_rounds
 from bgmrec.train.sample import sample
@@ -56,7 +56,7 @@ class Learned:
         sizes: of the night.
         factors: `user_factors` and `item_factors` to judge: the best round's, or the averaged draws'.
         shape: of them.
-        valid: their validation value.
+        valid: their validation value; none: nothing was validated.
         heard: `schemas.RATING_BLOCKS` of the training ratings, user side.
     """
 
@@ -86,7 +86,7 @@ def learn(
     run: Run,
     scratch: Tables | None = None,
     after_round: AfterRound | None = None,
-    seen: DataFrame | None = None,
+    leaked: DataFrame | None = None,
 ) -> Learned:
     """All rounds, then all draws, from where an interrupted training stopped.
 
@@ -94,8 +94,8 @@ def learn(
         run: the night, a study's or a trial's.
         scratch: keeps blocks, rounds and draws; none: the scratch of the run's train stage.
         after_round: told the state after every round.
-        seen: ratings that the user encoder reads; none: the training ratings, as in every night. A study that
-            measures a leak gives others; no setting can.
+        leaked: ratings that the user encoder reads instead of the training ones: a study that measures a leak gives
+            them, no setting can.
     """
     settings, scratch = run.settings, scratch or run.scratch("train")
     ratings = run.work.read("ratings_split")
@@ -103,7 +103,7 @@ def learn(
     sizes = measure(scratch, ratings, *index, settings.factorize, settings.train.minimum_ratings)
     run.progress.update("train", users=sizes.users, items=sizes.items, ratings=sizes.train, step="preparing")
     train = ratings.where(f.col(c.PART) == c.TRAIN)
-    problem = _problem(run, scratch, train, train if seen is None else seen, sizes)
+    problem = _problem(run, scratch, train, leaked, sizes)
     checkpoints = Checkpoints(scratch)
     previous = run.warm_model()
     warm = write_start(
@@ -118,12 +118,15 @@ def learn(
     encoders = _go_on(run, checkpoints.place(0), problem, previous if warm else None)
     run.summary.add("train", warm_start=warm, warm_encoders=encoders)
     goes_on = previous is not None and warm and _learns_as(run, previous) and _all_go_on(problem, encoders)
+    rounds = settings.train.warm_rounds if goes_on else settings.train.rounds
+    # a warm night of one round has nothing to choose: evaluate judges its model by the same ratings
+    chooses = sizes.valid and not (goes_on and rounds == 1)
     state = run_rounds(
         problem,
         checkpoints,
-        rounds=settings.train.warm_rounds if goes_on else settings.train.rounds,
+        rounds=rounds,
         patience=settings.train.patience,
-        validate=_validator(run, scratch, ratings, sizes, problem.shape) if sizes.valid else None,
+        validate=_validator(run, scratch, ratings, sizes, problem.shape) if chooses else None,
         progress=run.progress,
         after_round=after_round,
     )
@@ -170,7 +173,7 @@ def _sampled(
     return {"user_factors": sampled.user_factors, "item_factors": sampled.item_factors}, sampled.shape
 
 
-def _problem(run: Run, scratch: Tables, train: DataFrame, seen: DataFrame, sizes: Sizes) -> Problem:
+def _problem(run: Run, scratch: Tables, train: DataFrame, leaked: DataFrame | None, sizes: Sizes) -> Problem:
     fitted = run.work.document("fitted_features")
     end = (held_out_from(run.settings.split, run.end) if sizes.valid else None) or run.end
     write_blocks(scratch, _timed(run, train, end), sizes)
@@ -180,7 +183,8 @@ def _problem(run: Run, scratch: Tables, train: DataFrame, seen: DataFrame, sizes
         scratch,
         sizes,
         run.settings.factorize,
-        linear["user"] or make_user_encoder(scratch, run.settings, sizes, run.work.read("user_features"), seen),
+        linear["user"]
+        or make_user_encoder(scratch, run.settings, sizes, run.work.read("user_features"), train, leaked),
         linear["item"]
         or make_item_encoder(scratch, run.settings, sizes, item_features, tokens, fitted["vocabulary"], train),
     )
@@ -204,7 +208,8 @@ def _linear_encoders(run: Run, scratch: Tables, sizes: Sizes) -> dict[str, Linea
 def _validator(run: Run, scratch: Tables, ratings: DataFrame, sizes: Sizes, shape: ModelShape) -> Validate:
     settings = run.settings
     valid = ratings.where(f.col(c.PART) == c.VALID)
-    write_pair_blocks(scratch, "valid_rating_blocks", valid, sizes)
+    if settings.train.metric == "rmse" or settings.factorize.mode == "explicit":  # whose errors evaluate asks for, too
+        write_user_blocks(scratch, "valid_rating_blocks", valid, sizes)
     if settings.train.metric == "rmse":
         return rmse_validator(
             scratch.read("valid_rating_blocks"),
@@ -223,6 +228,7 @@ def _validator(run: Run, scratch: Tables, ratings: DataFrame, sizes: Sizes, shap
         valid.where(f.col(c.RATING) >= settings.evaluate.relevant_rating).select(c.USER_IDX, c.ITEM_IDX),
         shown_items(run, scratch, run.work.read("item_index")),
         lambda users, items: FactorModel(users, items, shape, sizes.user_blocks, sizes.item_blocks),
+        sizes.user_blocks,
         settings.train.metric_k,
     )
 

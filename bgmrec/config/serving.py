@@ -94,7 +94,7 @@ class RetentionSettings(Section):
     published_days: AtLeastOneOrOff = 90
     unseen_days: AtLeastOneOrOff = 7  # versions and models that no manifest names: superseded, withdrawn or refused
     work_days: AtLeastOneOrOff = 3
-    mapped_days: AtLeastOneOrOff = 61  # rows of rating logs; those whose files were all mapped anew go by unseen_days
+    mapped_days: AtLeastOneOrOff = 61  # rows of files; those whose files were all mapped anew go by unseen_days
     summary_days: AtLeastOneOrOff = 365
 
 

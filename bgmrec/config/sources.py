@@ -38,8 +38,8 @@ class JoinedTable(Files):
     select: list[str] = Field(min_length=1)
 
 
-class RatingSource(Files):
-    """A rating log and the Spark SQL expressions that map its columns (trusted input, like code).
+class Source(Files):
+    """Records of one origin and the Spark SQL expressions that map their columns (trusted input, like code).
 
     The rows of csv and jsonl files in a window of days are kept as they were mapped, for the nights to come that read
     the same files by the same settings; with `keep_mapped = false` all files are read every night.
@@ -48,7 +48,12 @@ class RatingSource(Files):
     name: Name
     keep_mapped: bool = True
     joins: list[JoinedTable] = []
-    where: str | None = None  # rows for which this is not true are not ratings at all (not rejects)
+    where: str | None = None  # records for which this is not true are none of this source's rows at all (not rejects)
+
+
+class RatingSource(Source):
+    """A rating log."""
+
     user_id: str = "user_id"
     item_id: str = "item_id"
     rating: str = "1.0"
@@ -81,15 +86,12 @@ class EntityField(Section):
     description: str = ""
 
 
-class EntitySource(Files):
+class EntitySource(Source):
     """A crawl dump or side table of one entity kind."""
 
-    name: Name
-    where: str | None = None  # records for which this is not true describe no entity (not rejects)
     id: str  # Spark SQL expression of the external id
     fetched_at: str | None = None  # newest wins field by field; no expression: later sources win
     fields: dict[str, str] = {}  # per source: field name → Spark SQL expression, over the field's own
-    joins: list[JoinedTable] = []
 
 
 class EntitySettings(Section):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -55,7 +55,7 @@ def ranking_metrics(
         slices: of items by popularity, and of users by activity.
     """
     judged = lists.join(targets.select(c.USER_IDX).distinct(), c.USER_IDX, "left_semi")
-    users = _user_hits(judged, targets, train, models, slices)
+    users = _user_hits(lists, targets, train, models, slices)
     sums = users.mapInArrow(_summer(ks), _SUMS).groupBy(*KEYS, "metric", "k")
     totals = sums.agg(*(f.sum(name).alias(name) for name in ("total", "weight", "count", "missing")))
     ranked = totals.withColumn("result", f.col("total") / f.col("weight"))
@@ -73,9 +73,10 @@ def mean_ndcg(lists: DataFrame, targets: DataFrame, k: int) -> float | None:
     Returns:
         the mean over users with targets; none: there are none
     """
+    pairs = targets.select(c.USER_IDX, c.ITEM_IDX)
+    shown = lists.where(f.col(c.POSITION) <= k).join(pairs, [c.USER_IDX, c.ITEM_IDX])
     gain = (1 / f.log2(f.col(c.POSITION) + 1)).alias("gain")
-    shown = lists.where(f.col(c.POSITION) <= k).select(c.USER_IDX, c.ITEM_IDX, gain)
-    hits = targets.select(c.USER_IDX, c.ITEM_IDX).join(shown, [c.USER_IDX, c.ITEM_IDX], "left")
+    hits = pairs.join(shown.select(c.USER_IDX, c.ITEM_IDX, gain), [c.USER_IDX, c.ITEM_IDX], "left")
     ideal = f.array(*(f.lit(float(best)) for best in np.cumsum(discounts(k))))
     of_user = hits.groupBy(c.USER_IDX).agg(
         f.coalesce(f.sum("gain"), f.lit(0.0)).alias("gained"), f.least(f.count(f.lit(1)), f.lit(k)).alias("reachable")
@@ -87,15 +88,17 @@ def mean_ndcg(lists: DataFrame, targets: DataFrame, k: int) -> float | None:
 
 def _user_hits(lists: DataFrame, targets: DataFrame, train: DataFrame, models: list[str], slices: int) -> DataFrame:
     """A row per model and user with targets, as `hits.sums_by_slice` takes it."""
-    placed = lists.select("model", c.USER_IDX, c.ITEM_IDX, c.POSITION)
-    known = for_each(models, with_places(targets.select(c.USER_IDX, c.ITEM_IDX), train, slices))
+    pairs = targets.select(c.USER_IDX, c.ITEM_IDX)
+    # the many rows of the lists are looked at one by one, beside the few targets, and never put in order themselves
+    hits = lists.select("model", c.USER_IDX, c.ITEM_IDX, c.POSITION).join(pairs, [c.USER_IDX, c.ITEM_IDX])
+    known = for_each(models, with_places(pairs, train, slices))
     target = f.struct(ITEM_POPULARITY, c.POSITION)
     per_user = (
-        known.join(placed, ["model", c.USER_IDX, c.ITEM_IDX], "left")
+        known.join(hits, ["model", c.USER_IDX, c.ITEM_IDX], "left")
         .groupBy("model", c.USER_IDX)
         .agg(f.first(USER_ACTIVITY).alias(USER_ACTIVITY), f.collect_list(target).alias(TARGETS))
     )
-    listed = placed.where(f.col(c.POSITION) == 1).select("model", c.USER_IDX, f.lit(True).alias(LISTED))
+    listed = lists.where(f.col(c.POSITION) == 1).select("model", c.USER_IDX, f.lit(True).alias(LISTED))
     joined = per_user.join(listed, ["model", c.USER_IDX], "left")
     return joined.select("model", USER_ACTIVITY, TARGETS, f.col(LISTED).isNotNull().alias(LISTED))
 
@@ -127,19 +130,23 @@ def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _catalogue_metrics(lists: DataFrame, catalogue: DataFrame, ks: list[int]) -> DataFrame:
     """coverage = share of the catalogue in at least one list; Gini of how often its items are in lists."""
-    cuts = f.explode(f.array(*(f.lit(k) for k in ks)))
-    keys = ["model", "k", c.ITEM_IDX]
-    shown = lists.withColumn("k", cuts).where(f.col(c.POSITION) <= f.col("k"))
-    exposed = shown.groupBy(*keys).agg(f.count(f.lit(1)).alias("exposures"))
-    every = catalogue.select("model", c.ITEM_IDX).distinct().withColumn("k", cuts).join(exposed, keys, "left")
-    histogram = every.groupBy("model", "k", f.coalesce("exposures", f.lit(0)).alias("exposures")).agg(
-        f.count(f.lit(1)).alias("items")
-    )
+    shown = [f.count(f.when(f.col(c.POSITION) <= k, True)) for k in ks]
+    exposed = lists.groupBy("model", c.ITEM_IDX).agg(_by_cut(ks, shown).alias("by_cut"))
+    never = _by_cut(ks, [f.lit(0).cast("long") for _ in ks])
+    cuts = f.inline(f.coalesce("by_cut", never))
+    every = catalogue.select("model", c.ITEM_IDX).distinct().join(exposed, ["model", c.ITEM_IDX], "left")
+    every = every.select("model", cuts)
+    histogram = every.groupBy("model", "k", "exposures").agg(f.count(f.lit(1)).alias("items"))
     results = histogram.groupBy("model", "k").applyInPandas(_spread, _CATALOGUE)
     named = results.select(
         "*", f.lit(ALL).alias("slice"), f.lit(ALL).alias("value"), f.lit(0).cast("long").alias("missing")
     )
     return named.select(*METRICS.names)
+
+
+def _by_cut(ks: list[int], exposures: list[Column]) -> Column:
+    parts = zip(ks, exposures, strict=True)
+    return f.array(*(f.struct(f.lit(k).alias("k"), of_cut.alias("exposures")) for k, of_cut in parts))
 
 
 def _spread(histogram: pd.DataFrame) -> pd.DataFrame:

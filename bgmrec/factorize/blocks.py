@@ -13,18 +13,24 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
+from pyspark.sql import types as t
 
 from bgmrec import columns as c
 from bgmrec import schemas
 from bgmrec.arrays import FLOAT, INT, MAX_CELL_BYTES
 from bgmrec.config.model import FactorizeSettings
 from bgmrec.errors import InputError
-from bgmrec.factorize.cells import OnBatches, lighten_worker, one_row, read_rows, split_binary
-from bgmrec.factorize.layout import LONG, build_block, stable_order
+from bgmrec.factorize.cells import OnBatches, one_row, read_rows, split_binary
+from bgmrec.factorize.layout import LONG, RatingBlock, block_idx, build_block
+from bgmrec.factorize.packing import PACKED, PACKED_SCHEMA, packer
 
 _TRIPLE = np.dtype([("dst", INT), ("src", INT), ("rating", FLOAT), ("weight", FLOAT)])
-_PACKED_ROWS = 1 << 20  # packed at a time, 16 MB
-_PACKED = "block int, triples binary"
+_UNPACKED = t.StructType(
+    [
+        *(t.StructField(name, t.IntegerType()) for name in (c.IDX, "n")),
+        *(t.StructField(name, t.BinaryType()) for name in (c.RATED_IDX, c.RATED_VALUES)),
+    ]
+)
 
 
 def num_blocks(n_rows: int, n_ratings: int, settings: FactorizeSettings) -> int:
@@ -55,27 +61,12 @@ def rating_blocks(
         f.col(c.RATING).cast("float").alias("rating"),
         f.col(c.WEIGHT).cast("float").alias("weight"),
     )
-    packed = triples.mapInArrow(_packer(num_blocks, n_dst), _PACKED)
+    packed = triples.mapInArrow(packer(lambda batch: _triples(batch, n_dst), "dst", num_blocks), PACKED_SCHEMA)
     every = spark.range(0, num_blocks, 1, min(partitions, num_blocks)).select(
-        f.col("id").cast("int").alias(c.BLOCK), f.lit(b"").alias("triples")
+        f.col("id").cast("int").alias(c.BLOCK), f.lit(b"").alias(PACKED)
     )
     placed = packed.unionByName(every).repartition(min(partitions, num_blocks), c.BLOCK).sortWithinPartitions(c.BLOCK)
     return placed.mapInArrow(_builder(num_blocks, n_dst), schemas.RATING_BLOCKS)
-
-
-def _packer(num_blocks: int, n_dst: int) -> OnBatches:
-    def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        lighten_worker()
-        waiting: list[np.ndarray] = []
-        for batch in batches:
-            waiting.append(_triples(batch, n_dst))
-            if sum(map(len, waiting)) >= _PACKED_ROWS:
-                yield _by_block(np.concatenate(waiting), num_blocks)
-                waiting = []
-        if waiting:
-            yield _by_block(np.concatenate(waiting), num_blocks)
-
-    return pack
 
 
 def _triples(batch: pa.RecordBatch, n_dst: int) -> np.ndarray:
@@ -96,14 +87,6 @@ def _bad_rating(found: str, expected: str) -> InputError:
     return InputError(
         "ratings cannot be put into blocks", where="indexed ratings", expected=expected, found=found, cure=cure
     )
-
-
-def _by_block(rows: np.ndarray, num_blocks: int) -> pa.RecordBatch:
-    block = rows["dst"] % num_blocks
-    counts = np.bincount(block, minlength=num_blocks)
-    present = np.flatnonzero(counts)
-    cells = split_binary(rows[stable_order(block)].view(np.uint8), counts[present] * _TRIPLE.itemsize)
-    return pa.RecordBatch.from_arrays([pa.array(present.astype(np.int32)), cells], ["block", "triples"])
 
 
 def _builder(num_blocks: int, n_dst: int) -> OnBatches:
@@ -128,8 +111,33 @@ def _builder(num_blocks: int, n_dst: int) -> OnBatches:
                 yield finish(current, parts)
                 parts = []
             current = row[c.BLOCK]
-            parts.append(np.frombuffer(row["triples"], _TRIPLE))
+            parts.append(np.frombuffer(row[PACKED], _TRIPLE))
         if current is not None:
             yield finish(current, parts)
 
     return build
+
+
+def unpack_ratings(blocks: DataFrame, num_blocks: int) -> DataFrame:
+    """Rating blocks → a row per entity of the solved side: idx, n, and its ratings by rising source index as cells.
+
+    Run the plan inside `session.arrow_batch`.
+
+    Args:
+        blocks: `schemas.RATING_BLOCKS`.
+        num_blocks: how many there are.
+
+    Returns:
+        (idx, n, rated_idx: int32 (n,), rated_values: float32 (n,))
+    """
+
+    def unpack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for row in read_rows(batches):
+            block = RatingBlock.from_cells(row)
+            idx, n = block_idx(block.n_rows * num_blocks, num_blocks, block.block), np.diff(block.row_offsets)
+            cells = (block.src_ids[block.src_pos], block.ratings)
+            columns = [pa.array(column.astype(np.int32)) for column in (idx, n)]
+            columns += [split_binary(cell.view(np.uint8), n * cell.itemsize) for cell in cells]
+            yield pa.RecordBatch.from_arrays(columns, _UNPACKED.names)
+
+    return blocks.mapInArrow(unpack, _UNPACKED)

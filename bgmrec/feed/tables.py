@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 
-import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
-from pyspark.sql import types as t
 
 from bgmrec import columns as c
-from bgmrec.arrays import FLOAT, INT
-
-_ROWS_PER_BATCH = 1024  # binary cells of one Arrow batch share 32-bit offsets
 
 
 def centred_ratings(ratings: DataFrame, *, mean: float, damping: float = 10.0) -> DataFrame:
@@ -37,29 +30,23 @@ def centred_ratings(ratings: DataFrame, *, mean: float, damping: float = 10.0) -
     return ratings.join(offsets, on=c.ITEM_IDX, how="left").select(c.USER_IDX, c.ITEM_IDX, value)
 
 
-def user_inputs(features: DataFrame, ratings: DataFrame, *, weight_exponent: float) -> DataFrame:
+def user_inputs(features: DataFrame, rated: DataFrame, *, weight_exponent: float) -> DataFrame:
     """What the user encoder sees: side information and the user's training ratings, one row per user.
 
     Args:
         features: (idx, features), one row per user.
-        ratings: training ratings and nothing else (user_idx, item_idx, rating), centred where they are explicit.
+        rated: (idx, n, rated_idx, rated_values), a row per user from `factorize.blocks.unpack_ratings`: training
+            ratings and nothing else, centred where they are explicit.
         weight_exponent: p in weight = n^p for n ratings; users without ratings weigh nothing.
 
     Returns:
         (idx, features, rated_idx, rated_values, weight)
     """
-    # sorted by item: sums do not depend on the order that a shuffle delivers
-    pairs = f.sort_array(f.collect_list(f.struct(c.ITEM_IDX, c.RATING)))
-    rated = ratings.groupBy(f.col(c.USER_IDX).alias(c.IDX)).agg(pairs.alias("pairs"), _weight(weight_exponent))
-    joined = features.join(rated, on=c.IDX, how="left").select(
-        c.IDX,
-        c.FEATURES,
-        f.coalesce(f.col(f"pairs.{c.ITEM_IDX}"), f.array().cast("array<int>")).alias(c.RATED_IDX),
-        f.coalesce(f.col(f"pairs.{c.RATING}"), f.array().cast("array<float>")).alias(c.RATED_VALUES),
-        f.coalesce(c.WEIGHT, f.lit(0.0)).cast("float").alias(c.WEIGHT),
-    )
-    packed = [t.StructField(n, t.BinaryType()) if n in _LISTS else joined.schema[n] for n in joined.columns]
-    return joined.mapInArrow(_pack_lists, t.StructType(packed))
+    n = f.coalesce("n", f.lit(0))
+    weight = f.when(n > 0, f.pow(n, f.lit(weight_exponent))).otherwise(0.0)
+    cells = [f.coalesce(name, f.lit(b"")).alias(name) for name in (c.RATED_IDX, c.RATED_VALUES)]
+    joined = features.join(rated, on=c.IDX, how="left")
+    return joined.select(c.IDX, c.FEATURES, *cells, weight.cast("float").alias(c.WEIGHT))
 
 
 def item_inputs(features: DataFrame, tokens: DataFrame, ratings: DataFrame, *, weight_exponent: float) -> DataFrame:
@@ -114,25 +101,5 @@ def lay_out(feed: DataFrame, *, n_rows: int, processes: int, row_group_rows: int
     return feed.repartition(files, c.IDX).sortWithinPartitions(c.IDX)
 
 
-_LISTS = {c.RATED_IDX: INT, c.RATED_VALUES: FLOAT}
-
-
 def _weight(exponent: float) -> f.Column:
     return f.pow(f.count(f.lit(1)), f.lit(exponent)).alias(c.WEIGHT)
-
-
-def _pack_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        for begin in range(0, batch.num_rows, _ROWS_PER_BATCH):
-            part = batch.slice(begin, _ROWS_PER_BATCH)
-            columns = {name: part.column(name) for name in part.schema.names}
-            packed = {name: _cells(columns[name], kind) for name, kind in _LISTS.items()}
-            yield pa.RecordBatch.from_pydict({**columns, **packed})
-
-
-def _cells(lists: pa.ListArray, kind: np.dtype) -> pa.BinaryArray:
-    """Lists of numbers as binary cells: the same buffers under another type."""
-    offsets = lists.offsets.to_numpy()
-    begins = ((offsets - offsets[0]) * kind.itemsize).astype(np.int32)
-    values = np.ascontiguousarray(lists.flatten().to_numpy(zero_copy_only=False), dtype=kind)
-    return pa.BinaryArray.from_buffers(pa.binary(), len(lists), [None, pa.py_buffer(begins), pa.py_buffer(values)])

@@ -133,8 +133,8 @@ def _side(side: DataFrame, table: JoinedTable, where: str) -> SideTable:
 def join_sides(raw: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
     """Left joins, and `JOIN_MISSED` where one of the tables had no such key.
 
-    What was looked for in the n-th table and what was found stand in `joined_keys(n)`, an array of texts, and
-    `joined_hash(n)`, null where it was missed.
+    Hashes of what was looked for in the n-th table and of what was found stand in `joined_key(n)`, null where a part
+    of it is, and `joined_hash(n)`, null where it was missed.
 
     Raises:
         SettingsError: a key is not there.
@@ -145,15 +145,15 @@ def join_sides(raw: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
         raw = keyed.join(side.rows, on=list(side.left), how="left").select(
             *(f.col(f"`{name}`") for name in raw.columns if name not in side.values and name != JOIN_MISSED),
             (f.col(JOIN_MISSED) | f.col("_side").isNull()).alias(JOIN_MISSED),
-            f.array(*side.left).alias(joined_keys(n)),
+            _key_hash(side).alias(joined_key(n)),
             f.col("_hash").alias(joined_hash(n)),
             *(f.col("_side")[name].alias(name) for name in side.values),
         )
     return raw
 
 
-def joined_keys(n: int) -> str:
-    return f"_joined_keys_{n}"
+def joined_key(n: int) -> str:
+    return f"_joined_key_{n}"
 
 
 def joined_hash(n: int) -> str:
@@ -161,7 +161,7 @@ def joined_hash(n: int) -> str:
 
 
 def joined_otherwise(rows: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
-    """The rows, joined earlier, whose keys would now find something else.
+    """The rows, joined earlier, whose keys would now find something else; and those of two keys with one hash, in vain.
 
     Args:
         rows: with what `join_sides` left.
@@ -169,11 +169,15 @@ def joined_otherwise(rows: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
     """
     found = []
     for n, side in enumerate(sides):
-        whole = reduce(and_, (f.col(key).isNotNull() for key in side.left))  # a null key finds nothing
-        now = side.rows.where(whole).select(f.array(*side.left).alias(joined_keys(n)), f.col("_hash").alias("_now"))
-        beside = rows.join(now, joined_keys(n), "left")
+        now = side.rows.select(_key_hash(side).alias(joined_key(n)), f.col("_hash").alias("_now"))
+        beside = rows.join(now, joined_key(n), "left")
         found.append(beside.where(~f.col(joined_hash(n)).eqNullSafe(f.col("_now"))).select(*rows.columns))
     return reduce(DataFrame.unionByName, found, rows.limit(0))
+
+
+def _key_hash(side: SideTable) -> Column:
+    whole = reduce(and_, (f.col(key).isNotNull() for key in side.left))  # a null key finds nothing
+    return f.when(whole, f.xxhash64(*side.left))
 
 
 def record_json(columns: Sequence[str]) -> Column:

@@ -1,4 +1,4 @@
-"""Rating logs are read and mapped once: their rows stay as Parquet for the nights to come that read the same files.
+"""Logs and crawls are read and mapped once: their rows stay as Parquet for the nights to come that read the same files.
 
 Layout below `<root>/mapped`, one folder for each way to map, which the digest of settings and code tells:
 
@@ -27,7 +27,9 @@ from pyspark.sql import types as t
 
 from bgmrec import columns as c
 from bgmrec import files as fs
-from bgmrec.ingest.sources import raw_columns
+from bgmrec.ingest.duplicates import SOURCE_POSITION
+from bgmrec.ingest.recipe import Recipe
+from bgmrec.ingest.sources import existing_paths, raw_columns, reading
 from bgmrec.tables import Tables
 
 MAPPED = "mapped"  # folder below paths.root
@@ -35,23 +37,6 @@ MAPPED = "mapped"  # folder below paths.root
 _SLASHES = "^file:/+"  # Hadoop and Spark do not agree how many there are
 
 Identity = tuple[int, int]  # bytes, milliseconds of the last change; a file's name is its URI
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How files become rows.
-
-    Args:
-        way: everything that decides it, but the files and the side tables.
-        read: paths → raw rows.
-        mapped: raw rows → mapped ones, with `source_file`, each of its own record and joined row alone.
-        changed: mapped rows of earlier nights → those among them that would now be others.
-    """
-
-    way: Any
-    read: Callable[[list[str]], DataFrame]
-    mapped: Callable[[DataFrame], DataFrame]
-    changed: Callable[[DataFrame], DataFrame]
 
 
 @dataclass
@@ -90,7 +75,7 @@ class MappedFiles:
         tonight = {_one_slash(file.uri): (file.size, file.changed) for found in below.values() for file in found}
         if not tonight:
             return None
-        shelf = _Shelf(self.place.below(_digest(recipe.way)))
+        shelf = _Shelf(self.place.below(_digest(recipe.way())))
         batches = shelf.unchanged(shelf.holding(tonight), recipe.changed)
         known = {uri for batch in batches for uri in batch.files}
         missing = [part for path, found in below.items() for part in _unknown(path, found, known)]
@@ -102,10 +87,48 @@ class MappedFiles:
             for absent in sorted(columns - set(raw.columns)):
                 raw = raw.withColumn(absent, f.lit(None).cast("string"))
             new = {uri: identity for uri, identity in tonight.items() if uri not in known}
-            batches.append(shelf.add(recipe.mapped(raw), sorted(columns), new, self.ds))
+            batches.append(shelf.add(recipe.map(raw), sorted(columns), new, self.ds))
             self.added += len(new)
         self.kept += len(known)
         return shelf.tables(batches)
+
+
+def map_sources(
+    recipes: Sequence[Recipe],
+    columns: Sequence[str],
+    *,
+    data: str,
+    ds: date,
+    kept: MappedFiles | None,
+    write: Callable[[DataFrame], DataFrame],
+) -> DataFrame:
+    """The mapped rows of all sources, each with its source's position.
+
+    Args:
+        recipes: the sources, in the order of the settings.
+        columns: of the result, `SOURCE_POSITION` among them.
+        data: what `{data}` in a path stands for.
+        ds: the logical date.
+        kept: rows that earlier nights mapped; none: all files are read.
+        write: writes the rows that are not kept there and returns them as read back.
+
+    Raises:
+        InputError: files or days are missing.
+        SettingsError: an expression is not valid over its source's columns.
+    """
+    lasting: list[DataFrame] = []
+    fresh: list[DataFrame] = []
+    for position, recipe in enumerate(recipes):
+        paths = existing_paths(recipe.spark, recipe.source, data, ds)
+        rows = None
+        if kept is not None and recipe.lasts:
+            with reading(recipe.where, recipe.spark.read.text(paths)):
+                rows = kept.rows(paths, recipe)
+        tables, place = ([recipe.map(recipe.read(paths))], fresh) if rows is None else (rows, lasting)
+        place += [table.withColumn(SOURCE_POSITION, f.lit(position)).select(*columns) for table in tables]
+    if fresh:
+        lasting.append(write(reduce(DataFrame.unionByName, fresh)))
+    return reduce(DataFrame.unionByName, lasting)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,8 @@ Accounting: rows in = kept + rejected + filtered + after window + duplicates.
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import reduce
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
@@ -20,37 +14,17 @@ from pyspark.sql import functions as f
 from bgmrec import columns as c
 from bgmrec.config.sources import RatingSource, RatingsSettings
 from bgmrec.ingest import accounting as acc
-from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION, with_digests
-from bgmrec.ingest.expressions import (
-    JOIN_MISSED,
-    SideTable,
-    join_sides,
-    joined_hash,
-    joined_keys,
-    joined_otherwise,
-    read_sides,
-    record_json,
-    select_expressions,
-    timestamp,
-)
-from bgmrec.ingest.mapped import MappedFiles, Recipe
-from bgmrec.ingest.sources import CORRUPT, existing_paths, read_paths, reading
-from bgmrec.sql_functions import PSEUDONYM
+from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
+from bgmrec.ingest.expressions import JOIN_MISSED, read_sides, record_json, select_expressions, timestamp
+from bgmrec.ingest.mapped import MappedFiles, map_sources
+from bgmrec.ingest.recipe import Recipe
+from bgmrec.ingest.sources import CORRUPT
 
 _VALUES = [c.USER_ID, c.ITEM_ID, c.RATING, c.WEIGHT, c.RATED_AT]
 # nothing was logged before; and Parquet's writer stops the whole night at a time before 1900
 _EARLIEST = "1970-01-01 00:00:00"
 
 _COLUMNS = [c.SOURCE, c.SOURCE_FILE, acc.STATE, c.REASON, c.RECORD, *_VALUES, *DIGESTS, SOURCE_POSITION]
-
-# what an expression may say that is not the same in every night, or needs a key that may change
-_FICKLE = re.compile(
-    r"\b(current_\w+|localtimestamp|unix_timestamp\s*\(\s*\)"
-    r"|(curdate|now|randn?|random|uuid|shuffle|monotonically_increasing_id|spark_partition_id|input_file_\w+"
-    rf"|session_user|user|version|reflect|java_method|{PSEUDONYM})\s*\()",
-    re.IGNORECASE,
-)
-_CODE = ("accounting", "duplicates", "expressions", "names", "ratings", "sources")
 
 
 def map_ratings(
@@ -78,66 +52,27 @@ def map_ratings(
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
-    lasting: list[DataFrame] = []
-    fresh: list[DataFrame] = []
-    for position, source in enumerate(settings.sources):
-        where = f"ratings.sources.{source.name}"
-        own = _Source(spark, source, settings, read_sides(spark, source.joins, where=where, data=data, ds=ds))
-        paths = existing_paths(spark, source, data, ds)
-        rows = None
-        if kept is not None and _is_kept(source, settings):
-            with reading(where, spark.read.text(paths)):
-                rows = kept.rows(paths, Recipe(own.way(), own.read, own.map, own.changed))
-        tables, place = ([own.map(own.read(paths))], fresh) if rows is None else (rows, lasting)
-        place += [table.withColumn(SOURCE_POSITION, f.lit(position)) for table in tables]
+    recipes = [_recipe(spark, source, settings, data=data, ds=ds) for source in settings.sources]
     end = timestamp(datetime.combine(ds + timedelta(days=1), datetime.min.time()))
-    return _up_to(_together([*lasting, *([write(_together(fresh))] if fresh else [])]), end)
+    return _up_to(map_sources(recipes, _COLUMNS, data=data, ds=ds, kept=kept, write=write), end)
 
 
-def _together(tables: list[DataFrame]) -> DataFrame:
-    return reduce(DataFrame.unionByName, [table.select(*_COLUMNS) for table in tables])
+def _recipe(spark: SparkSession, source: RatingSource, settings: RatingsSettings, *, data: str, ds: date) -> Recipe:
+    def mapped(joined: DataFrame, record: list[str], marks: list[str]) -> DataFrame:
+        return map_source(joined, record, marks, source, settings)
 
-
-def _is_kept(source: RatingSource, settings: RatingsSettings) -> bool:
-    """Whether later nights read the same files again, and would make the same rows of them."""
-    texts = [source.where, *(getattr(source, name) for name in _VALUES)]
-    texts += [text for table in source.joins for text in (*table.on, *table.select)]
-    lasting = settings.drop_exact_duplicates and not any(_FICKLE.search(text) for text in texts if text)
-    windowed = (source.lookback_days or 1) > 1 and source.format != "parquet"
-    return source.keep_mapped and windowed and lasting
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One source, and the side tables of the night."""
-
-    spark: SparkSession
-    source: RatingSource
-    settings: RatingsSettings
-    sides: list[SideTable]
-
-    def read(self, paths: list[str]) -> DataFrame:
-        return read_paths(self.spark, self.source, paths)
-
-    def map(self, raw: DataFrame) -> DataFrame:
-        """Raw rows → mapped ones whatever the night, with what they were joined by."""
-        record = [name for name in raw.columns if name != c.SOURCE_FILE]
-        digested = with_digests(raw, record, self.settings.drop_exact_duplicates)
-        joined = join_sides(digested, self.sides)
-        marks = [name(n) for n in range(len(self.sides)) for name in (joined_keys, joined_hash)]
-        return map_source(joined, record, marks, self.source, self.settings)
-
-    def changed(self, rows: DataFrame) -> DataFrame:
-        return joined_otherwise(rows, self.sides)
-
-    def way(self) -> list[Any]:
-        """What decides how a record is mapped: settings, code, and Spark."""
-        out = {"paths", "lookback_days", "allow_missing_days", "keep_mapped"}
-        dumped = self.source.model_dump(mode="json", exclude={**dict.fromkeys(out, True), "joins": {"__all__": out}})
-        rules = self.settings.model_dump(mode="json", include={"minimum", "maximum", "unknown_items", "time_required"})
-        conf = [self.spark.conf.get(f"spark.sql.{name}") for name in ("ansi.enabled", "legacy.timeParserPolicy")]
-        code = [inspect.getsource(importlib.import_module(f"bgmrec.ingest.{name}")) for name in _CODE]
-        return [dumped, rules, self.spark.version, conf, code]
+    where = f"ratings.sources.{source.name}"
+    return Recipe(
+        spark,
+        source,
+        where,
+        read_sides(spark, source.joins, where=where, data=data, ds=ds),
+        mapped,
+        [source.where, *(getattr(source, name) for name in _VALUES)],
+        settings.model_dump(mode="json", include={"minimum", "maximum", "unknown_items", "time_required"}),
+        ("ratings",),
+        settings.drop_exact_duplicates,
+    )
 
 
 def map_source(
@@ -174,7 +109,7 @@ def map_source(
         c.SOURCE_FILE,
         f.col("_state").alias(acc.STATE),
         f.when(refused, f.col("_reason")).alias(c.REASON),
-        f.when(refused, record_json(sorted(record_columns))).alias(c.RECORD),
+        f.when(refused, record_json(record_columns)).alias(c.RECORD),
         *(f.when(kept | _ends(name), f.col(values[name])).alias(name) for name in _VALUES),
         *DIGESTS,
         *marks,

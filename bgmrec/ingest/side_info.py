@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
@@ -12,10 +12,12 @@ from pyspark.sql import functions as f
 from bgmrec import columns as c
 from bgmrec.config.sources import EntityField, EntitySettings, EntitySource
 from bgmrec.ingest import accounting as acc
-from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION, with_digests
-from bgmrec.ingest.expressions import join_sides, read_sides, record_json, resolves, select_expressions
+from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
+from bgmrec.ingest.expressions import read_sides, record_json, resolves, select_expressions
 from bgmrec.ingest.fields import is_malformed, plausible_time, typed_value
-from bgmrec.ingest.sources import CORRUPT, raw_columns, read_files
+from bgmrec.ingest.mapped import MappedFiles, map_sources
+from bgmrec.ingest.recipe import Recipe
+from bgmrec.ingest.sources import CORRUPT, raw_columns
 
 FETCHED_AT = "_fetched_at"
 MALFORMED = "_malformed"  # names of the fields that held something unusable
@@ -23,11 +25,25 @@ UNKNOWN = "_unknown"  # names of the raw fields that no expression reads
 
 FIELDS = "_fields"
 
+_COLUMNS = [
+    *(c.SOURCE, c.SOURCE_FILE, acc.STATE, c.REASON, c.RECORD, *DIGESTS, SOURCE_POSITION),
+    *(FETCHED_AT, FIELDS, MALFORMED, UNKNOWN),
+]
+
 _NULL = "cast(null as string)"
 _PRESENT = "_present"  # a struct or an aggregate needs a column where the settings name no field
 
 
-def map_entities(spark: SparkSession, settings: EntitySettings, id_column: str, *, data: str, ds: date) -> DataFrame:
+def map_entities(
+    spark: SparkSession,
+    settings: EntitySettings,
+    id_column: str,
+    *,
+    data: str,
+    ds: date,
+    kept: MappedFiles | None = None,
+    write: Callable[[DataFrame], DataFrame] = lambda rows: rows,
+) -> DataFrame:
     """Every record of every source: id, typed fields, time of the crawl, state, and what was wrong with it.
 
     Args:
@@ -36,31 +52,55 @@ def map_entities(spark: SparkSession, settings: EntitySettings, id_column: str, 
         id_column: `user_id` or `item_id`.
         data: what `{data}` in a path stands for.
         ds: the logical date.
+        kept: records that earlier nights mapped; none: all files are read.
+        write: writes the records that are not kept there and returns them as read back.
 
     Raises:
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
-    section = "users" if id_column == c.USER_ID else "items"
-    mapped = []
-    for position, source in enumerate(settings.sources):
-        where = f"{section}.sources.{source.name}"
-        raw = read_files(spark, source, data=data, ds=ds)
-        records = [name for name in raw.columns if name != c.SOURCE_FILE]
-        sides = read_sides(spark, source.joins, where=where, data=data, ds=ds)
-        joined = join_sides(with_digests(raw, records, True), sides)
-        rows = _map_source(joined, records, source, settings, id_column, where)
-        mapped.append(rows.withColumn(SOURCE_POSITION, f.lit(position)))
-    return reduce(DataFrame.unionByName, mapped)
+    recipes = [_recipe(spark, source, settings, id_column, data=data, ds=ds) for source in settings.sources]
+    columns = [*_COLUMNS, id_column]
+    return map_sources(recipes, columns, data=data, ds=ds, kept=kept, write=write)
+
+
+def _recipe(
+    spark: SparkSession, source: EntitySource, settings: EntitySettings, id_column: str, *, data: str, ds: date
+) -> Recipe:
+    where = f"{'users' if id_column == c.USER_ID else 'items'}.sources.{source.name}"
+
+    def mapped(joined: DataFrame, record: list[str], marks: list[str]) -> DataFrame:
+        return _map_source(joined, record, marks, source, settings, id_column, where)
+
+    fields = [(field.expression, source.fields.get(field.name)) for field in settings.fields]
+    rules = [id_column, settings.model_dump(mode="json", include={"fields"})]
+    return Recipe(
+        spark,
+        source,
+        where,
+        read_sides(spark, source.joins, where=where, data=data, ds=ds),
+        mapped,
+        [source.where, source.id, source.fetched_at, *(own or common for common, own in fields)],
+        rules,
+        ("fields", "side_info"),
+        # a csv source that lacks a column has null for a common expression over it: as long as no file has it
+        alone=source.format == "jsonl" or not any(common and not own for common, own in fields),
+    )
 
 
 def _map_source(
-    joined: DataFrame, records: list[str], source: EntitySource, settings: EntitySettings, id_column: str, where: str
+    joined: DataFrame,
+    records: list[str],
+    marks: list[str],
+    source: EntitySource,
+    settings: EntitySettings,
+    id_column: str,
+    where: str,
 ) -> DataFrame:
     optional = source.format == "jsonl"
-    marks = {"_id": source.id, FETCHED_AT: source.fetched_at or _NULL, "_where": source.where or "true"}
+    own = {"_id": source.id, FETCHED_AT: source.fetched_at or _NULL, "_where": source.where or "true"}
     expressions = _field_expressions(joined, source, settings)
-    rows = select_expressions(joined, marks, ["*"], where=where, optional=optional)
+    rows = select_expressions(joined, own, ["*"], where=where, optional=optional)
     rows = select_expressions(rows, expressions, ["*"], where=f"{where}.fields", optional=optional)
     id_text = f.trim(f.col("_id").cast("string"))
     rows = rows.withColumns({"_id": f.when(id_text != "", id_text), "_time": plausible_time(f.col(FETCHED_AT))})
@@ -68,8 +108,7 @@ def _map_source(
     malformed = {name: is_malformed(_raw(name), rows.schema[f"__{name}"].dataType, v) for name, v in values.items()}
     malformed["fetched_at"] = f.col(FETCHED_AT).isNotNull() & f.col("_time").isNull()
     unknown = {
-        name: f.col(f"`{name}`").isNotNull()
-        for name in _unread(joined, source, [*marks.values(), *expressions.values()])
+        name: f.col(f"`{name}`").isNotNull() for name in _unread(joined, source, [*own.values(), *expressions.values()])
     }
     refused, kept = f.col("_state") == acc.REJECTED, f.col("_state") == acc.KEPT
     checks = {
@@ -89,6 +128,7 @@ def _map_source(
         f.when(kept, f.struct(f.lit(True).alias(_PRESENT), *(v.alias(n) for n, v in values.items()))).alias(FIELDS),
         _names_where(malformed, kept).alias(MALFORMED),
         _names_where(unknown, kept).alias(UNKNOWN),
+        *marks,
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec import columns as c
-from bgmrec.arrays import INT, from_cell
+from bgmrec.arrays import FLOAT, INT, from_cell
+from bgmrec.factorize.packing import PACKED, PACKED_SCHEMA, packer
 
 _RULES = {
     "long": "lists longer than n",
@@ -17,32 +19,54 @@ _RULES = {
     "repeated": "items that a list holds twice",
     "heard": "items that the user has already heard",
 }
+_LISTED = np.dtype([(c.USER_IDX, INT), (c.POSITION, INT), (c.ITEM_IDX, INT), (c.SCORE, FLOAT)])
 _SCHEMA = ", ".join(f"{name} long" for name in _RULES)
 
 
-def list_violations(lists: DataFrame, rating_blocks: DataFrame | None, *, num_blocks: int, n: int) -> DataFrame:
-    """Per user block: how often each rule of room 8 is broken.
+def pack_lists(lists: DataFrame, num_blocks: int) -> DataFrame:
+    """The lists by user block, `packing.PACKED_SCHEMA`, to be written before they are checked beside rating blocks.
 
     Args:
         lists: `schemas.TOP_N`.
+        num_blocks: blocks of the user side.
+    """
+    return lists.select(*(_LISTED.names or ())).mapInArrow(packer(_records, c.USER_IDX, num_blocks), PACKED_SCHEMA)
+
+
+def _records(batch: pa.RecordBatch) -> np.ndarray:
+    rows = np.empty(batch.num_rows, _LISTED)
+    for name in _LISTED.names or ():
+        rows[name] = batch.column(batch.schema.get_field_index(name)).to_numpy()
+    return rows
+
+
+def list_violations(packed: DataFrame, rating_blocks: DataFrame | None, *, num_blocks: int, n: int) -> DataFrame:
+    """Per user block: how often each rule of room 8 is broken.
+
+    Run the plan inside `session.arrow_batch`.
+
+    Args:
+        packed: from `pack_lists`.
         rating_blocks: `schemas.RATING_BLOCKS` of the items that may not be shown again; none: all may.
         num_blocks: blocks of the user side.
         n: longest list.
     """
-    placed = lists.select(
-        (f.col(c.USER_IDX) % num_blocks).alias(c.BLOCK), c.USER_IDX, c.POSITION, c.ITEM_IDX, c.SCORE
-    ).groupBy(c.BLOCK)
 
     def alone(block: pd.DataFrame) -> pd.DataFrame:
-        return count_violations(block, None, num_blocks, n)
+        return count_violations(_unpacked(block), None, num_blocks, n)
 
     def beside(block: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
-        return count_violations(block, rated, num_blocks, n)
+        return count_violations(_unpacked(block), rated, num_blocks, n)
 
+    placed = packed.groupBy(c.BLOCK)
     if rating_blocks is None:
         return placed.applyInPandas(alone, _SCHEMA)
     heard = rating_blocks.select(c.BLOCK, "row_offsets", "src_ids", "src_pos").groupBy(c.BLOCK)
     return placed.cogroup(heard).applyInPandas(beside, _SCHEMA)
+
+
+def _unpacked(packed: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(np.frombuffer(b"".join(packed[PACKED]), _LISTED))
 
 
 def list_faults(violations: DataFrame) -> dict[str, int]:

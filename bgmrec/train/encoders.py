@@ -14,24 +14,32 @@ from bgmrec.encoders.losses import LossWeights
 from bgmrec.encoders.numbers import asdae_loss, asdae_numbers, fit_numbers, text_cnn_numbers
 from bgmrec.encoders.state import initial_state
 from bgmrec.encoders.word_vectors import with_word_vectors
+from bgmrec.factorize.blocks import unpack_ratings
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.feed.tables import centred_ratings, item_inputs, user_inputs
+from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
-from bgmrec.train.prepare import Sizes
+from bgmrec.train.prepare import Sizes, write_user_blocks
 from bgmrec.train.refit import SideEncoder
 
 
 def make_user_encoder(
-    scratch: Tables, settings: Settings, sizes: Sizes, features: DataFrame, seen: DataFrame
+    scratch: Tables,
+    settings: Settings,
+    sizes: Sizes,
+    features: DataFrame,
+    train: DataFrame,
+    leaked: DataFrame | None = None,
 ) -> SideEncoder | None:
     """The aSDAE, or none where the settings want another.
 
     Args:
-        scratch: of the training; gets `user_inputs`.
+        scratch: of the training; has `user_rating_blocks` of the training ratings, gets `user_inputs`.
         settings: all settings.
         sizes: of the night.
         features: `schemas.ENTITY_FEATURES` of the users.
-        seen: the ratings that enter it: training ratings and nothing else, unless a leak is to be measured.
+        train: the training ratings, which enter it.
+        leaked: the ratings that enter it instead, where a leak is to be measured.
     """
     own = settings.user_encoder
     width = _width(features)
@@ -46,10 +54,17 @@ def make_user_encoder(
         bias=shape.bias,
         explicit=settings.factorize.mode == "explicit",
     )
+    seen = train if leaked is None else leaked
     ratings = _encoder_ratings(seen, shape, settings, follows_factors=numbers["use_item_factors"])
-    inputs = _write_once(
-        scratch, "user_inputs", user_inputs(features, ratings, weight_exponent=own.fit.weight_exponent)
-    )
+    rated = "user_rating_blocks"
+    if ratings is not train or settings.trend.exponent:  # other values than those that are solved for
+        rated = "seen_rating_blocks"
+        write_user_blocks(scratch, rated, ratings.withColumn(c.WEIGHT, f.lit(1.0)), sizes)
+    with arrow_batch(scratch.spark, BLOCKS_PER_BATCH):
+        rows = unpack_ratings(scratch.read(rated), sizes.user_blocks)
+        inputs = _write_once(
+            scratch, "user_inputs", user_inputs(features, rows, weight_exponent=own.fit.weight_exponent)
+        )
     return SideEncoder(
         side="user",
         n=sizes.users,

@@ -113,10 +113,10 @@ def write_blocks(place: Tables, ratings: DataFrame, sizes: Sizes) -> None:
         _write_once(place, f"{name}_rating_blocks", ratings, (dst, src, blocks, n))
 
 
-def write_pair_blocks(place: Tables, name: str, pairs: DataFrame, sizes: Sizes) -> None:
-    """Writes held-out ratings as blocks of the user side, to be scored."""
+def write_user_blocks(place: Tables, name: str, ratings: DataFrame, sizes: Sizes) -> None:
+    """Writes some ratings as blocks of the user side: held-out ones to be scored, or what users have heard."""
     side = (c.USER_IDX, c.ITEM_IDX, sizes.user_blocks, sizes.users)
-    _write_once(place, name, pairs, side)
+    _write_once(place, name, ratings, side)
 
 
 def _write_once(place: Tables, name: str, ratings: DataFrame, side: tuple[str, str, int, int]) -> None:

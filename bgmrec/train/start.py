@@ -10,7 +10,6 @@ from bgmrec.factorize.factors import initial_factors, pack_factors, unpack_facto
 from bgmrec.factorize.noise import ITEM_SIDE
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.models import StoredModel
-from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
 
 
@@ -39,11 +38,10 @@ def write_start(
     if place.exists("item_half_step"):
         return fits
     drawn = initial_factors(place.spark, n_items, num_blocks, shape, seed=seed, side=ITEM_SIDE, scale=scale)
-    with arrow_batch(place.spark, BLOCKS_PER_BATCH):
-        rows = _warm_rows(drawn, num_blocks, previous) if fits and previous else None
-        blocks = drawn if rows is None else pack_factors(rows, n_items, num_blocks)
-        unsummed = blocks.withColumn("squared_error", f.lit(0.0)).withColumn("penalty", f.lit(0.0))
-        place.write(unsummed, "item_half_step")
+    rows = _warm_rows(drawn, num_blocks, previous) if fits and previous else None
+    blocks = drawn if rows is None else pack_factors(rows, n_items, num_blocks)
+    unsummed = blocks.withColumn("squared_error", f.lit(0.0)).withColumn("penalty", f.lit(0.0))
+    place.write(unsummed, "item_half_step")
     return fits
 
 

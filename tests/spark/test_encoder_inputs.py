@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
 
 from bgmrec.arrays import FLOAT, INT, to_cell
 from bgmrec.config import Settings
 from bgmrec.tables import Tables
 from bgmrec.train.encoders import make_user_encoder
-from bgmrec.train.prepare import Sizes
+from bgmrec.train.prepare import Sizes, write_blocks
 
 USERS, ITEMS = 3, 4
 TRAIN = [(0, 0, 4.0), (0, 2, 2.0), (1, 0, 5.0)]
@@ -24,12 +25,18 @@ def frame(spark: SparkSession, rows: list[tuple[int, int, float]]) -> DataFrame:
 
 @pytest.fixture
 def inputs(spark: SparkSession, tmp_path):
-    """What the encoder reads with these settings: (user, item) → value."""
+    """What the encoder reads with these settings, and a leak: (user, item) → value."""
     features = spark.createDataFrame([(user, to_cell(np.ones(2))) for user in range(USERS)], "idx int, features binary")
 
-    def read(own: dict[str, object], seen: list[tuple[int, int, float]]) -> dict[tuple[int, int], float]:
-        settings = Settings.model_validate({"user_encoder": own})
-        encoder = make_user_encoder(Tables(spark, str(tmp_path)), settings, SIZES, features, frame(spark, seen))
+    def read(
+        own: dict[str, object], leaked: list[tuple[int, int, float]] | None = None, **sections: dict[str, object]
+    ) -> dict[tuple[int, int], float]:
+        settings = Settings.model_validate({"user_encoder": own, **sections})
+        scratch, train = Tables(spark, str(tmp_path)), frame(spark, TRAIN)
+        solved = train.selectExpr("user_idx", "item_idx", "rating * 10 as rating", "1.0 as weight")
+        write_blocks(scratch, solved if sections else train.withColumn("weight", f.lit(2.0)), SIZES)
+        seen = None if leaked is None else frame(spark, leaked)
+        encoder = make_user_encoder(scratch, settings, SIZES, features, train, seen)
         assert encoder is not None
         rows = encoder.inputs.select("idx", "rated_idx", "rated_values").collect()
         cells = [(row[0], np.frombuffer(row[1], INT), np.frombuffer(row[2], FLOAT)) for row in rows]
@@ -39,14 +46,19 @@ def inputs(spark: SparkSession, tmp_path):
 
 
 def test_without_centring_the_ratings_enter_as_they_were_given(inputs):
-    found = inputs({"center_ratings": False, "prediction_weight": 0.0}, TRAIN)
+    found = inputs({"center_ratings": False, "prediction_weight": 0.0})
     assert found == {(user, item): rating for user, item, rating in TRAIN}
 
 
 def test_with_centring_they_enter_less_mean_and_item(inputs):
     # item 0 has deviations 1 and 2: 3 / (2 + 10) = .25; item 2 has -1: -1 / 11
-    found = inputs({"center_ratings": True, "prediction_weight": 0.0}, TRAIN)
+    found = inputs({"center_ratings": True, "prediction_weight": 0.0})
     assert found == pytest.approx({(0, 0): 0.75, (0, 2): -1 + 1 / 11, (1, 0): 1.75})
+
+
+def test_the_demand_that_preferences_follow_is_not_read(inputs):
+    found = inputs({}, factorize={"mode": "implicit"}, trend={"exponent": 0.5})
+    assert found == {(user, item): rating for user, item, rating in TRAIN}
 
 
 def test_a_measured_leak_reads_the_held_out_ratings_too(inputs):

@@ -10,9 +10,11 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
 
 from bgmrec.arrays import FLOAT, INT, from_cell, to_cell
 from bgmrec.errors import SettingsError, TrainingError
+from bgmrec.factorize.blocks import rating_blocks, unpack_ratings
 from bgmrec.feed.parquet import FeedSpec, petastorm_url
 from bgmrec.feed.rows import Rows, concatenate
 from bgmrec.feed.tables import centred_ratings, item_inputs, lay_out, user_inputs, with_targets
@@ -33,12 +35,20 @@ def _targets(spark: SparkSession, n: int) -> DataFrame:
 
 def _ratings(spark: SparkSession, partitions: int = 3) -> DataFrame:
     # user u rates u % 7 items; the ratings tell (user, item) apart
-    rows = [(u, (3 * u + 5 * k) % N_ITEMS, float(u + 0.01 * k)) for u in range(N_USERS) for k in range(u % 7)]
+    rows = [(u, (3 * u + 7 * k) % N_ITEMS, float(u + 0.01 * k)) for u in range(N_USERS) for k in range(u % 7)]
     return spark.createDataFrame(rows[::-1], "user_idx int, item_idx int, rating float").repartition(partitions)
 
 
+def _inputs(
+    spark: SparkSession, users: int = N_USERS, partitions: int = 3, num_blocks: int = 4, weight_exponent: float = 0.0
+) -> DataFrame:
+    ratings = _ratings(spark, partitions).withColumn("weight", f.lit(1.0))
+    blocks = rating_blocks(ratings, "user_idx", "item_idx", num_blocks, N_USERS)
+    return user_inputs(_features(spark, users), unpack_ratings(blocks, num_blocks), weight_exponent=weight_exponent)
+
+
 def _feed(spark: SparkSession, path: Path, *, processes: int = 1, row_group_rows: int = 4096, ratings: int = 3) -> str:
-    inputs = user_inputs(_features(spark, N_USERS), _ratings(spark, ratings), weight_exponent=0.5)
+    inputs = _inputs(spark, partitions=ratings, weight_exponent=0.5)
     feed = conform(with_targets(inputs, _targets(spark, N_USERS)), USER_FEED, "user_feed")
     feed = lay_out(feed, n_rows=N_USERS, processes=processes, row_group_rows=row_group_rows)
     feed.write.parquet(str(path))
@@ -61,7 +71,7 @@ def feed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> str:
 def _check_content(rows: Rows) -> None:
     rated, values = rows.ragged["rated_idx"], rows.ragged["rated_values"]
     for position, user in enumerate(rows.dense["idx"]):
-        expected = sorted(((3 * user + 5 * k) % N_ITEMS, user + 0.01 * k) for k in range(user % 7))
+        expected = sorted(((3 * user + 7 * k) % N_ITEMS, user + 0.01 * k) for k in range(user % 7))
         part = slice(*rated.offsets[position : position + 2])
         assert rated.values[part].tolist() == [item for item, _ in expected]
         np.testing.assert_allclose(values.values[part], [value for _, value in expected], rtol=1e-6)
@@ -109,6 +119,15 @@ def test_partitioning_changes_neither_files_nor_order(spark: SparkSession, feed:
     assert _order(_spec(_feed(spark, tmp_path / "few", processes=0))) == _order(_spec(feed))
 
 
+def test_inputs_are_the_same_whatever_the_blocks_and_a_user_beyond_them_has_no_ratings(spark: SparkSession):
+    found = [sorted(map(tuple, _inputs(spark, N_USERS + 2, num_blocks=n).collect())) for n in (1, 7)]
+    assert found[0] == found[1]
+    assert [(row[0], bytes(row[2]), bytes(row[3]), row[4]) for row in found[0][-2:]] == [
+        (N_USERS, b"", b"", 0.0),
+        (N_USERS + 1, b"", b"", 0.0),
+    ]
+
+
 def test_small_row_groups_make_more_files(spark: SparkSession, tmp_path: Path):
     path = Path(_feed(spark, tmp_path / "small", processes=0, row_group_rows=10))
     sizes = [pq.read_metadata(file).num_rows for file in path.glob("*.parquet")]
@@ -122,7 +141,7 @@ def test_too_few_row_groups_name_the_settings(spark: SparkSession, tmp_path: Pat
 
 
 def test_an_empty_table_is_an_error(spark: SparkSession, tmp_path: Path):
-    inputs = user_inputs(_features(spark, 0), _ratings(spark), weight_exponent=0.0)
+    inputs = _inputs(spark, 0)
     lay_out(with_targets(inputs, _targets(spark, 3)), n_rows=0, processes=0, row_group_rows=10).write.parquet(
         str(tmp_path / "none")
     )
@@ -139,7 +158,7 @@ def test_an_empty_file_among_others_is_passed_over(spark: SparkSession, feed: st
 
 
 def test_an_entity_without_factors_fails_by_name(spark: SparkSession):
-    inputs = user_inputs(_features(spark, 3), _ratings(spark), weight_exponent=0.0)
+    inputs = _inputs(spark, 3)
     with pytest.raises((PySparkException, Py4JJavaError), match="no row for idx 2"):
         with_targets(inputs, _targets(spark, 2)).collect()
 

@@ -82,26 +82,36 @@ def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path, jo
     for day, rows in lines.items():
         (tmp_path / f"ds=2024-03-0{day}").mkdir()
         (tmp_path / f"ds=2024-03-0{day}/log.csv").write_text(f"user_id,item_id,stars,at\n{rows}\n")
-    log = {"name": "log", "format": "csv", "paths": ["{data}/ds={ds}"], "rating": "stars", "rated_at": "at"}
+        record = f'{{"id": "m1", "title": "as of {day}", "at": "2024-03-0{day}"}}'
+        (tmp_path / f"ds=2024-03-0{day}/crawl.jsonl").write_text(f'{record}\n{{"title": "{day}"}}\n')
     window = {"lookback_days": 3, "allow_missing_days": True}
+    log = {"name": "log", "format": "csv", "paths": ["{data}/ds={ds}/log.csv"], "rating": "stars", "rated_at": "at"}
+    crawl = {"name": "crawl", "format": "jsonl", "paths": ["{data}/ds={ds}/crawl.jsonl"], "id": "id"}
     ratings = {"sources": [{**log, **window}], "minimum": 1, "maximum": 5, "max_reject_share": 1.0}
+    fields = [{"name": "title", "type": "text"}]
+    items = {"sources": [{**crawl, **window, "fetched_at": "at"}], "fields": fields, "max_reject_share": 1.0}
 
     def night(root, day):
-        run = make_run(spark, tmp_path, [], ratings=ratings)
+        run = make_run(spark, tmp_path, [], ratings=ratings, items=items)
         paths = run.settings.paths.model_copy(update={"root": str(tmp_path / root)})
         run = replace(run, settings=run.settings.model_copy(update={"paths": paths}), ds=date(2024, 3, day))
-        jobs[0].stage(run)
-        tables = [sorted(run.work.read(name).collect()) for name in ("ratings", "rating_rejects")]
-        return tables, run.summary.facts["ingest_ratings"]
+        for job in jobs[:2]:
+            job.stage(run)
+        names = ("ratings", "rating_rejects", "items", "item_rejects")
+        facts = run.summary.facts["ingest_ratings"], run.summary.facts["ingest_items"]
+        return [sorted(run.work.read(name).collect()) for name in names], facts
 
     night("root", 2)
     tables, facts = night("root", 3)
     expected, of_all = night("another", 3)
     assert tables == expected
-    assert (facts.pop("files_mapped"), facts.pop("files_kept")) == (1, 2)
-    assert (of_all.pop("files_mapped"), of_all.pop("files_kept")) == (3, 0)
+    for some, all_of_them in zip(facts, of_all, strict=True):
+        assert (some.pop("files_mapped"), some.pop("files_kept")) == (1, 2)
+        assert (all_of_them.pop("files_mapped"), all_of_them.pop("files_kept")) == (3, 0)
     assert facts == of_all
-    assert (facts["kept"], facts["rejected"], facts["duplicate"]) == (3, 4, 2)
+    assert [facts[0][name] for name in ("kept", "rejected", "duplicate")] == [3, 4, 2]
+    assert [facts[1][name] for name in ("kept", "rejected", "duplicate")] == [3, 3, 0]
+    assert [row.title for row in tables[2]] == ["as of 3"]
 
 
 def test_a_later_night_keeps_the_previous_indices(spark, tmp_path, jobs):

@@ -1,4 +1,4 @@
-"""Rating logs that an earlier night mapped: the same rows as from the files, and none that would now be another."""
+"""Logs and crawls that an earlier night mapped: the same rows as from the files, and none that would now be another."""
 
 import gzip
 import json
@@ -7,10 +7,11 @@ from datetime import date
 
 import pytest
 
-from bgmrec.config.sources import RatingsSettings
+from bgmrec.config.sources import EntitySettings, RatingsSettings
 from bgmrec.errors import InputError
 from bgmrec.ingest.mapped import MappedFiles
 from bgmrec.ingest.ratings import map_ratings
+from bgmrec.ingest.side_info import count_problems, map_entities, merge_entities
 from bgmrec.tables import Tables
 
 FIRST, SECOND, THIRD = (date(2024, 3, day) for day in (2, 3, 4))
@@ -34,6 +35,36 @@ VIDEOS = {
     "select": ["music"],
 }
 JOINED = {**CSV, "item_id": "music", "joins": [VIDEOS]}
+CRAWL = {
+    **{name: LOG[name] for name in ("paths", "lookback_days", "allow_missing_days")},
+    "name": "crawl",
+    "format": "jsonl",
+    "id": "id",
+    "fetched_at": "at",
+}
+FIELDS = [
+    {"name": "title", "type": "text"},
+    {"name": "bpm", "type": "number", "expression": "coalesce(bpm, tempo)"},
+    {"name": "label", "type": "string"},
+]
+
+
+@pytest.fixture
+def crawled(spark, tmp_path):
+    """(source, date) → records and items by what is kept, equal to those from nothing; files mapped and kept."""
+
+    def read(source, ds, fields=FIELDS):
+        settings = EntitySettings(sources=[source], fields=fields)
+        kept = MappedFiles(Tables(spark, str(tmp_path / "mapped")), ds)
+        by_kept = map_entities(spark, settings, "item_id", data=str(tmp_path), ds=ds, kept=kept)
+        by_files = map_entities(spark, settings, "item_id", data=str(tmp_path), ds=ds)
+        found = [told(made(by_kept)) for made in (lambda rows: rows, count_problems)]
+        assert found == [told(made(by_files)) for made in (lambda rows: rows, count_problems)]
+        items = told(merge_entities(by_kept, settings, "item_id"))
+        assert items == told(merge_entities(by_files, settings, "item_id"))
+        return found[0], items, (kept.added, kept.kept)
+
+    return read
 
 
 @pytest.fixture
@@ -242,3 +273,52 @@ def test_a_damaged_file_is_named_and_nothing_of_its_batch_counts(night, tmp_path
         night({**JSONL, "columns": ["user", "item", "stars", "at"]}, FIRST)
     assert caught.value.where.endswith("/b.jsonl.gz")
     assert batches(tmp_path) == []
+
+
+def test_a_later_night_reads_the_new_crawls_alone(crawled, tmp_path):
+    records = [
+        '{"id": 1, "title": "a", "at": "2024-03-02", "tempo": 90}',
+        '{"title": "b"}',
+        "{",
+        '{"id": 2, "bpm": "x"}',
+    ]
+    put(tmp_path, "ds=2024-03-02/a.jsonl", *records)
+    rows, items, counts = crawled(CRAWL, FIRST)
+    assert (len(rows), items, counts) == (4, [("1", "a", 90.0, None), ("2", None, None, None)], (1, 0))
+    put(tmp_path, "ds=2024-03-03/a.jsonl", '{"id": 1, "bpm": 120, "at": "2024-03-03", "mood": "calm"}')
+    rows, items, counts = crawled(CRAWL, SECOND)
+    assert (len(rows), items, counts) == (5, [("1", "a", 120.0, None), ("2", None, None, None)], (1, 1))
+    assert crawled(CRAWL, SECOND) == (rows, items, (0, 2))
+    assert crawled(CRAWL, FIRST)[2] == (0, 1)
+
+
+def test_other_fields_are_another_way_to_map_crawls(crawled, tmp_path):
+    put(tmp_path, "ds=2024-03-02/a.jsonl", '{"id": 1, "title": "a", "tempo": 90}')
+    crawled(CRAWL, FIRST)
+    assert crawled(CRAWL, FIRST, [*FIELDS, {"name": "mood", "type": "text"}])[2] == (1, 0)
+    assert crawled({**CRAWL, "fields": {"label": "title"}}, FIRST)[2] == (1, 0)
+    assert crawled({**CRAWL, "fields": {"label": "cast(current_date() as string)"}}, FIRST)[2] == (0, 0)
+    assert crawled(CRAWL, FIRST, [{**FIELDS[0], "expression": "user()"}])[2] == (0, 0)
+
+
+def test_crawls_of_which_a_side_table_says_something_else_are_mapped_anew(crawled, tmp_path):
+    labels = {**VIDEOS, "name": "labels", "paths": ["{data}/labels.csv"], "on": ["id = track"], "select": ["label"]}
+    source = {**CRAWL, "joins": [labels]}
+    for name in (1, 2):
+        put(tmp_path, f"ds=2024-03-02/{name}.jsonl", f'{{"id": {name}, "title": "t{name}"}}')
+    put(tmp_path, "labels.csv", "track,label", "1,x")
+    assert crawled(source, FIRST)[1] == [("1", "t1", None, "x"), ("2", "t2", None, None)]
+    put(tmp_path, "labels.csv", "track,label", "1,x", "2,y", "3,z")
+    assert crawled(source, FIRST)[1:] == ([("1", "t1", None, "x"), ("2", "t2", None, "y")], (1, 1))
+
+
+def test_csv_crawls_are_kept_unless_a_common_expression_waits_for_a_column(crawled, tmp_path):
+    csv = {**CRAWL, "format": "csv", "fetched_at": None}
+    fields = [FIELDS[0], {"name": "mood", "type": "text", "expression": "coalesce(mood, 'none')"}]
+    put(tmp_path, "ds=2024-03-02/a.csv", "id,title", "1,a")
+    crawled(csv, FIRST, [FIELDS[0], FIELDS[2]])
+    _, items, counts = crawled(csv, FIRST, fields)
+    assert (items, counts) == ([("1", "a", None)], (0, 0))
+    put(tmp_path, "ds=2024-03-03/a.csv", "id,title,mood,label", "2,b,calm,x")
+    assert crawled(csv, SECOND, fields)[1:] == ([("1", "a", "none"), ("2", "b", "calm")], (0, 0))
+    assert crawled(csv, SECOND, [FIELDS[0], FIELDS[2]])[1:] == ([("1", "a", None), ("2", "b", "x")], (1, 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -11,11 +13,11 @@ from bgmrec import schemas
 from bgmrec.arrays import INT, to_cell
 from bgmrec.errors import QualityGateError
 from bgmrec.factorize.shape import ModelShape
-from bgmrec.recommend.checks import list_faults, list_violations
+from bgmrec.recommend.checks import list_faults, list_violations, pack_lists
 from bgmrec.recommend.popularity import PopularItems
 from bgmrec.recommend.shards import gather_shards, item_shards, regroup_shards, shard_bytes
 from bgmrec.recommend.similar import similar_items
-from bgmrec.recommend.top_n import ListRules, top_n, user_blocks
+from bgmrec.recommend.top_n import ListRules, members_by_block, top_n, user_blocks
 from bgmrec.session import arrow_batch
 from tests.reference.top_n import cosines
 from tests.reference.top_n import top_n as reference
@@ -94,6 +96,10 @@ def collected(df: DataFrame) -> dict[int, list[tuple[int, float]]]:
     return lists
 
 
+def members(spark: SparkSession, users: Iterable[int], num_blocks: int) -> DataFrame:
+    return members_by_block(spark.createDataFrame([(user,) for user in users], "user_idx int"), num_blocks)
+
+
 @pytest.fixture(scope="module")
 def world() -> World:
     return World()
@@ -109,8 +115,7 @@ def test_lists_equal_a_full_sort(
     users = user_blocks(
         factor_blocks(spark, world.users, user_parts),
         rating_blocks(spark, world.rated, user_parts),
-        spark.createDataFrame([(user,) for user in world.described], "user_idx int"),
-        num_blocks=user_parts,
+        members(spark, world.described, user_parts),
         partitions=3,
     )
     shards = item_shards(
@@ -124,7 +129,7 @@ def test_lists_equal_a_full_sort(
         assert collected(found) == world.lists(per_group=per_group)
         sources = {row.user_idx: row.source for row in found.select("user_idx", "source").distinct().collect()}
         blocks = rating_blocks(spark, world.rated, user_parts)
-        faults = list_faults(list_violations(found, blocks, num_blocks=user_parts, n=N))
+        faults = list_faults(list_violations(pack_lists(found, user_parts), blocks, num_blocks=user_parts, n=N))
     # 3 and 11 are described but not rated; 12 is both, so warm; of 7 nothing is known
     assert sources == {**dict.fromkeys(range(USERS), c.WARM), 3: c.COLD, 11: c.COLD, 7: c.POPULAR}
     assert not any(faults.values())
@@ -133,9 +138,7 @@ def test_lists_equal_a_full_sort(
 
 def test_seen_items_come_back_without_the_filter_and_ranks_without_bias(spark: SparkSession, world: World) -> None:
     shape = ModelShape(rank=RANK + 1)  # the same numbers, the last one a coordinate as any other
-    users = user_blocks(
-        factor_blocks(spark, world.users, 2), rating_blocks(spark, world.rated, 2), None, num_blocks=2, partitions=2
-    )
+    users = user_blocks(factor_blocks(spark, world.users, 2), rating_blocks(spark, world.rated, 2), None, partitions=2)
     shards = item_shards(factor_blocks(spark, world.items, 2), candidates(spark, world.groups), num_blocks=2)
     with arrow_batch(spark, 1):
         items = gather_shards(shards, 10**6, 10**6)
@@ -155,9 +158,8 @@ def test_only_users_who_ask_get_a_list(spark: SparkSession, world: World, stream
     users = user_blocks(
         factor_blocks(spark, world.users, 4),
         rating_blocks(spark, world.rated, 4),
-        spark.createDataFrame([(user,) for user in world.described], "user_idx int"),
-        spark.createDataFrame([(user,) for user in asked], "user_idx int"),
-        num_blocks=4,
+        members(spark, world.described, 4),
+        members(spark, asked, 4),
         partitions=3,
     )
     shards, total = item_shards(factor_blocks(spark, world.items, 2), shown, num_blocks=2), shard_bytes(shown, RANK + 1)
@@ -199,9 +201,9 @@ def test_broken_rules_are_counted_over_all_blocks(spark: SparkSession) -> None:
     heard = rating_blocks(spark, [np.array([8]), np.array([1, 2, 3]), np.array([9])], 2)
     good, bad = (0, 1, 1, 2.0, c.WARM), (0, 2, 8, 1.0, c.WARM)
     lists = spark.createDataFrame([good, bad, (2, 2, 5, 1.0, c.WARM)], schemas.TOP_N)
-    faults = list_faults(list_violations(lists, heard, num_blocks=2, n=2))
+    faults = list_faults(list_violations(pack_lists(lists, 2), heard, num_blocks=2, n=2))
     assert {text: count for text, count in faults.items() if count} == {
         "items that the user has already heard": 1,
         "places that are not 1, 2, 3, …": 1,
     }
-    assert not any(list_faults(list_violations(lists.limit(0), heard, num_blocks=2, n=2)).values())
+    assert not any(list_faults(list_violations(pack_lists(lists.limit(0), 2), heard, num_blocks=2, n=2)).values())

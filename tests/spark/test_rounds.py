@@ -18,7 +18,7 @@ from bgmrec.models import FACTS, ModelStore
 from bgmrec.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints
 from bgmrec.train.finish import final_rounds
-from bgmrec.train.prepare import Sizes, measure, write_blocks, write_pair_blocks
+from bgmrec.train.prepare import Sizes, measure, write_blocks, write_user_blocks
 from bgmrec.train.problem import make_problem
 from bgmrec.train.rounds import factors, run_rounds
 from bgmrec.train.start import write_start
@@ -50,7 +50,7 @@ class Training:
         index = [spark.range(n) for n in (USERS, ITEMS)]
         self.sizes: Sizes = measure(self.tables, ratings, *index, settings, 10)
         write_blocks(self.tables, ratings.where("part = 'train'"), self.sizes)
-        write_pair_blocks(self.tables, "valid_rating_blocks", ratings.where("part = 'valid'"), self.sizes)
+        write_user_blocks(self.tables, "valid_rating_blocks", ratings.where("part = 'valid'"), self.sizes)
         self.problem = make_problem(self.tables, self.sizes, settings, None, None)
         self.checkpoints = Checkpoints(self.tables)
         self.warm = write_start(
