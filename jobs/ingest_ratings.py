@@ -43,8 +43,8 @@ def stage(run: Run) -> None:
 
     mapped = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds, kept=kept, write=write)
     run.summary.add("ingest_ratings", files_mapped=kept.added, files_kept=kept.kept)
-    counts = count_states(mapped).collect()
-    run.work.write(rejects(mapped), "rating_rejects")
+    refused = run.work.write(rejects(mapped), "rating_rejects")
+    counts = count_states(mapped, refused, [source.name for source in settings.sources]).collect()
     facts = summarize(counts)
     run.summary.add("ingest_ratings", **facts)
     check_rejects(

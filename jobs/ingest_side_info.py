@@ -46,8 +46,8 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
     data = run.settings.paths.data
     mapped = map_entities(run.spark, settings, id_column, data=data, ds=run.ds, kept=kept, write=write)
     run.summary.add(f"ingest_{kind}s", files_mapped=kept.added, files_kept=kept.kept)
-    counts = count_states(mapped).collect()
-    run.work.write(rejects(mapped), f"{kind}_rejects")
+    refused = run.work.write(rejects(mapped), f"{kind}_rejects")
+    counts = count_states(mapped, refused, [source.name for source in settings.sources]).collect()
     run.summary.add(f"ingest_{kind}s", **summarize(counts), **_by_field(count_problems(mapped).collect()))
     check_rejects(
         counts,

@@ -60,10 +60,12 @@ def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: 
     rows: list[dict[str, Any]] = []
     slices = settings.slices
     if held_out.targets is not None:
-        lists = _lists(run, held_out, held_out.targets, models)
+        # a few rows, which lists and metrics read again and again
+        targets = run.scratch("evaluate").write(held_out.targets.select(c.USER_IDX, c.ITEM_IDX), "targets")
+        lists = _lists(run, held_out, targets, models)
         ranked = ranking_metrics(
             reduce(DataFrame.unionByName, lists),
-            held_out.targets,
+            targets,
             held_out.catalogue,
             held_out.train,
             models=list(models),

@@ -11,7 +11,7 @@ from pyspark.sql import functions as f
 
 from bgmrec import columns as c
 from bgmrec.errors import InputError
-from bgmrec.ingest.duplicates import SAME_RECORD
+from bgmrec.ingest.duplicates import SAME_RECORD, SOURCE_POSITION
 
 STATE = "state"
 EXAMPLE = "example"
@@ -35,18 +35,31 @@ def first_reason(checks: dict[str, Column]) -> Column:
     return f.coalesce(*(f.when(failed, f.lit(reason)) for reason, failed in checks.items()))
 
 
-def count_states(mapped: DataFrame) -> DataFrame:
-    """Rows, distinct rows and one example record by source, state and reason: a handful of rows."""
-    # a digest's rows are counted first, by numbers alone: a third less to group and to shuffle than with the names
-    kind = f.xxhash64(c.SOURCE, STATE, f.coalesce(c.REASON, f.lit(""))).alias("_kind")
-    kinds = mapped.groupBy(c.SOURCE, STATE, c.REASON).agg(f.count(f.lit(1)).alias("_rows")).withColumn("_kind", kind)
+def count_states(mapped: DataFrame, refused: DataFrame, sources: Sequence[str]) -> DataFrame:
+    """Rows, distinct rows and one example record by source, state and reason: a handful of rows.
+
+    Args:
+        mapped: every row.
+        refused: `rejects` of them, written: they are few.
+        sources: names of the sources, in the order of the settings.
+    """
+    # all rows are counted by numbers alone: their texts would cost as much again to group, and more to shuffle
+    kind = f.xxhash64(STATE, f.coalesce(c.REASON, f.lit(""))).alias("_kind")
     records = mapped.groupBy(kind, *SAME_RECORD).agg(f.count(f.lit(1)).alias(ROWS))
-    numbers = records.groupBy("_kind").agg(f.sum(ROWS).alias(ROWS), f.count(f.lit(1)).alias(DISTINCT))
-    counts = kinds.drop("_rows").join(f.broadcast(numbers), "_kind").drop("_kind")
-    examples = (
-        rejects(mapped).groupBy(c.SOURCE, c.REASON).agg(f.substring(f.min(c.RECORD), 1, _EXAMPLE_LENGTH).alias(EXAMPLE))
+    numbers = records.groupBy(SOURCE_POSITION, "_kind").agg(f.sum(ROWS).alias(ROWS), f.count(f.lit(1)).alias(DISTINCT))
+    names = (f.struct(f.lit(at).alias(SOURCE_POSITION), f.lit(name).alias(c.SOURCE)) for at, name in enumerate(sources))
+    positions = mapped.sparkSession.range(1).select(f.inline(f.array(*names)))
+    example = f.substring(f.min(c.RECORD), 1, _EXAMPLE_LENGTH).alias(EXAMPLE)
+    reasons = refused.groupBy(c.SOURCE, c.REASON).agg(example).withColumn(STATE, f.lit(REJECTED))
+    unrefused = positions.withColumns(
+        {
+            STATE: f.explode(f.array(*(f.lit(state) for state in STATES if state != REJECTED))),
+            **dict.fromkeys((c.REASON, EXAMPLE), f.lit(None).cast("string")),
+        }
     )
-    return counts.join(f.broadcast(examples), on=[c.SOURCE, c.REASON], how="left")
+    kinds = unrefused.unionByName(reasons.join(positions, c.SOURCE)).withColumn("_kind", kind)
+    named = numbers.join(f.broadcast(kinds), [SOURCE_POSITION, "_kind"], "left")
+    return named.select(c.SOURCE, STATE, c.REASON, ROWS, DISTINCT, EXAMPLE)
 
 
 def rejects(mapped: DataFrame) -> DataFrame:

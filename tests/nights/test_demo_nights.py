@@ -38,6 +38,7 @@ def test_the_demos_own_nights_rank_likes_pass_the_gate_and_the_second_goes_on_fr
     assert (first["train"]["warm_start"], first["train"]["warm_encoders"]) == (False, [])
     assert (summary["train"]["warm_start"], summary["train"]["warm_encoders"]) == (True, ["user", "item"])
     assert (first["train"]["rounds"], summary["train"]["rounds"]) == (3, 1)
+    assert first["train"]["valid"] is not None and summary["train"]["valid"] is None  # one round: nothing to choose
     metrics = summary["metrics"]
     assert "rmse" not in metrics["bgmrec"] and metrics["bgmrec"]["coverage@10"] > metrics["popularity"]["coverage@10"]
     assert 0.0 < metrics["bgmrec"]["ndcg@10"] < 1.0

@@ -48,7 +48,7 @@ def row(user: object, item: object, stars: object = "5", at: object = "2025-01-0
 def ingest(spark: SparkSession, folder: str, **log: Any) -> tuple[DataFrame, dict[str, Any]]:
     settings = RatingsSettings(sources=[source(**log)], minimum=0, maximum=5)
     mapped = map_ratings(spark, settings, data=folder, ds=DS).cache()
-    return mapped, summarize(count_states(mapped).collect())
+    return mapped, summarize(count_states(mapped, rejects(mapped), ["log"]).collect())
 
 
 def all_accounted(mapped: DataFrame, facts: dict[str, Any], rows_in: int) -> None:
@@ -178,7 +178,7 @@ def test_no_record_of_side_information_stops_it_or_is_lost(spark: SparkSession, 
     with tempfile.TemporaryDirectory() as folder:
         lines(folder, log)
         mapped = map_entities(spark, settings, c.ITEM_ID, data=folder, ds=DS).cache()
-        all_accounted(mapped, summarize(count_states(mapped).collect()), len(log))
+        all_accounted(mapped, summarize(count_states(mapped, rejects(mapped), ["crawl"]).collect()), len(log))
         made = Tables(spark, folder).write(
             merge_entities(mapped, settings, c.ITEM_ID), "items", entity_schema(c.ITEM_ID, settings.fields)
         )

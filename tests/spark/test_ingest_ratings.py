@@ -33,7 +33,7 @@ def ingest(spark, folder, log, videos=VIDEOS, source=LOG, **settings):
     (folder / "videos.csv").write_text(videos)
     checked = RatingsSettings(sources=[source], unknown_items=["0"], minimum=1, maximum=5, **settings)
     mapped = map_ratings(spark, checked, data=str(folder), ds=DS).cache()
-    return mapped, summarize(count_states(mapped).collect())
+    return mapped, summarize(count_states(mapped, rejects(mapped), ["log"]).collect())
 
 
 def reasons(mapped):
@@ -111,7 +111,7 @@ def test_lists_that_only_look_alike_make_no_duplicate(spark, tmp_path):
         data=str(tmp_path),
         ds=DS,
     )
-    facts = summarize(count_states(mapped).collect())
+    facts = summarize(count_states(mapped, rejects(mapped), ["log"]).collect())
     assert (facts["kept"], facts["duplicate"]) == (5, 1)
 
 
@@ -157,5 +157,5 @@ def test_a_json_log_may_leave_optional_columns_out(spark, tmp_path):
     (tmp_path / "log.jsonl").write_text('{"user_id": 1, "item_id": "m"}\n{"user_id": 2\n')
     source = {"name": "plays", "format": "jsonl", "paths": ["{data}/log.jsonl"], "weight": "coalesce(plays, 1)"}
     mapped = map_ratings(spark, RatingsSettings(sources=[source]), data=str(tmp_path), ds=DS)
-    facts = summarize(count_states(mapped).collect())
+    facts = summarize(count_states(mapped, rejects(mapped), ["plays"]).collect())
     assert (facts["kept"], facts["reject_reasons"]) == (1, {"unreadable record": 1})

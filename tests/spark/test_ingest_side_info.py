@@ -112,14 +112,14 @@ def test_unreadable_records_and_missing_ids_are_refused_and_unknown_fields_count
     assert set(found) == {"missing item id", "unreadable record"}
     assert '"title":"no id"' in found["missing item id"]
     assert problems(mapped) == {("unknown_fields", "colour"): 1, ("unknown_fields", "mood"): 1}
-    facts = summarize(count_states(mapped).collect())
+    facts = summarize(count_states(mapped, rejects(mapped), ["crawl", "label"]).collect())
     assert (facts["rows_in"], facts["kept"], facts["rejected"]) == (4, 2, 2)
 
 
 def test_where_leaves_records_out_that_describe_no_entity(spark, tmp_path):
     mapped, items = ingest(spark, tmp_path, [{"id": 0}, {"id": 1}], sources=[CRAWL | {"where": "id <> '0'"}])
     assert sorted(items) == ["1"]
-    assert summarize(count_states(mapped).collect())["filtered"] == 1
+    assert summarize(count_states(mapped, rejects(mapped), ["crawl", "label"]).collect())["filtered"] == 1
 
 
 def test_an_own_expression_over_a_missing_csv_column_is_a_settings_error(spark, tmp_path):
