@@ -38,7 +38,7 @@ def stage(run: Run) -> None:
 
     def write(rows: DataFrame) -> DataFrame:
         """The raw files are read once: states, rejects and pairs are all made from this table."""
-        with reading("ratings.sources", rows):
+        with reading("ratings.sources", run.spark, rows.inputFiles):
             return run.work.write(rows, TABLE)
 
     mapped = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds, kept=kept, write=write)

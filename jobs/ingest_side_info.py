@@ -40,7 +40,7 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
 
     def write(rows: DataFrame) -> DataFrame:
         """The raw files are read once: states, rejects and entities are all made from this table."""
-        with reading(f"{kind}s.sources", rows):
+        with reading(f"{kind}s.sources", run.spark, rows.inputFiles):
             return run.work.write(rows, f"{kind}s_mapped")
 
     data = run.settings.paths.data

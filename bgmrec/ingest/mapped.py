@@ -29,7 +29,7 @@ from bgmrec import columns as c
 from bgmrec import files as fs
 from bgmrec.ingest.duplicates import SOURCE_POSITION
 from bgmrec.ingest.recipe import Recipe
-from bgmrec.ingest.sources import existing_paths, raw_columns, reading
+from bgmrec.ingest.sources import existing_paths, files_below, raw_columns, reading
 from bgmrec.tables import Tables
 
 MAPPED = "mapped"  # folder below paths.root
@@ -122,7 +122,7 @@ def map_sources(
         paths = existing_paths(recipe.spark, recipe.source, data, ds)
         rows = None
         if kept is not None and recipe.lasts:
-            with reading(recipe.where, recipe.spark.read.text(paths)):
+            with reading(recipe.where, recipe.spark, files_below(recipe.spark, paths)):
                 rows = kept.rows(paths, recipe)
         tables, place = ([recipe.map(recipe.read(paths))], fresh) if rows is None else (rows, lasting)
         place += [table.withColumn(SOURCE_POSITION, f.lit(position)).select(*columns) for table in tables]

@@ -6,7 +6,7 @@ column for the whole night; the expressions in the settings give types. Parquet 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import reduce
@@ -64,7 +64,9 @@ def read_paths(spark: SparkSession, files: Files, paths: list[str]) -> DataFrame
     """
     read = {"parquet": _read_parquet, "jsonl": _read_json, "csv": _read_csv}[files.format]
     try:
-        with reading(", ".join(paths[:3]), spark.read.text(paths)):  # headers and keys are looked for in the files
+        with reading(
+            ", ".join(paths[:3]), spark, files_below(spark, paths)
+        ):  # headers and keys are looked for in the files
             raw = read(spark, files, paths)
         parts = [part.withColumn(c.SOURCE_FILE, f.col(f"{_METADATA}.file_path")).drop(_METADATA) for part in raw]
         return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), parts)
@@ -78,12 +80,13 @@ def raw_columns(raw: DataFrame) -> list[str]:
 
 
 @contextmanager
-def reading(where: str, raw: DataFrame) -> Iterator[None]:
+def reading(where: str, spark: SparkSession, files: Callable[[], list[str]]) -> Iterator[None]:
     """Turns Spark's failures to read raw files, which come only once a job runs, into input errors.
 
     Args:
         where: the settings that name the files.
-        raw: what is read, asked for its files once something has failed.
+        spark: the session.
+        files: what is read, asked once something has failed: `DataFrame.inputFiles` or `files_below`.
 
     Raises:
         InputError: a header differs from the others of its folder, or a file is damaged.
@@ -95,8 +98,13 @@ def reading(where: str, raw: DataFrame) -> Iterator[None]:
         cause = next((text[text.index(sign) :] for sign in _DAMAGED if sign in text), None)
         if cause is None:
             raise
-        damaged = _damaged(raw.sparkSession, raw.inputFiles())
+        damaged = _damaged(spark, files())
         raise _unreadable(", ".join(damaged) or where, cause.partition("\n\tat ")[0]) from error
+
+
+def files_below(spark: SparkSession, paths: list[str]) -> Callable[[], list[str]]:
+    """The files of some folders, for `reading`; they are listed when asked for."""
+    return lambda: spark.read.text(paths).inputFiles()
 
 
 def _damaged(spark: SparkSession, paths: list[str]) -> list[str]:

@@ -155,8 +155,10 @@ def _one_round(
             report = _reporter(progress, side, number)
             losses = side.encoder.refit(Refit(factors(place, side.name), table, before, place, number, report))
             entry[f"{side.name}_encoder"] = [loss.total for loss in losses]
-    progress.update(STAGE, round=number, step="validation")
-    value = None if validate is None else validate(factors(place, "user"), factors(place, "item"))
+    value = None
+    if validate is not None:
+        progress.update(STAGE, round=number, step="validation")
+        value = validate(factors(place, "user"), factors(place, "item"))
     if value is not None and value != value:
         raise TrainingError(
             "the validation value is no number",

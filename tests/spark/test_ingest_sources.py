@@ -133,7 +133,10 @@ def test_a_folder_whose_files_have_different_headers_is_an_input_error(spark, tm
     (tmp_path / "day" / "a.csv").write_text("user,item\n1,7\n")
     (tmp_path / "day" / "b.csv").write_text("item,user\n8,2\n")
     raw = read(spark, tmp_path, format="csv", paths=["{data}/day"])
-    with pytest.raises(InputError, match="raw files cannot be read") as caught, reading("the log", raw):
+    with (
+        pytest.raises(InputError, match="raw files cannot be read") as caught,
+        reading("the log", spark, raw.inputFiles),
+    ):
         raw.collect()
     assert "header" in caught.value.found and caught.value.exit_status == 3
 
@@ -146,6 +149,6 @@ def test_a_damaged_archive_among_whole_ones_is_named(spark, tmp_path, columns):
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines)[:3000])
     with pytest.raises(InputError, match="raw files cannot be read") as caught:
         raw = read(spark, tmp_path, format="jsonl", paths=["{data}/*.gz"], columns=columns)
-        with reading("the log", raw):
+        with reading("the log", spark, raw.inputFiles):
             raw.collect()
     assert caught.value.where.endswith("/b.jsonl.gz") and "," not in caught.value.where
