@@ -46,7 +46,7 @@ def test_the_stage_of_the_night_gives_the_encoder_nothing_of_its_own(monkeypatch
     monkeypatch.syspath_prepend(str(PROJECT / "jobs"))
     import train
 
-    assert inspect.signature(train.learn).parameters["seen"].default is None
+    assert inspect.signature(train.learn).parameters["leaked"].default is None
     told: list[Any] = []
     monkeypatch.setattr(train, "learn", lambda *given, **named: told.append((given, named)) or train_ended())
     run = SimpleNamespace(run_id="2025-03-14-001", models=SimpleNamespace(has=lambda run_id: False))
