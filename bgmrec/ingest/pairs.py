@@ -12,6 +12,9 @@ from bgmrec.ingest.accounting import KEPT, STATE
 from bgmrec.ingest.duplicates import SAME_RECORD, SOURCE_POSITION
 from bgmrec.ingest.expressions import timestamp
 
+_PAIR = "_pair"  # a hash of the names, which stay what tells pairs apart
+_KEYS = [_PAIR, c.USER_ID, c.ITEM_ID]
+
 
 def merge_pairs(mapped: DataFrame, policy: str, held_out_from: datetime | None = None) -> DataFrame:
     """One row per (user, item) from the kept rows, exact duplicates counted once; order plays no part.
@@ -22,8 +25,10 @@ def merge_pairs(mapped: DataFrame, policy: str, held_out_from: datetime | None =
     sum: weights added, highest rating, first time. A pair that was known before `held_out_from` adds only its rows
         before that moment, so that held-out days do not reach training through old pairs.
     """
-    # partitioned first, every aggregate below finds its rows together and sorts them once, not before and after
+    # partitioned first, every aggregate below finds its rows together and sorts them once, not before and after; and
+    # by a number before the names, which takes half the time of sorting texts
     kept = mapped.where(f.col(STATE) == KEPT).repartition(c.USER_ID, c.ITEM_ID)
+    kept = kept.withColumn(_PAIR, f.xxhash64(c.USER_ID, c.ITEM_ID))
     if policy == "sum":
         return _sum_weights(kept, held_out_from)
     if policy == "last":
@@ -33,7 +38,7 @@ def merge_pairs(mapped: DataFrame, policy: str, held_out_from: datetime | None =
         first = f.coalesce(-f.unix_micros(c.RATED_AT), f.lit(2**63 - 1))
         best = f.struct(c.RATING, first.alias("_first"), c.WEIGHT, c.RATED_AT)
     return (
-        kept.groupBy(c.USER_ID, c.ITEM_ID)
+        kept.groupBy(*_KEYS)
         .agg(f.max(best).alias("_best"))
         .select(c.USER_ID, c.ITEM_ID, *(f.col("_best")[name].alias(name) for name in (c.RATING, c.WEIGHT, c.RATED_AT)))
     )
@@ -44,10 +49,10 @@ def _sum_weights(kept: DataFrame, held_out_from: datetime | None) -> DataFrame:
     if held_out_from is not None:
         held_out = f.coalesce(f.col(c.RATED_AT) >= timestamp(held_out_from), f.lit(False))
     # last and max are the same with duplicates; only sums must not see them
-    once = kept.groupBy(c.USER_ID, c.ITEM_ID, *SAME_RECORD).agg(
+    once = kept.groupBy(*_KEYS, *SAME_RECORD).agg(
         *(f.max(name).alias(name) for name in (c.RATING, c.WEIGHT, c.RATED_AT))
     )
-    sums = once.groupBy(c.USER_ID, c.ITEM_ID).agg(
+    sums = once.groupBy(*_KEYS).agg(
         f.sum(f.when(~held_out, f.col(c.WEIGHT))).alias("_weight"),
         f.max(f.when(~held_out, f.col(c.RATING))).alias("_rating"),
         f.sum(c.WEIGHT).alias("_weight_of_all"),
