@@ -3,7 +3,7 @@
 Layout below `<root>/mapped`, one folder for each way to map, which the digest of settings and code tells:
 
     <digest>/<batch>/        mapped rows, with what each was joined by
-    <digest>/<batch>.json    what it holds: file → [bytes, time of its last change], its columns and schema
+    <digest>/<batch>.json    what it holds: URI of a file → [bytes, time of its last change], its columns and schema
 
 A file of another size or time of change is another file, and one of whose rows a side table would now say something
 else is mapped anew, so that a night has what it would have had from nothing. A batch is written by one night and never
@@ -34,7 +34,7 @@ from bgmrec.tables import Tables
 
 MAPPED = "mapped"  # folder below paths.root
 
-_SLASHES = "^file:/+"  # Hadoop and Spark do not agree how many there are
+_SLASHES, _ONE_SLASH = "^file:/+", "file:/"  # Hadoop and Spark do not agree how many there are
 
 Identity = tuple[int, int]  # bytes, milliseconds of the last change; a file's name is its URI
 
@@ -87,7 +87,7 @@ class MappedFiles:
             for absent in sorted(columns - set(raw.columns)):
                 raw = raw.withColumn(absent, f.lit(None).cast("string"))
             new = {uri: identity for uri, identity in tonight.items() if uri not in known}
-            batches.append(shelf.add(recipe.map(raw), sorted(columns), new, self.ds))
+            batches.append(shelf.add(recipe.map(raw), raw.inputFiles(), sorted(columns), new, self.ds))
             self.added += len(new)
         self.kept += len(known)
         return shelf.tables(batches)
@@ -139,14 +139,14 @@ class _Batch:
         name: of its folder.
         columns: raw columns of its files.
         schema: of its table.
-        files: those of its files that are wanted, each with its name among the rows.
+        files: URIs of those of its files that are wanted.
         whole: whether these are all.
     """
 
     name: str
     columns: list[str]
     schema: t.StructType
-    files: dict[str, str]
+    files: frozenset[str]
     whole: bool
 
 
@@ -162,12 +162,11 @@ class _Shelf:
         found = []
         for name in reversed(self._names()):
             document = self.place.document(name)
-            files = {_one_slash(file): (file, tuple(identity)) for file, identity in document["files"].items()}
-            same = {uri: file for uri, (file, identity) in files.items() if left.get(uri) == identity}
+            files = document["files"]
+            same = frozenset(uri for uri, identity in files.items() if left.get(uri) == tuple(identity))
             if same:
                 schema = t.StructType.fromJson(document["schema"])
-                whole = len(same) == len(document["files"])
-                found.append(_Batch(name, document["columns"], schema, same, whole))
+                found.append(_Batch(name, document["columns"], schema, same, len(same) == len(files)))
             for uri in same:
                 del left[uri]
         return found
@@ -180,23 +179,22 @@ class _Shelf:
         gone = {_one_slash(row[c.SOURCE_FILE]) for row in others.select(c.SOURCE_FILE).distinct().collect()}
         left = []
         for batch in batches:
-            files = {uri: file for uri, file in batch.files.items() if uri not in gone}
+            files = batch.files - gone
             if files:
                 left.append(replace(batch, files=files, whole=batch.whole and len(files) == len(batch.files)))
         return left
 
-    def add(self, rows: DataFrame, columns: list[str], files: dict[str, Identity], ds: date) -> _Batch:
+    def add(
+        self, rows: DataFrame, named: list[str], columns: list[str], files: dict[str, Identity], ds: date
+    ) -> _Batch:
         """Writes the rows, then the document, without which nobody reads them."""
         numbers = [int(known.rsplit("-", 1)[-1]) for known in self._names() if known.startswith(str(ds))]
         name = f"{ds}-{max(numbers, default=-1) + 1:03d}"  # not their count: some of them may have been removed
         written = self.place.write(rows, name)
-        among = [row[c.SOURCE_FILE] for row in written.select(c.SOURCE_FILE).distinct().collect()]
-        named = {uri: uri for uri in files} | {_one_slash(file): file for file in among}
-        # a file that is named in quite another way among the rows could not be told from one that is gone
-        if len(named) == len(files):
-            held = {named[uri]: identity for uri, identity in files.items()}
-            self.place.write_json(name, {"columns": columns, "files": held, "schema": written.schema.jsonValue()})
-        return _Batch(name, columns, written.schema, named, True)
+        # a file that Spark names in quite another way among the rows could not be told from one that is gone
+        if {_one_slash(file) for file in named} == set(files):
+            self.place.write_json(name, {"columns": columns, "files": files, "schema": written.schema.jsonValue()})
+        return _Batch(name, columns, written.schema, frozenset(files), True)
 
     def tables(self, batches: list[_Batch]) -> list[DataFrame]:
         """The wanted rows: batches that are wanted whole are one table."""
@@ -208,7 +206,7 @@ class _Shelf:
         rows = self.place.spark.read.schema(schema).parquet(*paths)
         if part is None:
             return rows
-        return rows.where(f.col(c.SOURCE_FILE).isin(list(part.files.values())))
+        return rows.where(f.regexp_replace(c.SOURCE_FILE, _SLASHES, _ONE_SLASH).isin(sorted(part.files)))
 
     def _names(self) -> list[str]:
         found = fs.glob(self.place.spark, f"{self.place.root}/*.json")
@@ -220,7 +218,7 @@ def _digest(way: Any) -> str:
 
 
 def _one_slash(uri: str) -> str:
-    return re.sub(_SLASHES, "file:/", uri)
+    return re.sub(_SLASHES, _ONE_SLASH, uri)
 
 
 def _unknown(path: str, found: list[fs.Listed], known: set[str]) -> list[str]:

@@ -198,8 +198,12 @@ def test_other_settings_are_another_way_to_map(night, tmp_path):
 
 def test_files_with_odd_names_are_known_again(night, tmp_path):
     put(tmp_path, "ds=2024-03-02/a b%20ü+#1.csv", HEADER, "a,m1,4,2024-03-02")
-    assert night(CSV, FIRST)[1] == (1, 0)
-    assert night(CSV, SECOND)[1] == (0, 1)
+    other = put(tmp_path, "ds=2024-03-02/b c%20ß?=2.csv", HEADER, "b,m1,4,2024-03-02")
+    assert night(CSV, FIRST)[1] == (2, 0)
+    assert night(CSV, SECOND)[1] == (0, 2)
+    other.unlink()
+    found, counts = night(CSV, SECOND)  # one file of the batch alone
+    assert (len(found), counts) == (1, (0, 1))
 
 
 def test_what_was_not_written_to_its_end_does_not_count(night, tmp_path):
