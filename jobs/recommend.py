@@ -69,11 +69,18 @@ def stage(run: Run) -> None:
             run.progress.update("recommend", table="reasons")
             run.work.write(_reasons(run, stored, lists), "reasons")
     run.progress.update("recommend", table="publishing")
-    packed = run.scratch("recommend").write(pack_lists(lists, model.user_blocks), "packed_lists")
-    with arrow_batch(run.spark, 1):
-        hidden = heard if settings.filter_seen else None
-        faults = list_faults(list_violations(packed, hidden, num_blocks=model.user_blocks, n=settings.n))
+    faults = _broken_rules(run, lists, heard if settings.filter_seen else None, model.user_blocks)
     publish(run, stored, shown, faults)
+
+
+def _broken_rules(run: Run, lists: DataFrame, hidden: DataFrame | None, num_blocks: int) -> dict[str, int]:
+    """How often the lists break a rule."""
+    place, n = run.scratch("recommend"), run.settings.recommend.n
+    packed = place.write(pack_lists(lists, num_blocks), "packed_lists")  # as large as the lists themselves
+    with arrow_batch(run.spark, 1):
+        faults = list_faults(list_violations(packed, hidden, num_blocks=num_blocks, n=n))
+    place.delete("packed_lists")
+    return faults
 
 
 def _reasons(run: Run, stored: StoredModel, lists: DataFrame) -> DataFrame:
