@@ -191,8 +191,9 @@ class _Shelf:
         numbers = [int(known.rsplit("-", 1)[-1]) for known in self._names() if known.startswith(str(ds))]
         name = f"{ds}-{max(numbers, default=-1) + 1:03d}"  # not their count: some of them may have been removed
         written = self.place.write(rows, name)
-        # a file that Spark names in quite another way among the rows could not be told from one that is gone
-        if {_one_slash(file) for file in named} == set(files):
+        row = written.select(c.SOURCE_FILE).first()
+        # a file that Spark names in quite another way could not be told from one that is gone
+        if {_one_slash(file) for file in (named if row is None else [*named, row[c.SOURCE_FILE]])} == set(files):
             self.place.write_json(name, {"columns": columns, "files": files, "schema": written.schema.jsonValue()})
         return _Batch(name, columns, written.schema, frozenset(files), True)
 
