@@ -129,12 +129,34 @@ def described_users(run: Run, place: Tables, user_index: DataFrame, num_blocks: 
     return place.write(members_by_block(described, num_blocks), "described_users")
 
 
+def write_hits(run: Run, place: Tables, valid: DataFrame) -> None:
+    """Writes `valid_targets`: user_idx, item_idx of what was held out and counts as a hit. An action.
+
+    Args:
+        run: the night.
+        place: scratch of the training.
+        valid: held-out ratings.
+
+    Raises:
+        TrainingError: nothing counts as a hit.
+    """
+    least = run.settings.evaluate.relevant_rating
+    hits = place.write(valid.where(f.col(c.RATING) >= least).select(c.USER_IDX, c.ITEM_IDX), "valid_targets")
+    if hits.isEmpty():
+        raise TrainingError(
+            "no held-out rating counts as a hit",
+            where="evaluate.relevant_rating",
+            expected=f"ratings of at least {least} after the training ones",
+            found="none",
+            cure='lower evaluate.relevant_rating, hold out more ([split]) or choose train.metric = "rmse"',
+        )
+
+
 def ndcg_validator(
     run: Run,
     place: Tables,
     train: DataFrame,
     heard: DataFrame,
-    targets: DataFrame,
     shown: DataFrame,
     template: Callable[[DataFrame, DataFrame], FactorModel],
     num_blocks: int,
@@ -144,22 +166,18 @@ def ndcg_validator(
 
     Args:
         run: the night.
-        place: scratch of the training, gets `valid_targets`, `valid_users` and `described_users`.
+        place: scratch of the training, has `valid_targets` and gets `valid_users` and `described_users`.
         train: training ratings.
         heard: from `heard_blocks`.
-        targets: user_idx, item_idx of what was held out and counts as a hit.
         shown: candidates of the lists.
         template: (user factors, item factors) → model.
         num_blocks: of its users.
         k: cut-off.
-
-    Raises:
-        TrainingError: nothing counts as a hit.
     """
     rules = ListRules(k, run.settings.recommend.filter_seen)
     popular = popular_list(run, train, shown, rules)
     described = described_users(run, place, run.work.read("user_index"), num_blocks)
-    targets = place.write(targets, "valid_targets")  # a few rows, which every round reads
+    targets = place.read("valid_targets")
     asked = place.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "valid_users")
 
     def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:
@@ -167,16 +185,7 @@ def ndcg_validator(
         with arrow_batch(run.spark, 1):
             items = load_items(run, model, shown)
             lists = make_lists(run, model, items, heard, described, rules, popular, asked)
-            found = mean_ndcg(lists, targets, k)
-        if found is None:
-            raise TrainingError(
-                "no held-out rating counts as a hit",
-                where="evaluate.relevant_rating",
-                expected=f"ratings of at least {run.settings.evaluate.relevant_rating} after the training ones",
-                found="none",
-                cure='lower evaluate.relevant_rating, hold out more ([split]) or choose train.metric = "rmse"',
-            )
-        return 1.0 - found
+            return 1.0 - mean_ndcg(lists, targets, k)
 
     return validate
 

@@ -18,7 +18,7 @@ from datetime import datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
-from ranking import FactorModel, heard_blocks, ndcg_validator
+from ranking import FactorModel, heard_blocks, ndcg_validator, write_hits
 from recommend import shown_items
 
 from bgmrec import columns as c
@@ -119,6 +119,8 @@ def learn(
     run.summary.add("train", warm_start=warm, warm_encoders=encoders)
     goes_on = previous is not None and warm and _learns_as(run, previous) and _all_go_on(problem, encoders)
     rounds = settings.train.warm_rounds if goes_on else settings.train.rounds
+    if sizes.valid:
+        _write_held_out(run, scratch, ratings.where(f.col(c.PART) == c.VALID), sizes)
     # a warm night of one round has nothing to choose: evaluate judges its model by the same ratings
     chooses = sizes.valid and not (goes_on and rounds == 1)
     state = run_rounds(
@@ -126,7 +128,7 @@ def learn(
         checkpoints,
         rounds=rounds,
         patience=settings.train.patience,
-        validate=_validator(run, scratch, ratings, sizes, problem.shape) if chooses else None,
+        validate=_validator(run, scratch, train, sizes, problem.shape) if chooses else None,
         progress=run.progress,
         after_round=after_round,
     )
@@ -137,7 +139,7 @@ def learn(
     if settings.bayes.draws:
         made, shape = _sampled(run, scratch.below("chain"), scratch, best, sizes)
         if sizes.valid:
-            valid = _validator(run, scratch, ratings, sizes, shape)(made["user_factors"], made["item_factors"])
+            valid = _validator(run, scratch, train, sizes, shape)(made["user_factors"], made["item_factors"])
         run.progress.done("bayes", map=state.best_value, valid=valid)
     return Learned(problem, state, best, sizes, made, shape, valid, heard)
 
@@ -205,11 +207,17 @@ def _linear_encoders(run: Run, scratch: Tables, sizes: Sizes) -> dict[str, Linea
     }
 
 
-def _validator(run: Run, scratch: Tables, ratings: DataFrame, sizes: Sizes, shape: ModelShape) -> Validate:
+def _write_held_out(run: Run, scratch: Tables, valid: DataFrame, sizes: Sizes) -> None:
+    """What the rounds and evaluate measure on."""
     settings = run.settings
-    valid = ratings.where(f.col(c.PART) == c.VALID)
-    if settings.train.metric == "rmse" or settings.factorize.mode == "explicit":  # whose errors evaluate asks for, too
+    if settings.train.metric == "rmse" or settings.factorize.mode == "explicit":
         write_user_blocks(scratch, "valid_rating_blocks", valid, sizes)
+    if settings.train.metric != "rmse":
+        write_hits(run, scratch, valid)
+
+
+def _validator(run: Run, scratch: Tables, train: DataFrame, sizes: Sizes, shape: ModelShape) -> Validate:
+    settings = run.settings
     if settings.train.metric == "rmse":
         return rmse_validator(
             scratch.read("valid_rating_blocks"),
@@ -219,13 +227,11 @@ def _validator(run: Run, scratch: Tables, ratings: DataFrame, sizes: Sizes, shap
             clip=settings.evaluate.clip,
             blocks_per_batch=BLOCKS_PER_BATCH,
         )
-    train = ratings.where(f.col(c.PART) == c.TRAIN)
     return ndcg_validator(
         run,
         scratch,
         train,
         heard_blocks(run, scratch, train, sizes),
-        valid.where(f.col(c.RATING) >= settings.evaluate.relevant_rating).select(c.USER_IDX, c.ITEM_IDX),
         shown_items(run, scratch, run.work.read("item_index")),
         lambda users, items: FactorModel(users, items, shape, sizes.user_blocks, sizes.item_blocks),
         sizes.user_blocks,

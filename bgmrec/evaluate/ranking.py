@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -62,7 +63,7 @@ def ranking_metrics(
     return ranked.select(*METRICS.names).unionByName(_catalogue_metrics(judged, for_each(models, catalogue), ks))
 
 
-def mean_ndcg(lists: DataFrame, targets: DataFrame, k: int) -> float | None:
+def mean_ndcg(lists: DataFrame, targets: DataFrame, k: int) -> float:
     """NDCG@k of one model as `ranking_metrics` has it over everything, without all the rest. An action.
 
     Args:
@@ -71,7 +72,7 @@ def mean_ndcg(lists: DataFrame, targets: DataFrame, k: int) -> float | None:
         k: cut-off.
 
     Returns:
-        the mean over users with targets; none: there are none
+        the mean over users with targets; nan: there are none
     """
     pairs = targets.select(c.USER_IDX, c.ITEM_IDX)
     shown = lists.where(f.col(c.POSITION) <= k).join(pairs, [c.USER_IDX, c.ITEM_IDX])
@@ -83,7 +84,7 @@ def mean_ndcg(lists: DataFrame, targets: DataFrame, k: int) -> float | None:
     )
     share = f.col("gained") / f.element_at(ideal, f.col("reachable").cast("int"))
     mean = of_user.agg(f.avg(share).alias("mean")).collect()[0]["mean"]
-    return None if mean is None else float(mean)
+    return math.nan if mean is None else float(mean)
 
 
 def _user_hits(lists: DataFrame, targets: DataFrame, train: DataFrame, models: list[str], slices: int) -> DataFrame:

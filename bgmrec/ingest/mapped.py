@@ -29,7 +29,7 @@ from bgmrec import columns as c
 from bgmrec import files as fs
 from bgmrec.ingest.duplicates import SOURCE_POSITION
 from bgmrec.ingest.recipe import Recipe
-from bgmrec.ingest.sources import existing_paths, files_below, raw_columns, reading
+from bgmrec.ingest.sources import files_below, raw_columns, reading
 from bgmrec.tables import Tables
 
 MAPPED = "mapped"  # folder below paths.root
@@ -96,9 +96,6 @@ class MappedFiles:
 def map_sources(
     recipes: Sequence[Recipe],
     columns: Sequence[str],
-    *,
-    data: str,
-    ds: date,
     kept: MappedFiles | None,
     write: Callable[[DataFrame], DataFrame],
 ) -> DataFrame:
@@ -107,8 +104,6 @@ def map_sources(
     Args:
         recipes: the sources, in the order of the settings.
         columns: of the result, `SOURCE_POSITION` among them.
-        data: what `{data}` in a path stands for.
-        ds: the logical date.
         kept: rows that earlier nights mapped; none: all files are read.
         write: writes the rows that are not kept there and returns them as read back.
 
@@ -119,7 +114,7 @@ def map_sources(
     lasting: list[DataFrame] = []
     fresh: list[DataFrame] = []
     for position, recipe in enumerate(recipes):
-        paths = existing_paths(recipe.spark, recipe.source, data, ds)
+        paths = recipe.paths()
         rows = None
         if kept is not None and recipe.lasts:
             with reading(recipe.where, recipe.spark, files_below(recipe.spark, paths)):

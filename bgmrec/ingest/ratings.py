@@ -15,7 +15,7 @@ from bgmrec import columns as c
 from bgmrec.config.sources import RatingSource, RatingsSettings
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
-from bgmrec.ingest.expressions import JOIN_MISSED, read_sides, record_json, select_expressions, timestamp
+from bgmrec.ingest.expressions import JOIN_MISSED, record_json, select_expressions, timestamp
 from bgmrec.ingest.mapped import MappedFiles, map_sources
 from bgmrec.ingest.recipe import Recipe
 from bgmrec.ingest.sources import CORRUPT
@@ -52,21 +52,21 @@ def map_ratings(
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
-    recipes = [_recipe(spark, source, settings, data=data, ds=ds) for source in settings.sources]
+    recipes = [_recipe(spark, source, settings, data, ds) for source in settings.sources]
     end = timestamp(datetime.combine(ds + timedelta(days=1), datetime.min.time()))
-    return _up_to(map_sources(recipes, _COLUMNS, data=data, ds=ds, kept=kept, write=write), end)
+    return _up_to(map_sources(recipes, _COLUMNS, kept, write), end)
 
 
-def _recipe(spark: SparkSession, source: RatingSource, settings: RatingsSettings, *, data: str, ds: date) -> Recipe:
+def _recipe(spark: SparkSession, source: RatingSource, settings: RatingsSettings, data: str, ds: date) -> Recipe:
     def mapped(joined: DataFrame, record: list[str], marks: list[str]) -> DataFrame:
         return map_source(joined, record, marks, source, settings)
 
-    where = f"ratings.sources.{source.name}"
     return Recipe(
         spark,
         source,
-        where,
-        read_sides(spark, source.joins, where=where, data=data, ds=ds),
+        f"ratings.sources.{source.name}",
+        data,
+        ds,
         mapped,
         [source.where, *(getattr(source, name) for name in _VALUES)],
         settings.model_dump(mode="json", include={"minimum", "maximum", "unknown_items", "time_required"}),

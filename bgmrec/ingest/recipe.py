@@ -7,6 +7,8 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,8 +16,8 @@ from pyspark.sql import DataFrame, SparkSession
 from bgmrec import columns as c
 from bgmrec.config.sources import Source
 from bgmrec.ingest.duplicates import with_digests
-from bgmrec.ingest.expressions import SideTable, join_sides, joined_hash, joined_key, joined_otherwise
-from bgmrec.ingest.sources import read_paths
+from bgmrec.ingest.expressions import SideTable, join_sides, joined_hash, joined_key, joined_otherwise, read_sides
+from bgmrec.ingest.sources import existing_paths, read_paths
 from bgmrec.sql_functions import PSEUDONYM
 
 # what an expression may say that is not the same in every night, or needs a key that may change
@@ -39,7 +41,8 @@ class Recipe:
         spark: the session.
         source: the settings of the source.
         where: the settings' name of it.
-        sides: its side tables of the night.
+        data: what `{data}` in a path stands for.
+        ds: the logical date.
         map_joined: maps the joined rows.
         expressions: all that it evaluates over them, besides the joins' own.
         rules: everything else that decides what it makes of them.
@@ -51,13 +54,21 @@ class Recipe:
     spark: SparkSession
     source: Source
     where: str
-    sides: list[SideTable]
+    data: str
+    ds: date
     map_joined: MapJoined
     expressions: Sequence[str | None]
     rules: Any
     code: tuple[str, ...]
     drop_duplicates: bool = True
     alone: bool = True
+
+    @cached_property
+    def sides(self) -> list[SideTable]:
+        return read_sides(self.spark, self.source.joins, where=self.where, data=self.data, ds=self.ds)
+
+    def paths(self) -> list[str]:
+        return existing_paths(self.spark, self.source, self.data, self.ds)
 
     def read(self, paths: list[str]) -> DataFrame:
         return read_paths(self.spark, self.source, paths)

@@ -13,7 +13,7 @@ from bgmrec import columns as c
 from bgmrec.config.sources import EntityField, EntitySettings, EntitySource
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
-from bgmrec.ingest.expressions import read_sides, record_json, resolves, select_expressions
+from bgmrec.ingest.expressions import record_json, resolves, select_expressions
 from bgmrec.ingest.fields import is_malformed, plausible_time, typed_value
 from bgmrec.ingest.mapped import MappedFiles, map_sources
 from bgmrec.ingest.recipe import Recipe
@@ -59,13 +59,12 @@ def map_entities(
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
-    recipes = [_recipe(spark, source, settings, id_column, data=data, ds=ds) for source in settings.sources]
-    columns = [*_COLUMNS, id_column]
-    return map_sources(recipes, columns, data=data, ds=ds, kept=kept, write=write)
+    recipes = [_recipe(spark, source, settings, id_column, data, ds) for source in settings.sources]
+    return map_sources(recipes, [*_COLUMNS, id_column], kept, write)
 
 
 def _recipe(
-    spark: SparkSession, source: EntitySource, settings: EntitySettings, id_column: str, *, data: str, ds: date
+    spark: SparkSession, source: EntitySource, settings: EntitySettings, id_column: str, data: str, ds: date
 ) -> Recipe:
     where = f"{'users' if id_column == c.USER_ID else 'items'}.sources.{source.name}"
 
@@ -78,7 +77,8 @@ def _recipe(
         spark,
         source,
         where,
-        read_sides(spark, source.joins, where=where, data=data, ds=ds),
+        data,
+        ds,
         mapped,
         [source.where, source.id, source.fetched_at, *(own or common for common, own in fields)],
         rules,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -148,6 +149,7 @@ def _one_round(
     before, place = checkpoints.place(number - 1), checkpoints.place(number)
     progress.update(STAGE, round=number, step="half steps")
     terms = solve(problem, before, place, before)
+    _check_number("objective", terms.total, number)
     entry: dict[str, Any] = {"objective": terms.as_dict()}
     for side in (problem.user, problem.item):
         if side.encoder is not None:
@@ -159,14 +161,18 @@ def _one_round(
     if validate is not None:
         progress.update(STAGE, round=number, step="validation")
         value = validate(factors(place, "user"), factors(place, "item"))
-    if value is not None and value != value:
+        _check_number("validation value", value, number)
+    return value, {**entry, "valid": value}
+
+
+def _check_number(what: str, value: float, round_number: int) -> None:
+    if math.isnan(value):
         raise TrainingError(
-            "the validation value is no number",
-            where=f"round {number}",
+            f"the {what} is no number",
+            where=f"round {round_number}",
             found=str(value),
             cure="raise the regularisation or lower the encoders' learning rates",
         )
-    return value, {**entry, "valid": value}
 
 
 def _item_table(problem: Problem, place: Tables) -> np.ndarray:

@@ -55,6 +55,17 @@ def test_the_demos_own_nights_rank_likes_pass_the_gate_and_the_second_goes_on_fr
     pd.testing.assert_series_equal(parts.astype("float32"), made.sort_index(), atol=1e-4, check_names=False)
 
 
+def test_a_warm_night_that_predicts_ratings_is_judged_though_it_is_not_validated(tmp_path: Path) -> None:
+    world = small_world(tmp_path / "world")
+    for ds in (DAY_BEFORE, LAST_DAY):
+        arguments = night_arguments(world, tmp_path, ds, "report.enabled=false", "evaluate.baselines=['popularity']")
+        run_job("nightly", *arguments, "--force-publish", "a test of warm nights")
+    cold, warm = (json.loads(path.read_text()) for path in sorted((tmp_path / "summaries").glob("*.json")))
+    assert (cold["train"]["warm_start"], warm["train"]["warm_start"]) == (False, True)
+    assert cold["train"]["valid"] is not None and warm["train"]["valid"] is None
+    assert 0.0 < warm["metrics"]["bgmrec"]["rmse"] < 3.0
+
+
 def assert_report_takes_published_scores_apart(summary: dict, lists: pd.DataFrame) -> None:
     """The page is where the summary says, and the parts of every score in it add up to the published one."""
     page = PROJECT / summary["report"]
