@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from bgmrec.config import load_settings
+from bgmrec.errors import TrainingError
+from bgmrec.factorize.objective import Objective
 from bgmrec.logs import Progress
 from bgmrec.run import Run, Summary
+from bgmrec.train import rounds
 
 JOBS = Path(__file__).parents[2] / "jobs"
 BASE = JOBS.parent / "conf" / "base.toml"
@@ -77,3 +80,11 @@ def test_the_trials_of_a_search_begin_anew(jobs: SimpleNamespace, monkeypatch: p
     trial: Any = SimpleNamespace(report=lambda *_: None, should_prune=lambda: False)
     assert jobs.tune.Search(a_run(), [str(BASE)], ["train.rounds=3"])(trial) == 0.5
     assert seen[0].rounds == 3 and not seen[0].warm_start
+
+
+def test_a_round_that_is_not_validated_must_still_come_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "solve", lambda *_: Objective(data=float("nan"), user_prior=1.0, item_prior=1.0))
+    checkpoints: Any = SimpleNamespace(place=lambda number: number)
+    problem: Any = None
+    with pytest.raises(TrainingError, match=r"the objective is no number[\s\S]*round 1"):
+        rounds._one_round(problem, checkpoints, 1, None, Progress(live=False))
