@@ -6,8 +6,9 @@ No job of its own: a part of benchmark.
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from bench_parts import Bench, Result, Times, rounded
@@ -17,6 +18,7 @@ from publishing import judged_metric
 
 from bgmrec import files
 from bgmrec.config import Settings
+from bgmrec.errors import SettingsError
 from bgmrec.evaluate.table import MODEL
 from bgmrec.run import Run, Summary
 
@@ -37,22 +39,41 @@ def nightly(bench: Bench, arguments: argparse.Namespace) -> Result:
 
 
 def warm(bench: Bench, arguments: argparse.Namespace) -> Result:
-    """A night after last night's, with `1 / days` new events, against the same night from nothing."""
+    """Nights in a row after one from nothing, each with `1 / days` new events, against the same nights from nothing.
+
+    Times are medians over the nights, qualities their means.
+    """
+    longest = bench.settings.train.warm_nights
+    if bench.repeats > longest:
+        raise SettingsError(
+            "not all nights that are compared would be warm ones",
+            where="--repeats",
+            expected=f"at most {longest}, after which a night begins anew (train.warm_nights)",
+            found=str(bench.repeats),
+            cure="ask for fewer nights, or raise train.warm_nights",
+        )
     settings, last = _world(bench, arguments)
-    before = date.fromordinal(last.toordinal() - 1)
-    _night(bench, settings, "warm", before)
-    of_warm = _night(bench, settings, "warm", last, fresh=False)
-    of_cold = _night(bench, settings, "cold", last)
-    ours, peer = (Times([sum(facts["seconds"].values())]) for facts in (of_warm, of_cold))
+    _night(bench, settings, "warm", last - timedelta(days=bench.repeats))
+    days = [last - timedelta(days=age) for age in reversed(range(bench.repeats))]
+    of_warm = [_night(bench, settings, "warm", day, fresh=False) for day in days]
+    of_cold = [_night(bench, settings, "cold", day) for day in days]
+    ours, peer = (Times([sum(facts["seconds"].values()) for facts in nights]) for nights in (of_warm, of_cold))
     metric = judged_metric(settings, {})
-    of_ours, of_peer = (facts["metrics"][MODEL][metric] for facts in (of_warm, of_cold))
+    of_ours, of_peer = ([facts["metrics"][MODEL][metric] for facts in nights] for nights in (of_warm, of_cold))
+    kinds = {"warm": of_warm, "cold": of_cold}
     facts = {
-        "quality": f"{metric} of the held-out ratings",
+        "quality": f"{metric} of the held-out ratings, mean over the nights",
+        "qualities": {"warm": of_ours, "cold": of_peer},
         "share_of_a_cold_night": rounded(ours.median / peer.median, 3),
-        "rounds": {"warm": of_warm["train"]["rounds"], "cold": of_cold["train"]["rounds"]},
-        "seconds": {"warm": of_warm["seconds"], "cold": of_cold["seconds"]},
+        "rounds": {kind: [facts["train"]["rounds"] for facts in nights] for kind, nights in kinds.items()},
+        "seconds": {kind: _median_seconds(nights) for kind, nights in kinds.items()},
     }
-    return Result("warm", ours, peer, of_ours, of_peer, facts)
+    return Result("warm", ours, peer, statistics.fmean(of_ours), statistics.fmean(of_peer), facts)
+
+
+def _median_seconds(nights: list[dict[str, Any]]) -> dict[str, float]:
+    stages = nights[0]["seconds"]
+    return {stage: statistics.median(facts["seconds"][stage] for facts in nights) for stage in stages}
 
 
 def _world(bench: Bench, arguments: argparse.Namespace) -> tuple[Settings, date]:
