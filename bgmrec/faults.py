@@ -1,4 +1,4 @@
-"""What Spark, Java and the operating system raise → errors with a cure: damaged files, full disks, missing jars."""
+"""What Spark, Java and the system raise → errors with a cure: damaged files, full disks, short memory, missing jars."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _DAMAGED = (
     "Unexpected end of input stream",
 )
 _PARSED = "cannotParseStringAsDataTypeError"  # in the trace of Spark's from_json
+# a result that Java has no room to pass on is lost, which is all that the driver says of it
+_MEMORY = ("java.lang.OutOfMemoryError", "TaskResultLost")
 _LISTENER = "Exception when registering SparkListener"
 _FILE = re.compile(r"(?:[a-z][a-z0-9]*:)?/[^\s,;:\"'`]+")
 
@@ -31,6 +33,15 @@ def explained(error: Exception) -> BgmrecError | None:
             where=_place(text, full),
             found=_line(text, full),
             cure="make room there, or move paths.root or spark.local.dir, and give the same command again",
+        )
+    small = next((sign for sign in _MEMORY if sign in text), None)
+    if small is not None:
+        return SettingsError(
+            "Java has too little memory",
+            where='spark.conf."spark.driver.memory", or "spark.executor.memory" where a cluster lost an executor',
+            found=_line(text, small),
+            cure="raise it, or lower factorize.broadcast_bytes, of which the driver needs several times as much, and "
+            "give the same command again: it goes on where this one stopped",
         )
     if _LISTENER in text:
         return SettingsError(

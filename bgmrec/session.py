@@ -50,7 +50,7 @@ _LOCAL = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
-    "spark.driver.memory": "3g",
+    "spark.driver.memory": "4g",
 }
 
 # what PySpark and bgmrec ask Java for by name again and again, each behind the package that it is in

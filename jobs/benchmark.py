@@ -18,7 +18,7 @@
 | skew | one user with 1 %, one item with 10 % of the ratings | as many even ratings |
 | cost | seconds of an iteration that the model was not fitted to | what the fitted cost model says |
 | nightly | the longest stage besides train and recommend | 15 % of the night |
-| warm | a night with last night's model | the same night without one |
+| warm | nights in a row, each with the model of the one before | the same nights without one |
 
 Ratings are generated (power law, a planted low rank). Times are medians; the least, the most and the peak memory of
 driver and workers stand in the JSON object that is the last line. `ratio` is the peer's time divided by ours.

@@ -109,10 +109,13 @@ def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, Fa
 def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> DataFrame:
     run.progress.update("evaluate", model=name, step="scores")
     bound = run.settings.factorize.broadcast_bytes
-    with arrow_batch(run.spark, BLOCKS_PER_BATCH):
+    with (
+        arrow_batch(run.spark, BLOCKS_PER_BATCH),
+        deliver(model.item_factors, model.item_blocks, model.shape, broadcast_bytes=bound) as source,
+    ):
         scored = score_pairs(
             pair_blocks,
-            deliver(model.item_factors, model.item_blocks, model.shape, broadcast_bytes=bound),
+            source,
             model.user_factors,
             model.shape,
             dst_num_blocks=model.user_blocks,

@@ -57,6 +57,20 @@ class Source:
     gram: np.ndarray | None = None
     basis: Basis | None = None
 
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.free()
+
+    def free(self) -> None:
+        """Gives back the memory of a broadcast table, and the file that PySpark keeps of it: nobody reads it again.
+
+        Spark would wait until Java collects its garbage: the tables of some rounds fill a driver.
+        """
+        if self.table is not None:
+            self.table.destroy()
+
 
 def deliver(
     factors: DataFrame,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from bgmrec.factorize.terms import Regularisation, Unobserved
 _PRIOR, _START = "prior", "start"
 
 
+@contextmanager
 def half_step(
     rating_blocks: DataFrame,
     src_factors: DataFrame,
@@ -42,11 +44,12 @@ def half_step(
     n_src: int | None = None,
     n_dst: int | None = None,
     links: DataFrame | None = None,
-) -> DataFrame:
+) -> Iterator[DataFrame]:
     """Solves one side, `schemas.HALF_STEP`; equation and sums in solve.py. Symmetric in users and items.
 
-    Reads the size of the source side, and the source side itself where it is broadcast, when called; the rest
-    when the result is. Run both inside `session.arrow_batch`, a few rows per batch.
+    Reads the size of the source side, and the source side itself where it is broadcast, when entered; the rest
+    when the result is, which must be inside: what was broadcast is gone afterwards. Run it inside
+    `session.arrow_batch`, a few rows per batch.
 
     Args:
         rating_blocks: `schemas.RATING_BLOCKS` of the solved side.
@@ -65,14 +68,15 @@ def half_step(
         basis_of=_basis_of(unobserved_weight, shape, regularisation) if cg_steps else None, n=n_src,
     )  # fmt: skip
     unobserved = Unobserved(unobserved_weight, source.gram) if source.gram is not None else None
-    blocks, resolve = attach(rating_blocks, source, links)
-    cells = {_PRIOR: dst_prior, _START: dst_start if cg_steps else None}
-    for name, rows in cells.items():
-        if rows is not None:
-            blocks = join_rows(blocks, rows, name, shape.width, broadcast_bytes, n_dst)
-    known = frozenset(name for name, rows in cells.items() if rows is not None)
-    solve = _solver(resolve, known, shape, regularisation, unobserved, source.basis, cg_steps, dst_num_blocks)
-    return blocks.mapInArrow(solve, schemas.HALF_STEP)
+    with source:
+        blocks, resolve = attach(rating_blocks, source, links)
+        cells = {_PRIOR: dst_prior, _START: dst_start if cg_steps else None}
+        for name, rows in cells.items():
+            if rows is not None:
+                blocks = join_rows(blocks, rows, name, shape.width, broadcast_bytes, n_dst)
+        known = frozenset(name for name, rows in cells.items() if rows is not None)
+        solve = _solver(resolve, known, shape, regularisation, unobserved, source.basis, cg_steps, dst_num_blocks)
+        yield blocks.mapInArrow(solve, schemas.HALF_STEP)
 
 
 def _basis_of(weight: float, shape: ModelShape, regularisation: Regularisation) -> BasisOf:

@@ -197,12 +197,11 @@ def _draw_side(
     drawn = draw_step(
         side.blocks, at[other.name].source, own, chain.shape, numbers, num_blocks=side.num_blocks, own_is_small=small
     )
-    before = at[side.name].source.table
+    before = at[side.name].source
     place = chain.place(number)
     place.write(drawn, f"{side.name}_draw")
     at[side.name] = _delivered(chain, side, place)
-    if before is not None:
-        before.destroy()  # and with it the file that PySpark keeps for it
+    before.free()
 
 
 def _delivered(chain: Chain, side: ChainSide, place: Tables) -> Delivered:

@@ -80,23 +80,23 @@ def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Ob
     solved = {"item": factors(before, "item")}
     for dst, src in ((problem.user, problem.item), (problem.item, problem.user)):
         prior, last = f"{dst.name}_prior", f"{dst.name}_half_step"
-        with arrow_batch(place.spark, BLOCKS_PER_BATCH):
-            step = half_step(
-                dst.ratings,
-                solved[src.name],
-                priors.read(prior) if priors.exists(prior) else None,
-                problem.shape,
-                dst.regularisation,
-                src_num_blocks=src.num_blocks,
-                dst_num_blocks=dst.num_blocks,
-                unobserved_weight=problem.unobserved_weight,
-                cg_steps=problem.cg_steps,
-                dst_start=before.read(last) if problem.cg_steps and before.exists(last) else None,
-                broadcast_bytes=problem.broadcast_bytes,
-                n_src=src.n,
-                n_dst=dst.n,
-            )
-            solved[dst.name] = place.write(step, last)
+        step = half_step(
+            dst.ratings,
+            solved[src.name],
+            priors.read(prior) if priors.exists(prior) else None,
+            problem.shape,
+            dst.regularisation,
+            src_num_blocks=src.num_blocks,
+            dst_num_blocks=dst.num_blocks,
+            unobserved_weight=problem.unobserved_weight,
+            cg_steps=problem.cg_steps,
+            dst_start=before.read(last) if problem.cg_steps and before.exists(last) else None,
+            broadcast_bytes=problem.broadcast_bytes,
+            n_src=src.n,
+            n_dst=dst.n,
+        )
+        with arrow_batch(place.spark, BLOCKS_PER_BATCH), step as rows:
+            solved[dst.name] = place.write(rows, last)
     return objective(solved["user"], solved["item"])
 
 

@@ -35,8 +35,10 @@ def rmse_validator(
     """
 
     def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:
-        with arrow_batch(pair_blocks.sparkSession, blocks_per_batch):
-            source = deliver(item_factors, item_blocks, shape, broadcast_bytes=broadcast_bytes)
+        with (
+            arrow_batch(pair_blocks.sparkSession, blocks_per_batch),
+            deliver(item_factors, item_blocks, shape, broadcast_bytes=broadcast_bytes) as source,
+        ):
             errors = pair_errors(pair_blocks, source, user_factors, shape, broadcast_bytes=broadcast_bytes, clip=clip)
             total = errors.agg(f.sum("squared_error").alias("error"), f.sum("pairs").alias("pairs")).collect()[0]
         return math.sqrt(total["error"] / total["pairs"])

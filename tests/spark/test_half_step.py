@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,16 +63,17 @@ class Data:
         return factor_blocks(self.spark, table, count)
 
     def half_step(self, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, alpha0=0.0, prior=True, links=None, **cg):
-        with arrow_batch(self.spark, 2):
-            solved = half_step(
-                self.user_blocks(dst, partitions), self.factors(self.items, src),
-                self.factors(self.user_prior, dst) if prior else None, SHAPE, NUMBERS, src_num_blocks=src,
-                dst_num_blocks=dst, unobserved_weight=alpha0, broadcast_bytes=bytes_, links=links, **cg,
-            ).cache()  # fmt: skip
+        step = half_step(
+            self.user_blocks(dst, partitions), self.factors(self.items, src),
+            self.factors(self.user_prior, dst) if prior else None, SHAPE, NUMBERS, src_num_blocks=src,
+            dst_num_blocks=dst, unobserved_weight=alpha0, broadcast_bytes=bytes_, links=links, **cg,
+        )  # fmt: skip
+        with arrow_batch(self.spark, 2), step as rows:
+            solved = rows.cache()
             table = collect_factors(solved, dst, SHAPE.width, max_bytes=ANY)
-            rows = solved.select("squared_error", "penalty").collect()
+            sums = solved.select("squared_error", "penalty").collect()
             solved.unpersist()
-        return table, sum(row[0] for row in rows), sum(row[1] for row in rows)
+        return table, sum(row[0] for row in sums), sum(row[1] for row in sums)
 
     def options(self, alpha0):
         return {"rank": 3, "bias": True, "alpha0": alpha0}
@@ -149,24 +151,37 @@ def test_no_ratings_leave_the_priors(spark, bytes_):
 
 
 def test_the_table_matches_its_schema(data):
-    solved = half_step(
+    step = half_step(
         data.user_blocks(2), data.factors(data.items, 3), None, SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=2,
         broadcast_bytes=BROADCAST,
     )  # fmt: skip
-    assert [(field.name, field.dataType) for field in solved.schema] == [
-        (field.name, field.dataType) for field in schemas.HALF_STEP
-    ]
+    with step as solved:
+        assert [(field.name, field.dataType) for field in solved.schema] == [
+            (field.name, field.dataType) for field in schemas.HALF_STEP
+        ]
+
+
+def test_a_broadcast_table_is_freed_with_the_step_even_if_it_fails(spark, data):
+    files, spoilt = Path(spark.sparkContext._temp_dir), Data(spark)
+    spoilt.ratings[tuple(np.argwhere(spoilt.observed)[0])] = np.nan
+    before = set(files.rglob("*"))
+    data.half_step()
+    assert set(files.rglob("*")) == before
+    with pytest.raises(PythonException, match="idx"):
+        spoilt.half_step()
+    assert set(files.rglob("*")) == before
 
 
 def test_routing_leaves_partitioned_ratings_where_they_are(spark, data):
     blocks = partition_by_block(data.user_blocks(6), 5).cache()
     blocks.count()
-    solved = half_step(
+    step = half_step(
         blocks, data.factors(data.items, 3), data.factors(data.user_prior, 6), SHAPE, NUMBERS, src_num_blocks=3,
         dst_num_blocks=6, broadcast_bytes=1, links=out_links(blocks, 3).cache(),
     )  # fmt: skip
-    solved.count()
-    plan = solved._jdf.queryExecution().executedPlan().toString()
+    with step as solved:
+        solved.count()
+        plan = solved._jdf.queryExecution().executedPlan().toString()
     scans = [line for line in plan.splitlines() if "InMemoryTableScan" in line and "row_offsets" in line]
     above = plan[: plan.index(scans[0])].rstrip().splitlines()[-1]
     assert "Exchange" not in above
@@ -177,15 +192,17 @@ def test_routing_leaves_partitioned_ratings_where_they_are(spark, data):
 @pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
 def test_a_missing_source_or_prior_is_an_error(spark, data, bytes_):
     few, users = data.factors(data.items[:9], 3), data.factors(data.user_prior, 2)
-    with pytest.raises(PythonException, match="no factors"):
-        half_step(
-            data.user_blocks(2), few, None, SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_
-        ).collect()
-    with pytest.raises(PythonException, match="prior does not fit"):
-        half_step(
-            data.user_blocks(2), data.factors(data.items, 3), users.where("block = 0"), SHAPE, NUMBERS,
-            src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_,
-        ).collect()  # fmt: skip
+    step = half_step(
+        data.user_blocks(2), few, None, SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_
+    )
+    with pytest.raises(PythonException, match="no factors"), step as rows:
+        rows.collect()
+    step = half_step(
+        data.user_blocks(2), data.factors(data.items, 3), users.where("block = 0"), SHAPE, NUMBERS,
+        src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_,
+    )  # fmt: skip
+    with pytest.raises(PythonException, match="prior does not fit"), step as rows:
+        rows.collect()
 
 
 def test_a_rating_that_is_no_number_names_the_entity(spark):
@@ -209,13 +226,17 @@ def test_the_objective_falls_over_rounds(spark, data):
         rating_blocks(rows, "item_idx", "user_idx", 3, data.n_items).cache(),
     )
     for _ in range(4):
-        users = half_step(
+        step = half_step(
             users_by, items, data.factors(data.user_prior, 2), SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=2,
             broadcast_bytes=BROADCAST,
-        ).cache()  # fmt: skip
-        items = half_step(
+        )  # fmt: skip
+        with step as solved:
+            users = solved.localCheckpoint()
+        step = half_step(
             items_by, users, None, SHAPE, NUMBERS, src_num_blocks=2, dst_num_blocks=3, broadcast_bytes=BROADCAST
-        ).cache()
+        )
+        with step as solved:
+            items = solved.localCheckpoint()
         totals.append(objective(users, items))
     values = [terms.total for terms in totals]
     assert all(later < earlier for earlier, later in itertools.pairwise(values))

@@ -1,4 +1,4 @@
-"""What Spark says of damaged files and full disks becomes an error with a place, a cure and a status of its own."""
+"""What Spark says of damaged files, full disks and short memory becomes an error with a place, a cure and a status."""
 
 import errno
 
@@ -18,6 +18,7 @@ VALUE = (
     "\tat org.apache.spark.sql.errors.QueryExecutionErrors$.cannotParseStringAsDataTypeError(…)"
 )
 FULL = "Job aborted due to stage failure\njava.io.IOException: No space left on device\n\tat java.base"
+LOST = "Lost task 1.0 in stage 44.0 (TID 143): TaskResultLost (result lost from block manager)\nDriver stacktrace:"
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,8 @@ FULL = "Job aborted due to stage failure\njava.io.IOException: No space left on 
         (RuntimeError(FOOTER), 3, "file:/data/work/ds=2025-01-06/items/part-00000-c000.zstd.parquet"),
         (RuntimeError(FULL), 8, ""),
         (RuntimeError(VALUE), 3, "from_json"),
+        (RuntimeError(LOST), 2, ""),
+        (RuntimeError("Lost task 0.0: java.lang.OutOfMemoryError: Java heap space"), 2, ""),
         (OSError(errno.ENOSPC, "No space left on device", "/data/work/x.json"), 8, "/data/work/x.json"),
         (RuntimeError("Encountered error while reading file s3a://b/part-1.gz. Details:"), 3, "s3a://b/part-1.gz"),
     ],
