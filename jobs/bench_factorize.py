@@ -160,9 +160,11 @@ def als_implicit(bench: Bench, arguments: argparse.Namespace) -> Result:
         problem = make_problem(place, sizes, settings, None, None)
         ours, last = timed_rounds(bench, place.below(solver), problem, sizes, settings, iterations, f"ours, {solver}")
         found = (
-            collect_table(factors(last, side), blocks, rank)
-            for side, blocks in (("user", sizes.user_blocks), ("item", sizes.item_blocks))
-        )
+            collect_table(factors(last, side), n, blocks, rank)
+            for side, n, blocks in (
+                ("user", sizes.users, sizes.user_blocks), ("item", sizes.items, sizes.item_blocks),
+            )
+        )  # fmt: skip
         peer, theirs = _implicit(bench, matrix, rank, iterations, steps)
         results[solver] = ours, peer, implicit_loss(matrix, *found), implicit_loss(matrix, *theirs)
     exact_ours, exact_peer, *losses = results["exact"]

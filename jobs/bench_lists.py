@@ -46,8 +46,8 @@ def topn(bench: Bench, arguments: argparse.Namespace) -> Result:
     ):  # fmt: skip
         drawn = initial_factors(bench.spark, count, blocks, model, seed=1, side=number, scale=0.1)
         tables[side] = place.write(drawn, f"{side}_factors")
-    users = collect_table(tables["user"], sizes.user_blocks, model.width)
-    items = collect_table(tables["item"], sizes.item_blocks, model.width)
+    users = collect_table(tables["user"], sizes.users, sizes.user_blocks, model.width)
+    items = collect_table(tables["item"], sizes.items, sizes.item_blocks, model.width)
     every = bench.spark.range(sizes.items).select(f.col("id").cast("int").alias(c.ITEM_IDX))
 
     def lists(name: str, *, filter_seen: bool) -> DataFrame:
@@ -59,7 +59,8 @@ def topn(bench: Bench, arguments: argparse.Namespace) -> Result:
             blocks = user_blocks(tables["user"], place.read("user_rating_blocks"), None, partitions=bench.partitions)
             rules = ListRules(n, filter_seen)
             made = top_n(blocks, shard, shape=model, num_blocks=sizes.user_blocks, rules=rules, popular=NOBODY)
-            return place.write(made, name, made.schema)
+            with made as rows:
+                return place.write(rows, name, rows.schema)
 
     unfiltered = lists("unfiltered", filter_seen=False)  # compiles
     ours = bench.timed("ours", lambda _: lists("lists", filter_seen=True))

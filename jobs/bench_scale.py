@@ -121,7 +121,7 @@ def _with_bias(settings: FactorizeSettings, rank: int) -> FactorizeSettings:
 def scale(bench: Bench, arguments: argparse.Namespace) -> Result:
     """Half steps over more and more ratings: time per rating of the largest against the one before it."""
     measured = {}
-    for n in sorted(arguments.sizes):
+    for n in arguments.ratings:
         shape = PowerLaw(n // RATINGS_PER_USER, n // RATINGS_PER_ITEM, n)
         settings = like_mllib(bench.settings.factorize, arguments.rank)
         with bench.watched(f"{n} ratings, blocks"):

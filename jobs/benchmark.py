@@ -3,7 +3,7 @@
     benchmark.py als --rank 64 --users 200000 --items 40000 --ratings 20000000
     benchmark.py als --implicit --rank 64
     benchmark.py topn --peer implicit
-    benchmark.py scale --sizes 1e6,1e7,1e8
+    benchmark.py scale --ratings 1e6,1e7,1e8
     benchmark.py nightly --config conf/base.toml --config conf/demo.toml --ratings 1e7 --users 2e5 --items 2e4
 
 | sub-command | ours | against |
@@ -78,12 +78,16 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--rank", type=int, default=64, help="of the factors")
     result.add_argument("--users", type=number, default=200_000, metavar="N", help="of the ratings, or of the world")
     result.add_argument("--items", type=number, default=40_000, metavar="N", help="of the ratings, or of the world")
-    result.add_argument("--ratings", type=number, default=20_000_000, metavar="N", help="or the world's events")
+    result.add_argument(
+        "--ratings",
+        type=numbers,
+        metavar="N",
+        help="or the world's events (20e6); scale: several, by comma (1e6,1e7,1e8)",
+    )
     result.add_argument("--iterations", type=int, default=5, help="als: of both, at least 3")
     result.add_argument("--implicit", action="store_true", help="als: in implicit mode, against the library implicit")
     result.add_argument("--peer", choices=("mllib", "implicit"), default="mllib", help="topn: whom against")
     result.add_argument("--n", type=int, default=20, help="topn: length of a list")
-    result.add_argument("--sizes", type=numbers, default="1e6,1e7,1e8", help="scale: at least two, by comma")
     result.add_argument("--days", type=int, default=50, help="nightly, warm: days of the world's log")
     result.add_argument("--repeats", type=int, default=3, help="of every measurement")
     result.add_argument("--json", metavar="FILE", help="results accumulate here, one JSON object per line")
@@ -91,8 +95,20 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments; `ratings` is a list for scale, and one number for all others."""
+    known = parser()
+    arguments = known.parse_args(argv)
+    several = arguments.name == "scale"
+    ratings = arguments.ratings or ([1_000_000, 10_000_000, 100_000_000] if several else [20_000_000])
+    if (len(set(ratings)) > 1) != several:
+        known.error("--ratings: scale compares two different numbers or more, and all others take one")
+    arguments.ratings = sorted(ratings) if several else ratings[0]
+    return arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+    arguments = parsed(argv)
     progress = progress_for(arguments.log_format)
 
     def body() -> None:

@@ -100,8 +100,8 @@ def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, Fa
         run.progress.update("evaluate", model=name, step="lists")
         with arrow_batch(run.spark, 1):
             items = load_items(run, model, held_out.catalogue)
-            lists = make_lists(run, model, items, held_out.heard, described, rules, popular, asked)
-            written = place.below(name).write(lists, "top_n")
+            with make_lists(run, model, items, held_out.heard, described, rules, popular, asked) as lists:
+                written = place.below(name).write(lists, "top_n")
         made.append(written.withColumn("model", f.lit(name)))
     return made
 

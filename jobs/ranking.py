@@ -6,6 +6,7 @@ No job of its own: what recommend, evaluate, train and study share.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -91,8 +92,8 @@ def make_lists(
     rules: ListRules,
     popular: PopularItems,
     asked: DataFrame | None = None,
-) -> DataFrame:
-    """`schemas.TOP_N`; build and run it inside `arrow_batch(spark, 1)`.
+) -> AbstractContextManager[DataFrame]:
+    """`schemas.TOP_N`; to be read inside the context, all of it inside `arrow_batch(spark, 1)`.
 
     Args:
         run: the night.
@@ -184,8 +185,8 @@ def ndcg_validator(
         model = template(user_factors, item_factors)
         with arrow_batch(run.spark, 1):
             items = load_items(run, model, shown)
-            lists = make_lists(run, model, items, heard, described, rules, popular, asked)
-            return 1.0 - mean_ndcg(lists, targets, k)
+            with make_lists(run, model, items, heard, described, rules, popular, asked) as lists:
+                return 1.0 - mean_ndcg(lists, targets, k)
 
     return validate
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from publishing import publish
 from pyspark.sql import DataFrame
@@ -59,15 +60,18 @@ def stage(run: Run) -> None:
     with arrow_batch(run.spark, 1):
         items = load_items(run, model, shown)
         run.progress.update("recommend", table="top_n", users=stored.facts["users"])
-        lists = run.work.write(make_lists(run, model, items, heard, described, rules, popular), "top_n")
+        with make_lists(run, model, items, heard, described, rules, popular) as made:
+            lists = run.work.write(made, "top_n")
         run.progress.update("recommend", table="similar", items=stored.facts["items"])
         similar = similar_items(
             model.item_factors, items, shape=model.shape, num_blocks=model.item_blocks, n=settings.similar_n
         )
-        run.work.write(similar, "similar")
+        with similar as made:
+            run.work.write(made, "similar")
         if REASONS in run.settings.publish.tables:
             run.progress.update("recommend", table="reasons")
-            run.work.write(_reasons(run, stored, lists), "reasons")
+            with _reasons(run, stored, lists) as made:
+                run.work.write(made, "reasons")
     run.progress.update("recommend", table="publishing")
     faults = _broken_rules(run, lists, heard if settings.filter_seen else None, model.user_blocks)
     publish(run, stored, shown, faults)
@@ -83,7 +87,7 @@ def _broken_rules(run: Run, lists: DataFrame, hidden: DataFrame | None, num_bloc
     return faults
 
 
-def _reasons(run: Run, stored: StoredModel, lists: DataFrame) -> DataFrame:
+def _reasons(run: Run, stored: StoredModel, lists: DataFrame) -> AbstractContextManager[DataFrame]:
     """What carries every score."""
     return reasons(
         solved_tables(run, stored),

@@ -129,14 +129,15 @@ def _explain(run: Run, stored: StoredModel, names: DataFrame, by_idx: dict[int, 
         return
     solved = reason_facts.blocks_of(solved_tables(run, stored), made)
     with arrow_batch(run.spark, BLOCKS_PER_BATCH):
-        parts = reasons(
+        made_parts = reasons(
             solved,
             reason_facts.lists_table(solved, made),
             n=reason_facts.TOP,
             n_users=stored.facts["users"],
             broadcast_bytes=run.settings.factorize.broadcast_bytes,
         )
-        whys = reason_facts.reasons(parts, made)
+        with made_parts as parts:
+            whys = reason_facts.reasons(parts, made)
     wanted = {one[c.ITEM_IDX] for parts in whys.values() for why in parts for one in why["top"]}
     table = run.spark.createDataFrame([(one,) for one in wanted], f"{c.ITEM_IDX} int")
     named = names.join(f.broadcast(table), on=c.ITEM_IDX, how="left_semi").collect()

@@ -93,7 +93,7 @@ def deliver(
     """
     n = count_rows(factors) if n is None else n
     routed = n * shape.width * FLOAT.itemsize > broadcast_bytes
-    table = None if routed else collect_table(factors, num_blocks, shape.width)
+    table = None if routed else collect_table(factors, n, num_blocks, shape.width)
     gram = None
     if with_gram:
         gram = _routed_gram(factors, shape) if table is None else source_gram(table, shape)

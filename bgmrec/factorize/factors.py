@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ from bgmrec.factorize.cells import lighten_worker, one_row, read_rows, split_bin
 from bgmrec.factorize.init import initial_rows
 from bgmrec.factorize.layout import block_idx, rows_in_block
 from bgmrec.factorize.shape import ModelShape
+
+PIECE_BYTES = 2**26  # collected at once
 
 _ROWS = t.StructType([t.StructField(c.IDX, t.IntegerType()), t.StructField(c.FEATURES, t.BinaryType())])
 
@@ -134,36 +137,55 @@ def collect_factors(blocks: DataFrame, num_blocks: int, width: int, *, max_bytes
             found=f"{n} rows of {width} floats",
             cure="raise factorize.broadcast_bytes, if driver and executors have the memory",
         )
-    return collect_table(blocks, num_blocks, width)
+    return collect_table(blocks, n, num_blocks, width)
 
 
-def collect_table(blocks: DataFrame, num_blocks: int, width: int) -> np.ndarray:
-    """collect_factors for a caller who has checked the size."""
-    return table_of(collect_cells(blocks.select(c.BLOCK, c.N_ROWS, c.FACTORS)), num_blocks, width)
+def collect_table(blocks: DataFrame, n: int, num_blocks: int, width: int) -> np.ndarray:
+    """collect_factors of n entities for a caller who has checked the size."""
+    cells = collect_cells(blocks.select(c.BLOCK, c.N_ROWS, c.FACTORS), c.BLOCK, n * width * FLOAT.itemsize)
+    return table_of(cells, n, num_blocks, width)
 
 
-def collect_cells(rows: DataFrame) -> list[dict[Hashable, Any]]:
-    """A few rows with large binary cells, by name. An action; by Arrow, which takes half of collect's time."""
-    frame: pd.DataFrame = rows.toPandas()
-    return frame.to_dict("records")
+def collect_cells(rows: DataFrame, key: str, total_bytes: int) -> Iterator[dict[Hashable, Any]]:
+    """Rows with large binary cells, by name. Actions; by Arrow, which takes half of collect's time.
+
+    Java holds a result several times over on its way to Python: a large one comes in pieces, a job each.
+
+    Args:
+        rows: written, cached, or cheap to make again for each piece.
+        key: an integer column, which deals the rows out to the pieces.
+        total_bytes: of all cells, about.
+    """
+    pieces = max(1, math.ceil(total_bytes / PIECE_BYTES))
+    for piece in range(pieces):
+        frame: pd.DataFrame = (rows if pieces == 1 else rows.where(f.col(key) % pieces == piece)).toPandas()
+        yield from frame.to_dict("records")
 
 
-def table_of(rows: list[dict[Hashable, Any]], num_blocks: int, width: int) -> np.ndarray:
-    """Collected factor blocks as one array (n, width).
+def table_of(rows: Iterable[dict[Hashable, Any]], n: int, num_blocks: int, width: int) -> np.ndarray:
+    """Collected factor blocks of n entities as one array (n, width).
 
     Raises:
         TrainingError: blocks are missing or of another width.
     """
-    whole = sorted(row[c.BLOCK] for row in rows) == list(range(num_blocks))
-    if not whole or any(len(row[c.FACTORS]) != row[c.N_ROWS] * width * FLOAT.itemsize for row in rows):
-        raise TrainingError(
-            "factor blocks do not make a table",
-            where="collect_factors",
-            expected=f"blocks 0..{num_blocks - 1}, once each, {width} floats per row",
-            found=f"{len(rows)} blocks, {len({row[c.BLOCK] for row in rows})} distinct",
-            cure="write the factor table again with this number of blocks and this rank",
-        )
-    table = np.zeros((sum(row[c.N_ROWS] for row in rows), width), FLOAT)
+    table, met = np.empty((n, width), FLOAT), []
     for row in rows:
-        table[row[c.BLOCK] :: num_blocks] = from_cell(row[c.FACTORS], width)
+        block, cell = row[c.BLOCK], row[c.FACTORS]
+        met.append(block)
+        place = table[block::num_blocks] if 0 <= block < num_blocks else table[:0]
+        if len(cell) != place.nbytes or len(place) != row[c.N_ROWS]:
+            raise _no_table(n, num_blocks, width, f"block {block} with {row[c.N_ROWS]} rows in {len(cell)} bytes")
+        place[:] = from_cell(cell, width)
+    if sorted(met) != list(range(num_blocks)):
+        raise _no_table(n, num_blocks, width, f"{len(met)} blocks, {len(set(met))} distinct")
     return table
+
+
+def _no_table(n: int, num_blocks: int, width: int, found: str) -> TrainingError:
+    return TrainingError(
+        "factor blocks do not make a table",
+        where="collect_factors",
+        expected=f"blocks 0..{num_blocks - 1}, once each, of {n} rows in all and {width} floats per row",
+        found=found,
+        cure="write the factor table again with this number of blocks and this rank",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,7 @@ _PARTIAL_LISTS = t.StructType(
 )
 
 
+@contextmanager
 def make_lists(
     blocks: DataFrame,
     items: Shard | DataFrame,
@@ -60,8 +62,8 @@ def make_lists(
     decode: Decode,
     finish: Finish,
     schema: t.StructType,
-) -> DataFrame:
-    """The lists of every query block, by exact search over all items.
+) -> Iterator[DataFrame]:
+    """The lists of every query block, by exact search over all items; read them inside: a broadcast is gone afterwards.
 
     One row is one block of megabytes: build and run the plan inside `session.arrow_batch(spark, 1)`.
 
@@ -75,7 +77,8 @@ def make_lists(
         schema: of the result.
     """
     if not isinstance(items, Shard):
-        return _streamed(blocks, items, n, per_group, decode, finish, schema)
+        yield _streamed(blocks, items, n, per_group, decode, finish, schema)
+        return
     shared: Broadcast[Shard] = blocks.sparkSession.sparkContext.broadcast(items)
 
     def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -84,7 +87,10 @@ def make_lists(
             top = top_lists(queries.vectors, shared.value, n, seen=queries.seen, per_group=per_group)
             yield finish(Lists(queries.idx, queries.kind, shift_scores(top, queries.offsets)))
 
-    return blocks.mapInArrow(search, schema)
+    try:
+        yield blocks.mapInArrow(search, schema)
+    finally:
+        shared.destroy()
 
 
 def _streamed(

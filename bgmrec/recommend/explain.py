@@ -7,6 +7,7 @@ rating blocks ⋈ item rows of the half step ⋈ prior means ⋈ those → parts
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,9 @@ _LISTED = "block int, list_offsets binary, list_items binary, list_scores binary
 _NOBODY = -1
 
 
-def reasons(solved: Solved, lists: DataFrame, *, n: int, n_users: int, broadcast_bytes: int) -> DataFrame:
-    """`schemas.REASONS`: per place of a list its score's parts, which sum to it.
+@contextmanager
+def reasons(solved: Solved, lists: DataFrame, *, n: int, n_users: int, broadcast_bytes: int) -> Iterator[DataFrame]:
+    """`schemas.REASONS`: per place of a list its score's parts, which sum to it; to be read inside the context.
 
     The n ratings with the largest parts above 0 stand alone, all others together; then the prior mean, the item's own
     mean and bias, and the rest: what unobserved pairs take, rounding, and what conjugate gradients leave.
@@ -53,13 +55,14 @@ def reasons(solved: Solved, lists: DataFrame, *, n: int, n_users: int, broadcast
         deliver(side, solved.item_blocks, solved.shape, broadcast_bytes=broadcast_bytes, with_gram=with_gram)
         for side, with_gram in ((solved.served, False), (solved.before, solved.unobserved_weight > 0))
     )
-    listed = _listed(rating_blocks(places, c.USER_IDX, c.ITEM_IDX, solved.user_blocks, n_users), served)
-    blocks, resolve = attach(solved.ratings, before, None)
-    if solved.priors is not None:
-        blocks = join_rows(blocks, solved.priors, _PRIOR, solved.shape.width, broadcast_bytes, n_users)
-    unobserved = None if before.gram is None else Unobserved(solved.unobserved_weight, before.gram)
-    joined = blocks.join(listed.hint("shuffle_hash"), c.BLOCK, "inner")
-    return joined.mapInArrow(_explainer(solved, resolve, unobserved, n), schemas.REASONS)
+    with served, before:
+        listed = _listed(rating_blocks(places, c.USER_IDX, c.ITEM_IDX, solved.user_blocks, n_users), served)
+        blocks, resolve = attach(solved.ratings, before, None)
+        if solved.priors is not None:
+            blocks = join_rows(blocks, solved.priors, _PRIOR, solved.shape.width, broadcast_bytes, n_users)
+        unobserved = None if before.gram is None else Unobserved(solved.unobserved_weight, before.gram)
+        joined = blocks.join(listed.hint("shuffle_hash"), c.BLOCK, "inner")
+        yield joined.mapInArrow(_explainer(solved, resolve, unobserved, n), schemas.REASONS)
 
 
 def _listed(list_blocks: DataFrame, served: Source) -> DataFrame:

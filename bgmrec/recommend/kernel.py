@@ -75,7 +75,8 @@ def top_lists(
     """
     rows, n_items = len(queries), len(shard.idx)
     lists = empty_lists(rows, n)
-    hidden = _seen_positions(seen, shard.idx, rows)
+    begins, hidden = (np.zeros(rows + 1, np.int64), np.empty(0, np.int32)) if seen is None else seen
+    begins, ends = begins[:-1].copy(), begins[1:]
     queries, factors = np.ascontiguousarray(queries, np.float32), np.ascontiguousarray(shard.factors, np.float32)
     slack = _slack(queries, factors)
     scores = np.empty((query_rows, item_rows), np.float32)
@@ -85,7 +86,9 @@ def top_lists(
             items = factors[item : item + item_rows]
             np.matmul(panel, items.T, out=scores[: len(panel), : len(items)])
             span = (row, row + len(panel), item, item + len(items))
-            _take(scores, span, queries, factors, slack, shard.idx, shard.groups, *hidden, per_group, *lists)
+            _take(
+                scores, span, queries, factors, slack, shard.idx, shard.groups, begins, ends, hidden, per_group, *lists
+            )  # fmt: skip
     return lists
 
 
@@ -123,17 +126,6 @@ def _slack(queries: np.ndarray, factors: np.ndarray) -> np.ndarray:
     return (2 * queries.shape[1] * np.finfo(np.float32).eps * longest * lengths).astype(np.float32)
 
 
-def _seen_positions(seen: Seen | None, idx: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each row's positions in the shard begin (it moves on as they are used) and end, and the positions."""
-    if seen is None or not len(idx):
-        return np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.empty(0, np.int32)
-    at = np.searchsorted(idx, seen.idx)
-    at[at == len(idx)] = 0
-    present = idx[at] == seen.idx
-    offsets = np.concatenate([[0], np.cumsum(present)])[seen.offsets]
-    return offsets[:-1].copy(), offsets[1:], at[present].astype(np.int32)
-
-
 @numba.njit(cache=True, nogil=True)
 def _take(
     scores: np.ndarray,
@@ -145,36 +137,42 @@ def _take(
     item_groups: np.ndarray,
     begins: np.ndarray,
     ends: np.ndarray,
-    seen: np.ndarray,
+    hidden: np.ndarray,
     per_group: int,
     top_scores: np.ndarray,
     top_idx: np.ndarray,
     top_groups: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """Takes one sgemm's scores of queries `row..row_end` and items `item..item_end` into the lists."""
+    """Takes one sgemm's scores of queries `row..row_end` and items `item..item_end` into the lists.
+
+    `begins..ends` of a row are the hidden items that it has not passed yet: both they and the items rise by idx.
+    """
     row_start, row_end, item_start, item_end = span
     width, n = item_end - item_start, top_scores.shape[1]
     for row in range(row_start, row_end):
         line = scores[row - row_start, :width]
-        while begins[row] < ends[row] and seen[begins[row]] < item_end:
-            line[seen[begins[row]] - item_start] = -np.inf
-            begins[row] += 1
         row_scores, row_idx, row_groups, count = top_scores[row], top_idx[row], top_groups[row], counts[row]
-        threshold = row_scores[n - 1]  # -inf until the list is full
+        floor = row_scores[n - 1] - slack[row]  # -inf until the list is full
+        at, end_at = begins[row], ends[row]
         for start in range(0, width, _TILE):
             end = min(start + _TILE, width)
-            if not _any_above(line, start, end, threshold - slack[row]):
+            if not _any_above(line, start, end, floor):
                 continue
             for column in range(start, end):
-                if line[column] > threshold - slack[row]:
+                if line[column] > floor:
                     item = item_start + column
-                    score, idx = _dot(queries[row], factors[item]), item_idx[item]
-                    if score > threshold:
+                    idx = item_idx[item]
+                    while at < end_at and hidden[at] < idx:
+                        at += 1
+                    if at < end_at and hidden[at] == idx:
+                        continue
+                    score = _dot(queries[row], factors[item])
+                    if score > row_scores[n - 1]:
                         group = item_groups[item] if per_group > 0 else -1
                         count = _insert(row_scores, row_idx, row_groups, count, score, idx, group, per_group)
-                        threshold = row_scores[n - 1]
-        counts[row] = count
+                        floor = row_scores[n - 1] - slack[row]
+        counts[row], begins[row] = count, at
 
 
 @numba.njit(cache=True, nogil=True)
@@ -223,9 +221,12 @@ def _insert(
             return count
         if total >= per_group:
             last = worst  # the group's worst makes room, and nobody else
+        for place in range(last, at, -1):
+            groups[place] = groups[place - 1]
+        groups[at] = group
     for place in range(last, at, -1):
-        scores[place], idx[place], groups[place] = scores[place - 1], idx[place - 1], groups[place - 1]
-    scores[at], idx[at], groups[at] = score, item, group
+        scores[place], idx[place] = scores[place - 1], idx[place - 1]
+    scores[at], idx[at] = score, item
     return max(count, last + 1)
 
 

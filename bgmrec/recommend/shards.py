@@ -78,7 +78,7 @@ def gather_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> Shard:
             if total_bytes
             else "widen recommend.allow or shorten deny",
         )
-    return join_shards([_shard(row) for row in collect_cells(shards)])
+    return join_shards([_shard(row) for row in collect_cells(shards, "shard", total_bytes)])
 
 
 def regroup_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,8 @@ from bgmrec.recommend.shards import map_shards
 
 def similar_items(
     item_factors: DataFrame, items: Shard | DataFrame, *, shape: ModelShape, num_blocks: int, n: int
-) -> DataFrame:
-    """The n candidates nearest to every item: `schemas.SIMILAR`.
+) -> AbstractContextManager[DataFrame]:
+    """The n candidates nearest to every item: `schemas.SIMILAR`, to be read inside the context.
 
     score = v·w / (‖v‖ ‖w‖) over the factors without the bias, from -1 to 1. An item is never similar to itself, and
     one whose factors are all zero is similar to none: nothing is known of it.

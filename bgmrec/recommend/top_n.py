@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -80,8 +81,8 @@ def top_n(
     num_blocks: int,
     rules: ListRules,
     popular: PopularItems,
-) -> DataFrame:
-    """The best n items of every user: `schemas.TOP_N`.
+) -> AbstractContextManager[DataFrame]:
+    """The best n items of every user: `schemas.TOP_N`, to be read inside the context.
 
     score = mean + u·v + a + b, or the popularity where `source` is popular. Ties go to the lower item idx.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
+from typing import Any
+
 from pyspark.sql import DataFrame
 
 from bgmrec import columns as c
@@ -29,10 +32,21 @@ def deliver_drawn(
         width: floats per row as stored.
         broadcast_bytes: a larger table stays where it is and is routed.
     """
-    if n * width * FLOAT.itemsize > broadcast_bytes:
-        added = collect_cells(drawn.select("sums").where("length(sums) > 0"))
-        return Source(drawn, num_blocks, width, None), [row["sums"] for row in added]
-    rows = collect_cells(drawn.select(c.BLOCK, c.N_ROWS, c.FACTORS, "sums"))
-    table = table_of(rows, num_blocks, width)
-    source = Source(drawn, num_blocks, width, drawn.sparkSession.sparkContext.broadcast(table))
-    return source, [row["sums"] for row in rows if row["sums"]]
+    total_bytes = n * width * FLOAT.itemsize
+    if total_bytes > broadcast_bytes:
+        return Source(drawn, num_blocks, width, None), collect_sums(drawn)
+    sums: list[bytes] = []
+
+    def cells() -> Iterator[dict[Hashable, Any]]:
+        for row in collect_cells(drawn.select(c.BLOCK, c.N_ROWS, c.FACTORS, "sums"), c.BLOCK, total_bytes):
+            if row["sums"]:
+                sums.append(row["sums"])
+            yield row
+
+    table = table_of(cells(), n, num_blocks, width)
+    return Source(drawn, num_blocks, width, drawn.sparkSession.sparkContext.broadcast(table)), sums
+
+
+def collect_sums(drawn: DataFrame) -> list[bytes]:
+    """The tasks' sums alone. An action."""
+    return [row["sums"] for row in drawn.select("sums").where("length(sums) > 0").collect()]

@@ -11,7 +11,7 @@ from bgmrec.factorize.spectral import final_transforms, orthonormal
 from bgmrec.factorize.spectral_step import spectral_start, spectral_step
 from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.tables import Tables
-from bgmrec.train.drawn import deliver_drawn, read_drawn
+from bgmrec.train.drawn import collect_sums, deliver_drawn, read_drawn
 
 OVERSAMPLED = 10  # directions beyond those asked for: the last of them converge with these
 
@@ -76,10 +76,11 @@ def _iterate(
             if step:
                 gram = _gram(cells, len(transform))
                 transform = orthonormal(gram)
-            rows = place.write(spectral_step(to.blocks, source, transform, normalised=normalised), name)
+            with source:
+                rows = place.write(spectral_step(to.blocks, source, transform, normalised=normalised), name)
             grams[name] = transform
             transform = np.eye(transform.shape[1])
-        _, cells = deliver_drawn(rows, dst.n, dst.num_blocks, len(transform) + 1, 0)
+        cells = collect_sums(rows)
     made = final_transforms(_gram(cells, len(transform)), grams["dst"], rank, (dst.n, src.n))
     return {"dst": made[0].tolist(), "src": made[1].tolist()}
 

@@ -20,7 +20,7 @@ def measure(spark, tmp_path, monkeypatch, capsys):
 
     def run(*options):
         assert (
-            benchmark.main([*options, *SIZES, "--root", str(tmp_path), "--config", str(ROOT / "conf/base.toml")]) == 0
+            benchmark.main([*SIZES, *options, "--root", str(tmp_path), "--config", str(ROOT / "conf/base.toml")]) == 0
         )
         found = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert found.keys() >= KEYS
@@ -59,6 +59,21 @@ def test_the_kernel_is_judged_by_an_exact_solution(measure):
 
 def test_a_draw_is_timed_against_a_round(measure):
     assert measure("bayes")["ours"]["n"] == 1
+
+
+def test_times_per_rating_are_those_of_the_sizes_asked_for(measure):
+    found = measure("scale", "--ratings", "8e5,4e5")
+    assert len(found["points"]) == 2 and list(map(int, found["points"])) == sorted(map(int, found["points"]))
+
+
+@pytest.mark.parametrize(("name", "ratings"), [("scale", "4e5"), ("als", "4e5,8e5")])
+def test_sizes_that_do_not_fit_the_benchmark_are_refused(monkeypatch, capsys, name, ratings):
+    monkeypatch.syspath_prepend(str(ROOT / "jobs"))
+    import benchmark
+
+    with pytest.raises(SystemExit) as refused:
+        benchmark.main([name, "--ratings", ratings])
+    assert refused.value.code == 2 and "--ratings: scale compares two" in capsys.readouterr().err
 
 
 def test_ratings_too_few_for_their_skew_are_refused(spark, tmp_path, monkeypatch, capfd):

@@ -9,7 +9,7 @@ from pyspark.errors import PythonException
 from bgmrec.config.model import FactorizeSettings
 from bgmrec.errors import TrainingError
 from bgmrec.factorize.blocks import num_blocks, rating_blocks
-from bgmrec.factorize.factors import collect_factors, initial_factors, pack_factors, unpack_factors
+from bgmrec.factorize.factors import collect_factors, initial_factors, pack_factors, table_of, unpack_factors
 from bgmrec.factorize.init import initial_rows
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.noise import USER_SIDE
@@ -123,6 +123,16 @@ def test_initial_factors_do_not_depend_on_the_blocks(spark, count):
     np.testing.assert_array_equal(collect_factors(blocks, count, 6, max_bytes=10_000), expected)
 
 
+def test_a_table_of_several_pieces_is_the_same_table(spark, monkeypatch):
+    blocks = initial_factors(spark, N_USERS, 5, ModelShape(4), seed=3, side=USER_SIDE, scale=0.1)
+    whole = collect_factors(blocks, 5, 4, max_bytes=10_000)
+    asked, to_pandas = [], type(blocks).toPandas
+    monkeypatch.setattr(type(blocks), "toPandas", lambda rows: asked.append(rows.count()) or to_pandas(rows))
+    monkeypatch.setattr("bgmrec.factorize.factors.PIECE_BYTES", N_USERS * 16 // 2)
+    np.testing.assert_array_equal(collect_factors(blocks, 5, 4, max_bytes=10_000), whole)
+    assert asked == [3, 2]
+
+
 def test_a_large_table_is_never_collected(spark):
     blocks = initial_factors(spark, N_USERS, 2, ModelShape(4), seed=3, side=USER_SIDE, scale=0.1)
     with pytest.raises(TrainingError, match="too large for one machine"):
@@ -131,5 +141,12 @@ def test_a_large_table_is_never_collected(spark):
 
 def test_blocks_of_another_run_make_no_table(spark):
     blocks = initial_factors(spark, N_USERS, 2, ModelShape(4), seed=3, side=USER_SIDE, scale=0.1)
+    for count, width, found in ((3, 4, "block 0 with"), (2, 3, "block 0 with"), (1, 4, "block 0 with")):
+        with pytest.raises(TrainingError, match="do not make a table") as failure:
+            collect_factors(blocks, count, width, max_bytes=10_000)
+        assert found in str(failure.value)
+    twice = blocks.where("block = 0").unionByName(blocks)
     with pytest.raises(TrainingError, match="do not make a table"):
-        collect_factors(blocks, 3, 4, max_bytes=10_000)
+        table_of([row.asDict() for row in twice.collect()], N_USERS, 2, 4)
+    with pytest.raises(TrainingError, match="1 blocks, 1 distinct"):
+        table_of([row.asDict() for row in blocks.where("block = 0").collect()], N_USERS, 2, 4)

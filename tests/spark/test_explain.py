@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -32,8 +34,11 @@ def test_the_parts_of_every_place_sum_to_its_score(spark, bytes_, alpha0):
     )  # fmt: skip
     with arrow_batch(spark, 2):
         lists = spark.createDataFrame(rows, schemas.TOP_N)
-        made = reasons(model, lists, n=2, n_users=data.n_users, broadcast_bytes=bytes_)
-        frame = made.toPandas()
+        files = Path(spark.sparkContext._temp_dir)
+        before = set(files.rglob("*"))
+        with reasons(model, lists, n=2, n_users=data.n_users, broadcast_bytes=bytes_) as made:
+            frame = made.toPandas()
+        assert set(files.rglob("*")) == before
     sums = frame.groupby(["user_idx", "position"])["score_part"].sum()
     expected = {(u, p): score for u, p, _, score, source in rows if source != "popular"}
     assert set(sums.index) == set(expected)

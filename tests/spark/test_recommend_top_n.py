@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,10 @@ def members(spark: SparkSession, users: Iterable[int], num_blocks: int) -> DataF
     return members_by_block(spark.createDataFrame([(user,) for user in users], "user_idx int"), num_blocks)
 
 
+def broadcast_files(spark: SparkSession) -> set[Path]:
+    return set(Path(spark.sparkContext._temp_dir).rglob("*"))
+
+
 @pytest.fixture(scope="module")
 def world() -> World:
     return World()
@@ -125,7 +130,8 @@ def test_lists_equal_a_full_sort(
         total = shard_bytes(candidates(spark, world.groups), RANK + 1)
         items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total)
         rules = ListRules(N, per_group=per_group)
-        found = top_n(users, items, shape=SHAPE, num_blocks=user_parts, rules=rules, popular=POPULAR).cache()
+        with top_n(users, items, shape=SHAPE, num_blocks=user_parts, rules=rules, popular=POPULAR) as lists:
+            found = lists.localCheckpoint()
         assert collected(found) == world.lists(per_group=per_group)
         sources = {row.user_idx: row.source for row in found.select("user_idx", "source").distinct().collect()}
         blocks = rating_blocks(spark, world.rated, user_parts)
@@ -133,7 +139,6 @@ def test_lists_equal_a_full_sort(
     # 3 and 11 are described but not rated; 12 is both, so warm; of 7 nothing is known
     assert sources == {**dict.fromkeys(range(USERS), c.WARM), 3: c.COLD, 11: c.COLD, 7: c.POPULAR}
     assert not any(faults.values())
-    found.unpersist()
 
 
 def test_seen_items_come_back_without_the_filter_and_ranks_without_bias(spark: SparkSession, world: World) -> None:
@@ -143,7 +148,8 @@ def test_seen_items_come_back_without_the_filter_and_ranks_without_bias(spark: S
     with arrow_batch(spark, 1):
         items = gather_shards(shards, 10**6, 10**6)
         rules = ListRules(N, filter_seen=False)
-        found = collected(top_n(users, items, shape=shape, num_blocks=2, rules=rules, popular=POPULAR))
+        with top_n(users, items, shape=shape, num_blocks=2, rules=rules, popular=POPULAR) as lists:
+            found = collected(lists)
     allowed = set(range(ITEMS)) - DENIED
     scores = world.users.astype(float) @ world.items.astype(float).T
     warm = set(range(USERS)) - {3, 7, 11}
@@ -165,7 +171,8 @@ def test_only_users_who_ask_get_a_list(spark: SparkSession, world: World, stream
     shards, total = item_shards(factor_blocks(spark, world.items, 2), shown, num_blocks=2), shard_bytes(shown, RANK + 1)
     with arrow_batch(spark, 1):
         items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total)
-        found = collected(top_n(users, items, shape=SHAPE, num_blocks=4, rules=ListRules(N), popular=POPULAR))
+        with top_n(users, items, shape=SHAPE, num_blocks=4, rules=ListRules(N), popular=POPULAR) as lists:
+            found = collected(lists)
     every = world.lists()
     assert found == {user: every[user] for user in asked}
 
@@ -177,7 +184,11 @@ def test_similar_items_are_the_nearest_by_cosine(spark: SparkSession, world: Wor
     shards, total = item_shards(factors, shown, num_blocks=3), shard_bytes(shown, RANK + 1)
     with arrow_batch(spark, 1):
         items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total)
-        found = collected(similar_items(factors, items, shape=SHAPE, num_blocks=3, n=4))
+        before = broadcast_files(spark)
+        with similar_items(factors, items, shape=SHAPE, num_blocks=3, n=4) as lists:
+            assert streamed or broadcast_files(spark) != before
+            found = collected(lists)
+        assert broadcast_files(spark) == before
     assert set(found) == set(range(ITEMS)) - {17}, "item 17 has no direction: it has no list and is in none"
     for item, entries in found.items():
         near = {j: s for j, s in cosines(world.items[:, :RANK].astype(float), item).items() if j not in DENIED}

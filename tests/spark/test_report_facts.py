@@ -126,8 +126,8 @@ def test_the_parts_of_sample_users_are_told_place_by_place_and_kind_by_kind(spar
     assert own.ratings.count() == len({user % counts[0] for user in asked})
     with arrow_batch(spark, BLOCKS_PER_BATCH):
         lists = reason_facts.lists_table(own, asked)
-        parts = explain.reasons(own, lists, n=3, n_users=data.n_users, broadcast_bytes=BROADCAST)
-        found = reason_facts.reasons(parts, asked)
+        with explain.reasons(own, lists, n=3, n_users=data.n_users, broadcast_bytes=BROADCAST) as parts:
+            found = reason_facts.reasons(parts, asked)
     for user, rows in found.items():
         for (_, item), row in zip(places, rows, strict=True):
             total = sum(row[kind] for kind in ("item", "ratings", "prior", "rest"))
