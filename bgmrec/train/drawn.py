@@ -49,4 +49,4 @@ def deliver_drawn(
 
 def collect_sums(drawn: DataFrame) -> list[bytes]:
     """The tasks' sums alone. An action."""
-    return [row["sums"] for row in drawn.select("sums").where("length(sums) > 0").collect()]
+    return [bytes(row["sums"]) for row in drawn.select("sums").where("length(sums) > 0").collect()]
