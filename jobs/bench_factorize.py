@@ -106,7 +106,10 @@ def timed_rounds(
     iterations: int,
     what: str = "ours",
 ) -> tuple[Times, Tables]:
-    """Rounds from random factors: the seconds of each after the first one, and the last one's folder."""
+    """Rounds from random factors: the seconds of each after the first, `bench.repeats` at least; the last one's folder.
+
+    The last one is that of `iterations`, also where more are timed.
+    """
     first = place.below("round-0")
     write_start(first, sizes.items, sizes.item_blocks, problem.shape, seed=1, scale=settings.init_scale, previous=None)
     solve(problem, first, place.below("round-1"), place)
@@ -115,7 +118,7 @@ def timed_rounds(
         number = repetition + 2
         solve(problem, place.below(f"round-{number - 1}"), place.below(f"round-{number}"), place)
 
-    times = bench.timed(what, one, iterations - 1)
+    times = bench.timed(what, one, max(iterations - 1, bench.repeats))
     return times, place.below(f"round-{iterations}")
 
 

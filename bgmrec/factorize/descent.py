@@ -18,7 +18,7 @@ import numpy as np
 
 from bgmrec.factorize.dots import rows_add
 from bgmrec.factorize.equation import ONE, Rated, Source, aligned, compiled, inlined
-from bgmrec.factorize.kernels import SOLVED, dots, pair_error
+from bgmrec.factorize.kernels import SOLVED, dots
 from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_multiply, row_scale
 
 _CONVERGED = 1e-20  # of rᵀ D⁻¹ r: nothing is left to go for
@@ -104,12 +104,19 @@ def _precondition(room: Vectors) -> float:
 
 
 @compiled
+def _pair_error(rating: float, score: float, weight: float | np.float32, unobserved: float) -> float:
+    """(w + alpha0)·(r − r̂)² − alpha0·r̂²."""
+    error = rating - score
+    return float((weight + unobserved) * error * error - unobserved * score * score)
+
+
+@compiled
 def _error(source: Source, rated: Rated, unobserved: float, scores: np.ndarray) -> float:
     """Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over the ratings of one row."""
     total = 0.0
     for p in range(rated.rows.size):
         weight = rated.weights[p] if rated.weights.size else ONE
-        total += pair_error(rated.ratings[p], scores[p] + _offset(source, rated.rows[p]), weight, unobserved)
+        total += _pair_error(rated.ratings[p], scores[p] + _offset(source, rated.rows[p]), weight, unobserved)
     return total
 
 

@@ -7,6 +7,10 @@ Sums are float32; those that several rows share are float64 (kernels.py).
 
 The equation A x = b, divided by the noise precision alpha, is also the posterior N(A⁻¹ b, A⁻¹ / alpha) of the row.
 A draw from it costs one addition: with y = L⁻¹ b and standard normal z, x = L⁻ᵀ (y + z / √alpha).
+
+What a row minimises, 1/2 (xᵀ A x − 2 bᵀ x + C) with C from its ratings alone, is 1/2 (C − yᵀ y + zᵀ z / alpha) at x.
+Without the prior's and the unobserved pairs' own terms, xᵀ H x − 2 hᵀ x, that is the squared error of the row's
+ratings: they need not be read a second time for it.
 """
 
 from __future__ import annotations
@@ -106,15 +110,18 @@ def make_room(rank: int, weighted: bool) -> Room:
 
 
 @compiled
-def _gather(source: Source, rated: Rated, first: int, end: int, unobserved: float, room: Room) -> tuple[float, float]:
-    """Fills panel, weighted and border with ratings first..end; returns Σ weight and Σ right side.
+def _gather(
+    source: Source, rated: Rated, first: int, end: int, unobserved: float, room: Room
+) -> tuple[float, float, float]:
+    """Fills panel, weighted and border with ratings first..end; returns Σ weight, Σ right side and their share of C.
 
     A rating's right side is w·(r − mean − b). Where unobserved pairs have a weight alpha0, which the Gram matrix
-    counts for observed ones as well, it is (w + alpha0)·r − w·(mean + b).
+    counts for observed ones as well, it is (w + alpha0)·r − w·(mean + b), and its square (w + alpha0)·r² less
+    2 (w + alpha0)·r·(mean + b), plus w·(mean + b)².
     """
     rank, size, stride = source.rank, room.size, source.stride
     vectors = rank // LANES
-    sum_weight, sum_right = 0.0, 0.0
+    sum_weight, sum_right, sum_square = 0.0, 0.0, 0.0
     for p in range(end - first):
         weight = rated.weights[first + p] if rated.weights.size else ONE
         at = rated.rows[first + p] * stride
@@ -125,31 +132,33 @@ def _gather(source: Source, rated: Rated, first: int, end: int, unobserved: floa
             row_scale(room.weighted, p * size, room.panel, p * size, weight, size // LANES)
         offset = source.mean + source.table[at + rank] if stride > rank else source.mean
         rating = rated.ratings[first + p]
-        right = weight * (rating - offset) + unobserved * rating
+        error = rating - offset
+        right = weight * error + unobserved * rating
         room.border[p * BORDER] = weight
         room.border[p * BORDER + 1] = right
         sum_weight += float(weight)
         sum_right += right
+        sum_square += float(weight * error) * error + unobserved * rating * (error - offset)
     for p in range((end - first) * BORDER, -(-(end - first) // BORDER_STEP) * BORDER_STEP * BORDER):
         room.border[p] = 0
-    return sum_weight, sum_right
+    return sum_weight, sum_right, sum_square
 
 
 @compiled
-def add_ratings(source: Source, rated: Rated, unobserved: float, room: Room) -> tuple[float, float]:
-    """gram += Σ w v vᵀ, edge += [Σ w v, Σ right v]; returns Σ w and Σ right, the bias coordinate's share."""
+def add_ratings(source: Source, rated: Rated, unobserved: float, room: Room) -> tuple[float, float, float]:
+    """gram += Σ w v vᵀ, edge += [Σ w v, Σ right v]; returns Σ w and Σ right, the bias coordinate's share, and C."""
     size = room.size
-    sum_weight, sum_right = 0.0, 0.0
+    sum_weight, sum_right, sum_square = 0.0, 0.0, 0.0
     for first in range(0, rated.rows.size, PANEL):
         end = min(first + PANEL, rated.rows.size)
         sums = _gather(source, rated, first, end, unobserved, room)
-        sum_weight, sum_right = sum_weight + sums[0], sum_right + sums[1]
+        sum_weight, sum_right, sum_square = sum_weight + sums[0], sum_right + sums[1], sum_square + sums[2]
         left = room.weighted if rated.weights.size else room.panel
         for j in range(0, size, LANES):
             for i in range(j, size, LANES):
                 multiply_tile(room.gram, j * size + i, size, left, i, size, room.panel, j, size, end - first, ONE)
             multiply_border(room.edge, j, size, room.panel, j, size, room.border, 0, BORDER, end - first, ONE)
-    return sum_weight, sum_right
+    return sum_weight, sum_right, sum_square
 
 
 @compiled
@@ -212,7 +221,9 @@ def _backward(room: Room) -> None:
 
 
 @compiled
-def solve(corner: float, right: float, biased: bool, noise: np.ndarray, std: float, room: Room) -> tuple[bool, float]:
+def solve(
+    corner: float, right: float, biased: bool, noise: np.ndarray, std: float, room: Room
+) -> tuple[bool, float, float]:
     """Solves the bordered equation into `solution`, or draws around it.
 
     Args:
@@ -221,22 +232,53 @@ def solve(corner: float, right: float, biased: bool, noise: np.ndarray, std: flo
         std: 1 / √alpha.
 
     Returns:
-        (whether the matrix was positive definite, the bias).
+        (whether the matrix was positive definite, the bias, zᵀ z / alpha − yᵀ y).
     """
     size = room.size
     positive = _factor(room.gram, room.inverse, size)
     _forward(room, size)
-    bias, latent = 0.0, noise.size
+    bias, latent, level = 0.0, noise.size, -float(row_dot(room.edge, size, room.edge, size, size // LANES))
     if biased:
         _forward(room, 0)
         pivot = corner - row_dot(room.edge, 0, room.edge, 0, size // LANES)
         positive &= pivot > 0
-        bias = (right - row_dot(room.edge, 0, room.edge, size, size // LANES)) / pivot
+        left = right - row_dot(room.edge, 0, room.edge, size, size // LANES)
+        bias = left / pivot
+        level -= left * bias
         if noise.size:
             latent -= 1
-            bias += std * noise[latent] / math.sqrt(pivot)
+            step = std * noise[latent]
+            bias += step / math.sqrt(pivot)
+            level += step * step
         row_add(room.edge, size, room.edge, 0, -bias, size // LANES)
     for c in range(latent):
-        room.edge[size + c] += std * noise[c]
+        step = std * noise[c]
+        room.edge[size + c] += step
+        level += step * step
     _backward(room)
-    return positive, bias
+    return positive, bias, level
+
+
+@compiled
+def apart_from_ratings(
+    pairs: AllPairs, precision: Precision, pull: np.ndarray, scale: float, rank: int, bias: float, room: Room
+) -> float:
+    """xᵀ H x − 2 hᵀ x of what `start` and `add_all_pairs` put into the equation, at the solution; spoils `edge`."""
+    size, factor, vectors = room.size, np.float32(scale), room.size // LANES
+    row_scale(room.edge, 0, precision.edge, 0, np.float32(2 * scale * bias), vectors)
+    for c in range(rank):
+        row_add(room.edge, 0, precision.latent, c * size, factor * room.solution[c], vectors)
+    right = 0.0
+    for c in range(rank):
+        right += pull[c] * room.solution[c]
+    corner = scale * precision.corner
+    if pull.size > rank:
+        right += pull[rank] * bias
+    right *= scale
+    if pairs.weight > 0:
+        row_add(room.edge, 0, pairs.edge, 0, np.float32(2 * bias), vectors)
+        for c in range(rank):
+            row_add(room.edge, 0, pairs.latent, c * size, room.solution[c], vectors)
+        right += row_dot(pairs.edge, size, room.solution, 0, vectors) + pairs.right * bias
+        corner += pairs.corner
+    return row_dot(room.edge, 0, room.solution, 0, vectors) + corner * bias * bias - 2 * right

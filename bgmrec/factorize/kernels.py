@@ -9,7 +9,6 @@ import numpy as np
 
 from bgmrec.factorize.dots import rows_dot
 from bgmrec.factorize.equation import (
-    ONE,
     AllPairs,
     Precision,
     Rated,
@@ -17,6 +16,7 @@ from bgmrec.factorize.equation import (
     Source,
     add_all_pairs,
     add_ratings,
+    apart_from_ratings,
     compiled,
     inlined,
     make_room,
@@ -39,13 +39,6 @@ def dots(source: Source, rows: np.ndarray, first: int, count: int, vector: np.nd
 
 
 @compiled
-def pair_error(rating: float, score: float, weight: float | np.float32, unobserved: float) -> float:
-    """(w + alpha0)·(r − r̂)² − alpha0·r̂²."""
-    error = rating - score
-    return float((weight + unobserved) * error * error - unobserved * score * score)
-
-
-@compiled
 def _score(source: Source, rows: np.ndarray, offset: float, room: Room) -> None:
     """scores[p] := offset + v·solution + b for up to LANES source rows."""
     rank, stride = source.rank, source.stride
@@ -53,19 +46,6 @@ def _score(source: Source, rows: np.ndarray, offset: float, room: Room) -> None:
     for p in range(rows.size):
         score = room.scores[p] + offset
         room.scores[p] = score + source.table[rows[p] * stride + rank] if stride > rank else score
-
-
-@compiled
-def _row_error(source: Source, rated: Rated, unobserved: float, offset: float, room: Room) -> float:
-    """Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over the ratings of one row."""
-    total = 0.0
-    for first in range(0, rated.rows.size, LANES):
-        end = min(first + LANES, rated.rows.size)
-        _score(source, rated.rows[first:end], offset, room)
-        for p in range(first, end):
-            weight = rated.weights[p] if rated.weights.size else ONE
-            total += pair_error(rated.ratings[p], room.scores[p - first], weight, unobserved)
-    return total
 
 
 class Draw(NamedTuple):
@@ -86,9 +66,11 @@ def _solve_row(
     if pairs.weight > 0:
         weight, of_pairs = add_all_pairs(pairs, room)
         corner, right = corner + weight, right + of_pairs
-    weight, of_ratings = add_ratings(source, rated, pairs.weight, room)
-    positive, bias = solve(corner + weight, right + of_ratings, biased, noise, std, room)
-    error = _row_error(source, rated, pairs.weight, source.mean + bias, room)
+    weight, of_ratings, square = add_ratings(source, rated, pairs.weight, room)
+    positive, bias, level = solve(corner + weight, right + of_ratings, biased, noise, std, room)
+    error = square + level - apart_from_ratings(pairs, precision, pull, scale, rank, bias, room)
+    if pairs.weight == 0 and error < 0:  # a sum of squares: what is left of two that cancel
+        error = 0.0
     out[:rank] = room.solution[:rank]
     if biased:
         out[rank] = bias
@@ -136,7 +118,7 @@ def solve_rows(
             )
             if not solved:
                 return row
-            errors[row] = error
+            errors[row] = error if end > first else 0.0
     return SOLVED
 
 

@@ -135,6 +135,20 @@ def test_the_objective_falls_with_every_half_step(alpha0):
     assert falls[0] > 1e-3 * values[0]
 
 
+@pytest.mark.parametrize("error", [0.0, 0.4])
+def test_the_squared_error_of_a_long_row_that_fits_well_keeps_its_digits(error):
+    random = np.random.default_rng(5)
+    case = problem(n_dst=3, n_src=30_000, rank=32, reg=1e-3, prior=False)
+    truth = case.src[:, :32] @ random.normal(0, 0.6, 32) + 3.5  # the squares of ratings are 80 times those of errors
+    ratings = (truth + random.normal(0, error, truth.size)).astype(np.float32).astype(np.float64)
+    case = replace(case, ratings=np.tile(ratings, (3, 1)), src=np.hstack([case.src[:, :32], np.zeros((30_000, 1))]))
+    case = replace(case, src=case.src.astype(np.float32))
+    solved = case.solve()
+    expected, _ = case.objective(solved.factors)
+    everything = float(np.square(case.ratings[case.observed]).sum())
+    assert 0.0 <= solved.squared_error == pytest.approx(expected, rel=1e-4, abs=1e-6 * everything)
+
+
 def test_rank_one_data_are_recovered():
     random = np.random.default_rng(4)
     users, items = random.uniform(1, 2, 30), random.uniform(1, 2, 40)
