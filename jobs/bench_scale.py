@@ -6,7 +6,8 @@ No job of its own: a part of benchmark.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from bgmrec.factorize.layout import RatingBlock, build_block
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.solve import solve_block
 from bgmrec.factorize.terms import Regularisation
+from bgmrec.logs import Progress
 from bgmrec.synthetic.power_law import CHUNK, PowerLaw, chunk_ratings, item_shares
 from bgmrec.tables import Tables
 from bgmrec.train.chain import run_chain
@@ -104,14 +106,22 @@ def bayes(bench: Bench, arguments: argparse.Namespace) -> Result:
     known = Known(
         place, place, best, sizes, bench.settings.model_copy(update={"factorize": settings, "bayes": of_chain})
     )
-    chain = open_chain(place.below("chain"), known)
-
-    def draw(repetition: int) -> None:  # one more: the chain goes on from its last state
-        run_chain(replace(chain, numbers=replace(chain.numbers, draws=repetition + 2)), bench.progress)
-
-    run_chain(chain, bench.progress)
-    ours = bench.timed("draws", draw)
+    chain, clock = open_chain(place.below("chain"), known), _Clock()
+    with bench.watched("draws"):
+        run_chain(replace(chain, numbers=replace(chain.numbers, draws=bench.repeats + 1)), clock)
+    ours = Times(np.diff(clock.ends).tolist())  # without the first draw, which also reads the state before it
     return Result(f"bayes rank {arguments.rank}", ours, peer, facts={"ratings": sizes.train})
+
+
+@dataclass
+class _Clock(Progress):
+    """Remembers when each draw of a chain ended."""
+
+    ends: list[float] = field(default_factory=list)
+
+    def update(self, stage: str, **facts: Any) -> None:
+        self.ends.append(time.perf_counter())
+        super().update(stage, **facts)
 
 
 def _with_bias(settings: FactorizeSettings, rank: int) -> FactorizeSettings:
