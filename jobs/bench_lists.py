@@ -55,7 +55,8 @@ def topn(bench: Bench, arguments: argparse.Namespace) -> Result:
         with arrow_batch(bench.spark, 1):
             shards = item_shards(tables["item"], candidates, num_blocks=sizes.item_blocks)
             total = shard_bytes(candidates, model.width)
-            shard = gather_shards(shards, bench.settings.recommend.item_block_bytes, total)
+            limit = bench.settings.recommend.item_block_bytes
+            shard = gather_shards(shards, limit, total, num_blocks=sizes.item_blocks)
             blocks = user_blocks(tables["user"], place.read("user_rating_blocks"), None, partitions=bench.partitions)
             rules = ListRules(n, filter_seen)
             made = top_n(blocks, shard, shape=model, num_blocks=sizes.user_blocks, rules=rules, popular=NOBODY)

@@ -68,7 +68,9 @@ def load_items(run: Run, model: FactorModel, shown: DataFrame) -> Shard | DataFr
     """The items that may be shown: one broadcast shard, or a table of shards where they exceed the bound."""
     limit, total = run.settings.recommend.item_block_bytes, shard_bytes(shown, model.shape.width)
     shards = item_shards(model.item_factors, shown, num_blocks=model.item_blocks)
-    return gather_shards(shards, limit, total) if total <= limit else regroup_shards(shards, limit, total)
+    if total > limit:
+        return regroup_shards(shards, limit, total)
+    return gather_shards(shards, limit, total, num_blocks=model.item_blocks)
 
 
 def popularity_scores(run: Run, ratings: DataFrame) -> DataFrame:

@@ -142,23 +142,26 @@ def collect_factors(blocks: DataFrame, num_blocks: int, width: int, *, max_bytes
 
 def collect_table(blocks: DataFrame, n: int, num_blocks: int, width: int) -> np.ndarray:
     """collect_factors of n entities for a caller who has checked the size."""
-    cells = collect_cells(blocks.select(c.BLOCK, c.N_ROWS, c.FACTORS), c.BLOCK, n * width * FLOAT.itemsize)
+    cells = collect_cells(blocks.select(c.BLOCK, c.N_ROWS, c.FACTORS), c.BLOCK, num_blocks, n * width * FLOAT.itemsize)
     return table_of(cells, n, num_blocks, width)
 
 
-def collect_cells(rows: DataFrame, key: str, total_bytes: int) -> Iterator[dict[Hashable, Any]]:
+def collect_cells(rows: DataFrame, key: str, n_keys: int, total_bytes: int) -> Iterator[dict[Hashable, Any]]:
     """Rows with large binary cells, by name. Actions; by Arrow, which takes half of collect's time.
 
     Java holds a result several times over on its way to Python: a large one comes in pieces, a job each.
 
     Args:
-        rows: written, cached, or cheap to make again for each piece.
-        key: an integer column, which deals the rows out to the pieces.
+        rows: written in the order of `key`, so that a piece reads its own pages alone; else read again for each piece.
+        key: an integer column, of which a piece is a range.
+        n_keys: its values are 0..n_keys.
         total_bytes: of all cells, about.
     """
     pieces = max(1, math.ceil(total_bytes / PIECE_BYTES))
     for piece in range(pieces):
-        frame: pd.DataFrame = (rows if pieces == 1 else rows.where(f.col(key) % pieces == piece)).toPandas()
+        low, high = (n_keys * bound // pieces for bound in (piece, piece + 1))
+        part = rows if pieces == 1 else rows.where((f.col(key) >= low) & (f.col(key) < high))
+        frame: pd.DataFrame = part.toPandas()
         yield from frame.to_dict("records")
 
 

@@ -76,7 +76,7 @@ def top_lists(
     rows, n_items = len(queries), len(shard.idx)
     lists = empty_lists(rows, n)
     begins, hidden = (np.zeros(rows + 1, np.int64), np.empty(0, np.int32)) if seen is None else seen
-    begins, ends = begins[:-1].copy(), begins[1:]
+    begins, ends = begins[:-1].copy(), begins[1:].copy()  # both: a read-only array would be compiled for anew
     queries, factors = np.ascontiguousarray(queries, np.float32), np.ascontiguousarray(shard.factors, np.float32)
     slack = _slack(queries, factors)
     scores = np.empty((query_rows, item_rows), np.float32)

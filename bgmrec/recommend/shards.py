@@ -57,13 +57,14 @@ def shard_bytes(candidates: DataFrame, width: int) -> int:
     return candidates.count() * width * FLOAT.itemsize
 
 
-def gather_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> Shard:
+def gather_shards(shards: DataFrame, max_bytes: int, total_bytes: int, *, num_blocks: int) -> Shard:
     """All shards as one on the driver, ready for a broadcast. An action.
 
     Args:
         shards: of `item_shards`.
         max_bytes: that they may hold.
         total_bytes: of `shard_bytes`.
+        num_blocks: blocks of the item side.
 
     Raises:
         QualityGateError: they hold more than `max_bytes`, or nothing at all.
@@ -78,7 +79,7 @@ def gather_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> Shard:
             if total_bytes
             else "widen recommend.allow or shorten deny",
         )
-    return join_shards([_shard(row) for row in collect_cells(shards, "shard", total_bytes)])
+    return join_shards([_shard(row) for row in collect_cells(shards, "shard", num_blocks, total_bytes)])
 
 
 def regroup_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> DataFrame:

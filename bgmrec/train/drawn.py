@@ -38,7 +38,7 @@ def deliver_drawn(
     sums: list[bytes] = []
 
     def cells() -> Iterator[dict[Hashable, Any]]:
-        for row in collect_cells(drawn.select(c.BLOCK, c.N_ROWS, c.FACTORS, "sums"), c.BLOCK, total_bytes):
+        for row in collect_cells(drawn.select(c.BLOCK, c.N_ROWS, c.FACTORS, "sums"), c.BLOCK, num_blocks, total_bytes):
             if row["sums"]:
                 sums.append(row["sums"])
             yield row

@@ -128,7 +128,11 @@ def test_lists_equal_a_full_sort(
     )
     with arrow_batch(spark, 1):
         total = shard_bytes(candidates(spark, world.groups), RANK + 1)
-        items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total)
+        items = (
+            regroup_shards(shards, 300, total)
+            if streamed
+            else gather_shards(shards, 10**6, total, num_blocks=item_parts)
+        )
         rules = ListRules(N, per_group=per_group)
         with top_n(users, items, shape=SHAPE, num_blocks=user_parts, rules=rules, popular=POPULAR) as lists:
             found = lists.localCheckpoint()
@@ -146,7 +150,7 @@ def test_seen_items_come_back_without_the_filter_and_ranks_without_bias(spark: S
     users = user_blocks(factor_blocks(spark, world.users, 2), rating_blocks(spark, world.rated, 2), None, partitions=2)
     shards = item_shards(factor_blocks(spark, world.items, 2), candidates(spark, world.groups), num_blocks=2)
     with arrow_batch(spark, 1):
-        items = gather_shards(shards, 10**6, 10**6)
+        items = gather_shards(shards, 10**6, 10**6, num_blocks=2)
         rules = ListRules(N, filter_seen=False)
         with top_n(users, items, shape=shape, num_blocks=2, rules=rules, popular=POPULAR) as lists:
             found = collected(lists)
@@ -170,7 +174,7 @@ def test_only_users_who_ask_get_a_list(spark: SparkSession, world: World, stream
     )
     shards, total = item_shards(factor_blocks(spark, world.items, 2), shown, num_blocks=2), shard_bytes(shown, RANK + 1)
     with arrow_batch(spark, 1):
-        items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total)
+        items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total, num_blocks=2)
         with top_n(users, items, shape=SHAPE, num_blocks=4, rules=ListRules(N), popular=POPULAR) as lists:
             found = collected(lists)
     every = world.lists()
@@ -183,7 +187,7 @@ def test_similar_items_are_the_nearest_by_cosine(spark: SparkSession, world: Wor
     shown = candidates(spark, world.groups)
     shards, total = item_shards(factors, shown, num_blocks=3), shard_bytes(shown, RANK + 1)
     with arrow_batch(spark, 1):
-        items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total)
+        items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total, num_blocks=3)
         before = broadcast_files(spark)
         with similar_items(factors, items, shape=SHAPE, num_blocks=3, n=4) as lists:
             assert streamed or broadcast_files(spark) != before
@@ -202,10 +206,10 @@ def test_items_above_the_bound_are_not_collected(spark: SparkSession, world: Wor
     shards, total = item_shards(factor_blocks(spark, world.items, 2), shown, num_blocks=2), shard_bytes(shown, RANK + 1)
     assert total == (ITEMS - len(DENIED)) * (RANK + 1) * 4
     with pytest.raises(QualityGateError, match="cannot be broadcast"):
-        gather_shards(shards, 100, total)
+        gather_shards(shards, 100, total, num_blocks=2)
     nothing = spark.createDataFrame([], "item_idx int, group_idx int")
     with pytest.raises(QualityGateError, match="no item may be recommended"):
-        gather_shards(item_shards(factor_blocks(spark, world.items, 2), nothing, num_blocks=2), 100, 0)
+        gather_shards(item_shards(factor_blocks(spark, world.items, 2), nothing, num_blocks=2), 100, 0, num_blocks=2)
 
 
 def test_broken_rules_are_counted_over_all_blocks(spark: SparkSession) -> None:
