@@ -38,7 +38,8 @@ from bgmrec.train.sample import open_chain
 GEMM = 2048  # rows and columns of the matrices of sgemm
 CHECKED_ROWS = 50  # that a float64 solution judges
 HEAVY_USER, HEAVY_ITEM = 0.01, 0.1  # shares of all ratings, in `skew`
-RATINGS_PER_USER, RATINGS_PER_ITEM = 100, 1000  # of every size in `scale`
+RATINGS_PER_USER, RATINGS_PER_ITEM = 100, 1000  # of every size in `scale` and `cost`
+WARM_UP = 10  # iterations before the first point of `cost`: Java compiles meanwhile
 
 
 def kernel(bench: Bench, arguments: argparse.Namespace) -> Result:
@@ -195,38 +196,50 @@ class Load:
     cores: int
 
     def terms(self) -> np.ndarray:
-        """Once; per core: blocks, operations, bytes of ratings read and factors written, bytes routed."""
+        """What `TERMS` names, in its order: all but the first are shared by the cores."""
+        row_bytes = self.rank * FLOAT.itemsize
         operations = 2 * self.ratings * self.rank**2 + (self.users + self.items) * self.rank**3 / 3
-        moved = 2 * self.ratings * RATING_BYTES + (self.users + self.items) * self.rank * FLOAT.itemsize
-        routed = self.routed_rows * self.rank * FLOAT.itemsize
-        return np.array([1.0, *(part / self.cores for part in (self.blocks, operations, moved, routed))])
+        gathered = 2 * self.ratings * row_bytes
+        moved = 2 * self.ratings * RATING_BYTES + (self.users + self.items) * row_bytes
+        shared = (self.blocks, operations, gathered, moved, self.routed_rows * row_bytes)
+        return np.array([1.0, *(part / self.cores for part in shared)])
 
 
 RATING_BYTES = 8  # source position and rating, in each side's blocks
-TERMS = ("once", "per_block", "per_operation", "per_byte", "per_routed_byte")
-GRID = (  # (ratings, rank, routed); the last one is only predicted
-    (1_000_000, 16, False), (1_000_000, 64, False), (1_000_000, 128, False), (4_000_000, 16, False),
-    (4_000_000, 64, False), (1_000_000, 16, True), (1_000_000, 64, True), (4_000_000, 16, True),
-    (4_000_000, 128, False),
+TERMS = (  # once; blocks; n·k² + k³/3; source rows gathered; ratings read and factors written; factor rows routed
+    "once", "per_block", "per_operation", "per_gathered_byte", "per_byte", "per_routed_byte",
 )  # fmt: skip
+POINTS = {  # ratings: (rank, routed) of every point
+    2_000_000: ((16, False), (64, False), (128, False), (16, True), (64, True)),
+    8_000_000: ((16, False), (64, False), (128, False), (16, True), (64, True)),
+    32_000_000: ((64, False), (64, True)),
+}
+UNSEEN = 32_000_000  # ratings of the points that are predicted and not fitted
 FAR = {"ratings": 1e10, "users": 1e8, "items": 1e6, "rank": 64, "cores": 800}
 
 
 def cost(bench: Bench, arguments: argparse.Namespace) -> Result:
-    """Fits seconds of an iteration to what it has to do, checks a point that was not fitted, predicts a far one."""
-    loads, seconds = [], []
-    for n, rank, routed in GRID:
+    """Fits seconds of an iteration to what it has to do, checks it on more ratings, predicts far more of them."""
+    points, loads, seconds = [], [], []
+    for n, ways in POINTS.items():
         shape = PowerLaw(n // RATINGS_PER_USER, n // RATINGS_PER_ITEM, n)
-        bound = {"broadcast_bytes": 0} if routed else {}
-        settings = like_mllib(bench.settings.factorize, rank).model_copy(update=bound)
-        problem, sizes, place = prepared(bench, shape, settings, "cost")
-        what = f"{n} ratings, rank {rank}{', routed' if routed else ''}"
-        times, _ = timed_rounds(bench, place, problem, sizes, settings, bench.repeats + 1, what)
-        loads.append(_load(bench, sizes, rank, problem if routed else None))
-        seconds.append(times)
+        _, sizes, place = prepared(bench, shape, like_mllib(bench.settings.factorize, ways[0][0]), "cost")
+        for rank, routed in ways:
+            bound = {"broadcast_bytes": 0} if routed else {}
+            settings = like_mllib(bench.settings.factorize, rank).model_copy(update=bound)
+            problem = make_problem(place, sizes, settings, None, None)
+            what = f"{n} ratings, rank {rank}{', routed' if routed else ''}"
+            if not points:
+                timed_rounds(bench, place.below("warm-up"), problem, sizes, settings, WARM_UP, "warm-up")
+            own = place.below(f"rank-{rank}-{'routed' if routed else 'broadcast'}")
+            times, _ = timed_rounds(bench, own, problem, sizes, settings, bench.repeats + 1, what)
+            points.append((n, rank, routed))
+            loads.append(_load(bench, sizes, rank, problem if routed else None))
+            seconds.append(times)
     measured = np.array([times.median for times in seconds])
     terms = np.array([load.terms() for load in loads])
-    fitted, _ = nnls(terms[:-1] / measured[:-1, None], np.ones(len(measured) - 1))  # least relative error
+    seen = np.array([n != UNSEEN for n, _, _ in points])
+    fitted, _ = nnls(terms[seen] / measured[seen, None], np.ones(seen.sum()))  # least relative error
     predicted = terms @ fitted
     far = _far(bench.settings.factorize)
     parts = dict(zip(TERMS, (float(rounded(part)) for part in far.terms() * fitted), strict=True))
@@ -234,13 +247,15 @@ def cost(bench: Bench, arguments: argparse.Namespace) -> Result:
         "seconds_per": dict(zip(TERMS, (float(f"{one:.3g}") for one in fitted), strict=True)),
         "points": [
             {"ratings": n, "rank": rank, "routed": routed, "measured_s": rounded(m), "model_s": rounded(p)}
-            for (n, rank, routed), m, p in zip(GRID, measured, predicted, strict=True)
+            for (n, rank, routed), m, p in zip(points, measured, predicted, strict=True)
         ],
-        "unseen_error": rounded(float(predicted[-1] / measured[-1] - 1)),
+        "largest_fitted_error": rounded(float(np.abs(predicted / measured - 1)[seen].max())),
+        "unseen_errors": [rounded(float(error)) for error in (predicted / measured - 1)[~seen]],
         "far": {**FAR, "seconds": rounded(float(far.terms() @ fitted)), "seconds_by_term": parts,
                 "routed_tb": rounded(far.routed_rows * far.rank * FLOAT.itemsize / 1e12)},
     }  # fmt: skip
-    return Result("cost model, unseen point", seconds[-1], Times([float(predicted[-1])]), facts=facts)
+    unseen = int(np.flatnonzero(~seen)[0])
+    return Result("cost model, unseen point", seconds[unseen], Times([float(predicted[unseen])]), facts=facts)
 
 
 def _load(bench: Bench, sizes: Sizes, rank: int, routed: Problem | None) -> Load:

@@ -99,7 +99,7 @@ class FeedSettings(Section):
     row_group_rows: AtLeastOne = 4096
     results_queue_size: AtLeastOne = 4
     memory_bytes: Count = 2**30  # a process keeps its rows if they need less, and else reads them every epoch
-    use_gpu: bool = False
+    use_gpu: bool | Literal["auto"] = "auto"  # of encoders; auto: where every process has one
 
 
 class FactorizeSettings(Section):

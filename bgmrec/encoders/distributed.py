@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from py4j.protocol import Py4JJavaError
@@ -36,7 +36,7 @@ def fit_distributed(
     seed: int,
     processes: int,
     local: bool,
-    use_gpu: bool = False,
+    use_gpu: bool | Literal["auto"] = "auto",
     on_epoch: Callable[[EpochLoss], None] | None = None,
 ) -> tuple[EncoderState, list[EpochLoss]]:
     """Fits the encoder with `processes` processes, by the same feed and the same fit wherever it runs.
@@ -51,7 +51,7 @@ def fit_distributed(
         processes: 0 trains in the driver.
         local: processes beside the driver; otherwise one task of a barrier stage each, which needs bgmrec on the
             executors and a feed that they can read.
-        use_gpu: one GPU per process.
+        use_gpu: one GPU per process; auto: where there are so many (see `gpu_at_hand`).
         on_epoch: told each epoch's loss; with a barrier stage after the fact.
 
     Returns:
@@ -61,19 +61,25 @@ def fit_distributed(
         SettingsError: the cluster has fewer free task slots than processes for too long, or no GPU.
         TrainingError: a process failed; carries its message.
     """
-    if use_gpu and processes == 0 and not torch.cuda.is_available():
-        raise SettingsError("feed.use_gpu is set and Torch finds no GPU", where="feed.use_gpu", cure="set it to false")
+    at_hand = bool(use_gpu) and gpu_at_hand(spark, processes, local)
+    if use_gpu is True and not at_hand:
+        raise SettingsError(
+            "there is no GPU for every training process",
+            where="feed.use_gpu",
+            expected="one that Torch finds" if processes == 0 else f"{_gpus_of(local)}, managed by Spark",
+            cure="set feed.use_gpu to auto or false",
+        )
     if processes == 0:
-        device = "cuda" if use_gpu else "cpu"
+        device = "cuda" if at_hand else "cpu"
         return fit(state, open_feed, numbers, rows_written=rows_written, seed=seed, device=device, on_epoch=on_epoch)
     if not local:
         wait_for_slots(spark, processes)
-    distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=use_gpu)
+    distributor = TorchDistributor(num_processes=processes, local_mode=local, use_gpu=at_hand)
     output = _WorkerOutput(on_epoch)
     try:
         # TorchDistributor prints what its processes beside the driver print, and tasks' output to standard error
         with redirect_stdout(output), nullcontext() if local else redirect_stderr(output):
-            result: Any = distributor.run(train, state.to_bytes(), open_feed, numbers, rows_written, seed, use_gpu)
+            result: Any = distributor.run(train, state.to_bytes(), open_feed, numbers, rows_written, seed, at_hand)
     except (RuntimeError, PySparkException, Py4JJavaError) as error:
         raise error_of("\n".join([*output.last, str(error)])) from error
     content, told = result
@@ -82,6 +88,22 @@ def fit_distributed(
         if on_epoch is not None:
             on_epoch(loss)
     return EncoderState.from_bytes(content), losses
+
+
+def gpu_at_hand(spark: SparkSession, processes: int, local: bool) -> bool:
+    """Whether every training process can have a GPU of its own.
+
+    In the driver it is Torch's. Processes beside it and tasks get theirs from Spark, which must manage GPUs as a
+    resource, one per task: TorchDistributor refuses others.
+    """
+    if processes == 0:
+        return torch.cuda.is_available()
+    managed = float(spark.conf.get(_gpus_of(local), "0") or 0)
+    return managed >= processes if local else managed == 1
+
+
+def _gpus_of(local: bool) -> str:
+    return f"spark.{'driver' if local else 'task'}.resource.gpu.amount"
 
 
 class _WorkerOutput(io.TextIOBase):

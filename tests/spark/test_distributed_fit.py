@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from pyspark import InheritableThread
 from pyspark.sql import SparkSession
 
 from bgmrec.arrays import INT, to_cell
-from bgmrec.encoders.distributed import fit_distributed, wait_for_slots
+from bgmrec.encoders.distributed import fit_distributed, gpu_at_hand, wait_for_slots
 from bgmrec.encoders.fit import EpochLoss, Feed, FitNumbers, fit
 from bgmrec.encoders.losses import LossWeights
 from bgmrec.encoders.state import EncoderState, initial_state
@@ -73,7 +74,13 @@ class FailingFeed:
 
 
 def _run(
-    spark: SparkSession, spec: FeedSpec, numbers: FitNumbers, processes: int, local: bool = True, **network: object
+    spark: SparkSession,
+    spec: FeedSpec,
+    numbers: FitNumbers,
+    processes: int,
+    local: bool = True,
+    use_gpu: bool | str = "auto",
+    **network: object,
 ) -> tuple[EncoderState, list[EpochLoss]]:
     seen: list[EpochLoss] = []
     state, losses = fit_distributed(
@@ -85,6 +92,7 @@ def _run(
         seed=5,
         processes=processes,
         local=local,
+        use_gpu=use_gpu,
         on_epoch=seen.append,
     )
     assert [loss.total for loss in seen] == [loss.total for loss in losses]
@@ -146,6 +154,33 @@ def test_lost_rows_end_the_fit_in_a_barrier_stage(spark: SparkSession, feed: Fee
     state = initial_state("asdae", NUMBERS, 1)
     with pytest.raises(TrainingError, match=r"301 rows\n.*300 rows"):
         fit_distributed(spark, state, feed.open, MINI, rows_written=301, seed=1, processes=2, local=False)
+
+
+@pytest.mark.parametrize(("processes", "local"), [(0, True), (2, True), (2, False)])
+def test_a_gpu_that_must_be_there_and_is_not_ends_the_fit(
+    spark: SparkSession, feed: FeedSpec, monkeypatch: pytest.MonkeyPatch, processes: int, local: bool
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SettingsError, match=r"feed\.use_gpu[\s\S]*auto or false"):
+        _run(spark, feed, MINI, processes, local, use_gpu=True)
+
+
+def test_gpus_are_at_hand_where_torch_finds_one_or_spark_manages_enough(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert gpu_at_hand(spark, 0, True) and not gpu_at_hand(spark, 1, True) and not gpu_at_hand(spark, 1, False)
+    of_driver, of_task = "spark.driver.resource.gpu.amount", "spark.task.resource.gpu.amount"
+    try:
+        spark.conf.set(of_driver, "2")
+        assert gpu_at_hand(spark, 2, True) and not gpu_at_hand(spark, 3, True)
+        spark.conf.set(of_task, "0.5")
+        assert not gpu_at_hand(spark, 2, False)
+        spark.conf.set(of_task, "1")
+        assert gpu_at_hand(spark, 2, False)
+    finally:
+        spark.conf.unset(of_driver)
+        spark.conf.unset(of_task)
 
 
 def test_more_processes_than_slots_are_refused_before_they_wait(spark: SparkSession, feed: FeedSpec):

@@ -6,8 +6,10 @@ import json
 import sys
 
 import pytest
+from torch import cuda
 
-from bgmrec.encoders.worker import ERROR_MARK, _report, error_of
+from bgmrec.encoders.fit import FitNumbers
+from bgmrec.encoders.worker import ERROR_MARK, _report, error_of, train
 from bgmrec.errors import SettingsError, TrainingError
 
 
@@ -38,6 +40,13 @@ def test_a_process_that_was_killed_leaves_its_last_lines():
 def test_text_behind_the_mark_does_no_harm():
     fields = {"kind": "ValueError", "rank": 0, "message": "x"}
     assert error_of(f"{ERROR_MARK}{json.dumps(fields)} at org.apache.spark").found == "ValueError: x"
+
+
+def test_a_gpu_that_spark_promised_and_torch_does_not_find_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)  # train sets its own
+    with pytest.raises(SettingsError, match=r"Spark gave[\s\S]*use_gpu to false"):
+        train(b"", open, FitNumbers(epochs=1), 1, 1, use_gpu=True)
 
 
 def test_the_usual_traceback_is_printed_too(monkeypatch, capsys):
