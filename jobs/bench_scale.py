@@ -220,7 +220,9 @@ FAR = {"ratings": 1e10, "users": 1e8, "items": 1e6, "rank": 64, "cores": 800}
 
 def cost(bench: Bench, arguments: argparse.Namespace) -> Result:
     """Fits seconds of an iteration to what it has to do, checks it on more ratings, predicts far more of them."""
-    points, loads, seconds = [], [], []
+    points: list[tuple[int, int, bool]] = []
+    loads: list[Load] = []
+    seconds: list[Times] = []
     for n, ways in POINTS.items():
         shape = PowerLaw(n // RATINGS_PER_USER, n // RATINGS_PER_ITEM, n)
         _, sizes, place = prepared(bench, shape, like_mllib(bench.settings.factorize, ways[0][0]), "cost")

@@ -1,13 +1,13 @@
 """How the fixed side's factors reach the blocks of the solved side: broadcast where they fit, else routed.
 
 Broadcast: the table travels to every worker once. Routed: every source block sends each block of the solved
-side only the rows that it uses, in one shuffle:
+side only the rows that it uses:
 
-    source blocks ⋈ out-links (block → [(dst block, its local rows)]) → messages (dst block, source block, rows)
-    messages, gathered by dst block ⋈ rating blocks
+    source blocks, each with its links (solved block, local rows it uses) → messages (solved block, source block, rows)
+    rating blocks, each with its messages
 
-Out-links depend on the ratings alone: for many half steps, compute and cache them once. A rating table that is
-partitioned by block (`partition_by_block`, then cached) is not moved by either join.
+Both are the same step: owners and their parts come to one partition by block, where Spark sorts them, on disk if need
+be. Neither Java nor Python ever holds more than one block's rows, however many blocks a partition has.
 """
 
 from __future__ import annotations
@@ -25,21 +25,23 @@ from pyspark.sql import functions as f
 from bgmrec import columns as c
 from bgmrec.arrays import FLOAT, INT, from_cell
 from bgmrec.errors import TrainingError
-from bgmrec.factorize.cells import one_row, read_rows
+from bgmrec.factorize.cells import OnBatches, one_row, read_rows
 from bgmrec.factorize.conjugate import Basis
 from bgmrec.factorize.factors import collect_table, count_rows
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.terms import source_gram
 
-_LINK = "block int, dst_block int, local_rows binary"
-_MESSAGE = "dst_block int, src_block int, rows binary"
-_MESSAGES = "messages"
+_OTHER, _CELL = "other_block", "cell"
+_PART = f"{c.BLOCK} int, {_OTHER} int, {_CELL} binary"  # belongs to `block`, tells of `other_block`
+
+_OWNER = -1  # in place of the other block, so that an owner comes before its parts
 
 # terms.source_gram -> the basis of a half step
 BasisOf = Callable[[np.ndarray], Basis]
-# (row, block) -> (source rows (n, width), position of each rating's source row)
-Resolve = Callable[[dict[str, Any], RatingBlock], tuple[np.ndarray, np.ndarray]]
+# a block's row with what was joined to it, the block, source rows (n, width), position of each rating's source row
+Attached = tuple[dict[str, Any], RatingBlock, np.ndarray, np.ndarray]
+ReadAttached = Callable[[Iterable[pa.RecordBatch]], Iterator[Attached]]
 
 
 @dataclass(frozen=True)
@@ -117,23 +119,74 @@ def _routed_gram(factors: DataFrame, shape: ModelShape) -> np.ndarray:
     return sum((np.frombuffer(part["gram"]).reshape(size, size) for part in parts), np.zeros((size, size)))
 
 
-def partition_by_block(blocks: DataFrame, partitions: int) -> DataFrame:
-    """Hash-partitions a table by block: cache the result, and later joins leave it where it is."""
-    return blocks.repartition(partitions, c.BLOCK)
+def attach(rating_blocks: DataFrame, source: Source, *cells: DataFrame) -> tuple[DataFrame, ReadAttached]:
+    """The rating blocks with what a task needs of the source side, and what reads them from a task's batches.
+
+    Args:
+        rating_blocks: `schemas.RATING_BLOCKS`, with any columns beside.
+        source: the fixed side, delivered.
+        cells: (block, column) tables to be joined to the blocks, with a hint how; null where a block has none.
+    """
+    blocks = rating_blocks
+    for own in cells:
+        blocks = blocks.join(own, c.BLOCK, "left")
+    if source.table is not None:
+        return blocks, _from_table(source.table)
+    return _with_parts(blocks, _messages(source, rating_blocks)), _from_messages(source)
 
 
-def out_links(rating_blocks: DataFrame, src_num_blocks: int) -> DataFrame:
-    """For every source block, which of its local rows each block of the solved side uses: (block, links)."""
+def _with_parts(owners: DataFrame, parts: DataFrame) -> DataFrame:
+    """Every owner's row, its parts right behind it: what `_read_parts` reads."""
+    rows = owners.withColumn(_OTHER, f.lit(_OWNER)).unionByName(parts, allowMissingColumns=True)
+    return rows.repartition(c.BLOCK).sortWithinPartitions(c.BLOCK, _OTHER)
 
-    def links(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+
+def _read_parts(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[dict[str, Any], list[tuple[int, Any]]]]:
+    """Owners, each with the (other block, cell) of its parts."""
+    owner: dict[str, Any] | None = None
+    parts: list[tuple[int, Any]] = []
+    for row in read_rows(batches):
+        if row[_OTHER] == _OWNER:
+            if owner is not None:
+                yield owner, parts
+            owner, parts = row, []
+        elif owner is not None and owner[c.BLOCK] == row[c.BLOCK]:
+            parts.append((row[_OTHER], row[_CELL]))
+        else:
+            raise _unknown_source(row[_OTHER], "none", f"factors of source block {row[c.BLOCK]}")
+    if owner is not None:
+        yield owner, parts
+
+
+def _messages(source: Source, rating_blocks: DataFrame) -> DataFrame:
+    basis, width = source.basis, source.width
+
+    def send(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for owner, links in _read_parts(batches):
+            rows = from_cell(owner[c.FACTORS], width)
+            rows = rows if basis is None else basis.design(rows)
+            for dst_block, cell in links:
+                used = np.frombuffer(cell, INT)
+                if used[-1] >= len(rows):
+                    found = f"local row {used[-1]} of source block {owner[c.BLOCK]}"
+                    raise _unknown_source(dst_block, found, f"local rows below {len(rows)}")
+                yield one_row(**{c.BLOCK: dst_block, _OTHER: owner[c.BLOCK], _CELL: rows[used]})
+
+    links = rating_blocks.select(c.BLOCK, "src_ids").mapInArrow(_linker(source.num_blocks), _PART)
+    return _with_parts(source.factors.select(c.BLOCK, c.FACTORS), links).mapInArrow(send, _PART)
+
+
+def _linker(src_num_blocks: int) -> OnBatches:
+    """For every source block, which of its local rows each block of the solved side uses."""
+
+    def link(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
             ids = np.frombuffer(row["src_ids"], INT)
             for src_block, members in _by_source_block(ids, src_num_blocks):
-                local = ids[members] // src_num_blocks
-                yield one_row(block=src_block, dst_block=row[c.BLOCK], local_rows=local.astype(INT))
+                local = (ids[members] // src_num_blocks).astype(INT)
+                yield one_row(**{c.BLOCK: src_block, _OTHER: row[c.BLOCK], _CELL: local})
 
-    rows = rating_blocks.select(c.BLOCK, "src_ids").mapInArrow(links, _LINK)
-    return rows.groupBy(c.BLOCK).agg(f.collect_list(f.struct("dst_block", "local_rows")).alias("links"))
+    return link
 
 
 def _by_source_block(ids: np.ndarray, num_blocks: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -145,64 +198,34 @@ def _by_source_block(ids: np.ndarray, num_blocks: int) -> Iterator[tuple[int, np
         yield from zip(used.tolist(), np.split(order, firsts[1:]), strict=True)
 
 
-def attach(rating_blocks: DataFrame, source: Source, links: DataFrame | None) -> tuple[DataFrame, Resolve]:
-    """The rating blocks with what a task needs of the source side, and the function that finds it in a row.
-
-    Args:
-        links: of `out_links`; None computes them here, where they are needed.
-    """
-    if source.table is not None:
-        return rating_blocks, _from_table(source.table)
-    links = out_links(rating_blocks, source.num_blocks) if links is None else links
-    messages = _messages(source, links)
-    return rating_blocks.join(messages.hint("shuffle_hash"), c.BLOCK, "left"), _from_messages(source)
-
-
-def _messages(source: Source, links: DataFrame) -> DataFrame:
-    basis, width = source.basis, source.width
-
-    def send(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _from_table(table: Broadcast[np.ndarray]) -> ReadAttached:
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[Attached]:
         for row in read_rows(batches):
-            rows = from_cell(row[c.FACTORS], width)
-            rows = rows if basis is None else basis.design(rows)
-            of_block, local = row["links"].field("dst_block"), row["links"].field("local_rows")
-            for dst_block, cell in zip(of_block, local, strict=True):
-                used = np.frombuffer(cell.as_buffer(), INT)
-                if used[-1] >= len(rows):
-                    found = f"local row {used[-1]} of source block {row[c.BLOCK]}"
-                    raise _unknown_source(dst_block.as_py(), found, f"local rows below {len(rows)}")
-                yield one_row(dst_block=dst_block.as_py(), src_block=row[c.BLOCK], rows=rows[used])
+            block = RatingBlock.from_cells(row)
+            if block.src_ids.size and block.src_ids[-1] >= len(table.value):
+                raise _unknown_source(block.block, f"idx {block.src_ids[-1]}", f"idx below {len(table.value)}")
+            yield row, block, table.value, block.src_ids[block.src_pos]
 
-    joined = source.factors.select(c.BLOCK, c.FACTORS).join(links.hint("shuffle_hash"), c.BLOCK, "inner")
-    sent = joined.mapInArrow(send, _MESSAGE).withColumnRenamed("dst_block", c.BLOCK)
-    return sent.groupBy(c.BLOCK).agg(f.collect_list(f.struct("src_block", "rows")).alias(_MESSAGES))
+    return read
 
 
-def _from_table(table: Broadcast[np.ndarray]) -> Resolve:
-    def resolve(row: dict[str, Any], block: RatingBlock) -> tuple[np.ndarray, np.ndarray]:
-        if block.src_ids.size and block.src_ids[-1] >= len(table.value):
-            raise _unknown_source(block.block, f"idx {block.src_ids[-1]}", f"idx below {len(table.value)}")
-        return table.value, block.src_ids[block.src_pos]
-
-    return resolve
-
-
-def _from_messages(source: Source) -> Resolve:
+def _from_messages(source: Source) -> ReadAttached:
     num_blocks, width = source.num_blocks, source.width if source.basis is None else source.basis.design_width
 
-    def resolve(row: dict[str, Any], block: RatingBlock) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.empty((block.src_ids.size, width), FLOAT)
-        messages, missing = row[_MESSAGES], dict(_by_source_block(block.src_ids, num_blocks))
-        if messages is not None:
-            for src_block, cell in zip(messages.field("src_block"), messages.field("rows"), strict=True):
-                rows[missing.pop(src_block.as_py())] = from_cell(cell.as_buffer(), width)
-        if missing:
-            raise _unknown_source(
-                block.block, f"nothing from source blocks {sorted(missing)[:5]}", "one message from each"
-            )
-        return rows, block.src_pos
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[Attached]:
+        for row, messages in _read_parts(batches):
+            block = RatingBlock.from_cells(row)
+            rows = np.empty((block.src_ids.size, width), FLOAT)
+            missing = dict(_by_source_block(block.src_ids, num_blocks))
+            for src_block, cell in messages:
+                rows[missing.pop(src_block)] = from_cell(cell, width)
+            if missing:
+                raise _unknown_source(
+                    block.block, f"nothing from source blocks {sorted(missing)[:5]}", "one message from each"
+                )
+            yield row, block, rows, block.src_pos
 
-    return resolve
+    return read
 
 
 def _unknown_source(block: int, found: str, expected: str) -> TrainingError:

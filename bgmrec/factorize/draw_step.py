@@ -16,7 +16,7 @@ from bgmrec import columns as c
 from bgmrec import schemas
 from bgmrec.arrays import FLOAT, from_cell
 from bgmrec.factorize.cells import OnBatches, one_row, read_rows
-from bgmrec.factorize.delivery import Resolve, Source, attach
+from bgmrec.factorize.delivery import ReadAttached, Source, attach
 from bgmrec.factorize.half_step import read_cell
 from bgmrec.factorize.hyper import RowPrior
 from bgmrec.factorize.layout import RatingBlock
@@ -62,7 +62,6 @@ def draw_step(
     *,
     num_blocks: int,
     own_is_small: bool = True,
-    links: DataFrame | None = None,
 ) -> DataFrame:
     """Draws one side, `schemas.DRAWN_BLOCKS`: rows [u, a, noise weight]. Symmetric in users and items.
 
@@ -72,13 +71,11 @@ def draw_step(
         own: the side's last draw, where rows have noise weights.
         num_blocks: of the drawn side.
         own_is_small: whether the last draw may be broadcast to the join.
-        links: `delivery.out_links` where the source is routed.
     """
-    blocks, resolve = attach(rating_blocks, source, links)
-    if own is not None:
-        cells = own.select(c.BLOCK, f.col(c.FACTORS).alias(OWN))
-        blocks = blocks.join(cells.hint("broadcast" if own_is_small else "shuffle_hash"), c.BLOCK, "left")
-    return blocks.mapInArrow(_drawer(resolve, own is not None, shape, numbers, num_blocks), schemas.DRAWN_BLOCKS)
+    last = [] if own is None else [own.select(c.BLOCK, f.col(c.FACTORS).alias(OWN))]
+    cells = [cell.hint("broadcast" if own_is_small else "shuffle_hash") for cell in last]
+    blocks, read = attach(rating_blocks, source, *cells)
+    return blocks.mapInArrow(_drawer(read, own is not None, shape, numbers, num_blocks), schemas.DRAWN_BLOCKS)
 
 
 def sum_rows(
@@ -116,11 +113,9 @@ def read_features(row: dict[str, Any], block: RatingBlock, columns: int) -> np.n
     return from_cell(row[c.FEATURES]).reshape(block.n_rows, columns)
 
 
-def _drawer(resolve: Resolve, weighted: bool, shape: ModelShape, numbers: DrawNumbers, num_blocks: int) -> OnBatches:
+def _drawer(read: ReadAttached, weighted: bool, shape: ModelShape, numbers: DrawNumbers, num_blocks: int) -> OnBatches:
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[RatingBlock, np.ndarray, SideSums]]:
-        for row in read_rows(batches):
-            block = RatingBlock.from_cells(row)
-            table, positions = resolve(row, block)
+        for row, block, table, positions in read(batches):
             last = read_cell(row, OWN, block, shape.width + 1) if weighted else None
             yield _draw(
                 block,

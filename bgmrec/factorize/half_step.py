@@ -15,9 +15,9 @@ from bgmrec import columns as c
 from bgmrec import schemas
 from bgmrec.arrays import FLOAT, from_cell
 from bgmrec.errors import TrainingError
-from bgmrec.factorize.cells import OnBatches, one_row, read_rows
+from bgmrec.factorize.cells import OnBatches, one_row
 from bgmrec.factorize.conjugate import Basis, approach_block, shared_basis
-from bgmrec.factorize.delivery import BasisOf, Resolve, attach, deliver
+from bgmrec.factorize.delivery import BasisOf, ReadAttached, attach, deliver
 from bgmrec.factorize.factors import count_rows
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.shape import ModelShape
@@ -43,7 +43,6 @@ def half_step(
     broadcast_bytes: int,
     n_src: int | None = None,
     n_dst: int | None = None,
-    links: DataFrame | None = None,
 ) -> Iterator[DataFrame]:
     """Solves one side, `schemas.HALF_STEP`; equation and sums in solve.py. Symmetric in users and items.
 
@@ -61,7 +60,6 @@ def half_step(
         dst_start: the solved side's factors that the steps start from; None: they start at the prior means.
         broadcast_bytes: a factor or prior table above this is routed or shuffled, never in one piece.
         n_src, n_dst: rows of the fixed and of the solved side; counted where they are not said and needed.
-        links: `delivery.out_links`, cached; None computes them where the source side is routed.
     """
     source = deliver(
         src_factors, src_num_blocks, shape, broadcast_bytes=broadcast_bytes, with_gram=unobserved_weight > 0,
@@ -69,13 +67,16 @@ def half_step(
     )  # fmt: skip
     unobserved = Unobserved(unobserved_weight, source.gram) if source.gram is not None else None
     with source:
-        blocks, resolve = attach(rating_blocks, source, links)
-        cells = {_PRIOR: dst_prior, _START: dst_start if cg_steps else None}
-        for name, rows in cells.items():
-            if rows is not None:
-                blocks = join_rows(blocks, rows, name, shape.width, broadcast_bytes, n_dst)
-        known = frozenset(name for name, rows in cells.items() if rows is not None)
-        solve = _solver(resolve, known, shape, regularisation, unobserved, source.basis, cg_steps, dst_num_blocks)
+        given = {_PRIOR: dst_prior, _START: dst_start if cg_steps else None}
+        cells = {
+            name: block_cells(rows, name, shape.width, broadcast_bytes, n_dst)
+            for name, rows in given.items()
+            if rows is not None
+        }
+        blocks, read = attach(rating_blocks, source, *cells.values())
+        solve = _solver(
+            read, frozenset(cells), shape, regularisation, unobserved, source.basis, cg_steps, dst_num_blocks
+        )
         yield blocks.mapInArrow(solve, schemas.HALF_STEP)
 
 
@@ -83,17 +84,15 @@ def _basis_of(weight: float, shape: ModelShape, regularisation: Regularisation) 
     return lambda gram: shared_basis(Unobserved(weight, gram), shape, regularisation)
 
 
-def join_rows(
-    blocks: DataFrame, rows: DataFrame, name: str, width: int, broadcast_bytes: int, n: int | None = None
-) -> DataFrame:
-    """Adds the factor or prior cell of each block as a column, null where it is missing."""
+def block_cells(rows: DataFrame, name: str, width: int, broadcast_bytes: int, n: int | None = None) -> DataFrame:
+    """The factor or prior cell of each block as a column of that name, for `attach`; broadcast where all are small."""
     cells = rows.select(c.BLOCK, f.col(c.FACTORS).alias(name))
     small = (count_rows(rows) if n is None else n) * width * FLOAT.itemsize <= broadcast_bytes
-    return blocks.join(cells.hint("broadcast" if small else "shuffle_hash"), c.BLOCK, "left")
+    return cells.hint("broadcast" if small else "shuffle_hash")
 
 
 def read_cell(row: dict[str, Any], name: str, block: RatingBlock, width: int) -> np.ndarray:
-    """The (n_rows, width) cell that `join_rows` added.
+    """The (n_rows, width) cell that `block_cells` gave.
 
     Raises:
         TrainingError: it is missing or of another size.
@@ -111,7 +110,7 @@ def read_cell(row: dict[str, Any], name: str, block: RatingBlock, width: int) ->
 
 
 def _solver(
-    resolve: Resolve,
+    read: ReadAttached,
     known: frozenset[str],
     shape: ModelShape,
     regularisation: Regularisation,
@@ -121,9 +120,7 @@ def _solver(
     num_blocks: int,
 ) -> OnBatches:
     def solve(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for row in read_rows(batches):
-            block = RatingBlock.from_cells(row)
-            table, positions = resolve(row, block)
+        for row, block, table, positions in read(batches):
             prior, start = (
                 read_cell(row, name, block, shape.width) if name in known else None for name in (_PRIOR, _START)
             )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from bgmrec.factorize.cells import one_row, read_rows
-from bgmrec.factorize.delivery import Resolve, Source, attach
-from bgmrec.factorize.half_step import join_rows, read_cell
+from bgmrec.factorize.cells import one_row
+from bgmrec.factorize.delivery import Source, attach
+from bgmrec.factorize.half_step import block_cells, read_cell
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.shape import ModelShape
 from bgmrec.factorize.solve import score_block
@@ -23,7 +22,7 @@ _ERRORS = "block int, pairs double, squared_error double, absolute_error double"
 
 def score_pairs(
     pair_blocks: DataFrame, source: Source, dst_factors: DataFrame, shape: ModelShape, *,
-    dst_num_blocks: int, broadcast_bytes: int, clip: tuple[float, float] | None = None, links: DataFrame | None = None,
+    dst_num_blocks: int, broadcast_bytes: int, clip: tuple[float, float] | None = None,
 ) -> DataFrame:  # fmt: skip
     """One row per pair: (dst_idx, src_idx, rating, weight, score). A pair without a score is an error.
 
@@ -32,7 +31,6 @@ def score_pairs(
         source: the src side's factors, `delivery.deliver`.
         dst_factors: `schemas.FACTOR_BLOCKS` of the dst side.
         clip: lowest and highest score.
-        links: `delivery.out_links` of the pair blocks.
 
     Raises:
         TrainingError: a pair's entity has no factors.
@@ -45,12 +43,12 @@ def score_pairs(
         columns = dst, block.src_ids[block.src_pos], block.ratings, weights, scores
         return pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [part.split()[0] for part in _PAIR.split(", ")])
 
-    return _scored(pair_blocks, source, dst_factors, shape, broadcast_bytes, clip, links, rows, _PAIR)
+    return _scored(pair_blocks, source, dst_factors, shape, broadcast_bytes, clip, rows, _PAIR)
 
 
 def pair_errors(
     pair_blocks: DataFrame, source: Source, dst_factors: DataFrame, shape: ModelShape, *,
-    broadcast_bytes: int, clip: tuple[float, float] | None = None, links: DataFrame | None = None,
+    broadcast_bytes: int, clip: tuple[float, float] | None = None,
 ) -> DataFrame:  # fmt: skip
     """One row per block: (block, pairs, squared_error, absolute_error), unweighted sums; arguments as score_pairs'."""
 
@@ -63,7 +61,7 @@ def pair_errors(
             absolute_error=float(np.abs(error).sum()),
         )
 
-    return _scored(pair_blocks, source, dst_factors, shape, broadcast_bytes, clip, links, sums, _ERRORS)
+    return _scored(pair_blocks, source, dst_factors, shape, broadcast_bytes, clip, sums, _ERRORS)
 
 
 def _scored(
@@ -73,25 +71,14 @@ def _scored(
     shape: ModelShape,
     broadcast_bytes: int,
     clip: tuple[float, float] | None,
-    links: DataFrame | None,
     result: Callable[[RatingBlock, np.ndarray], pa.RecordBatch],
     schema: str,
 ) -> DataFrame:
-    blocks, resolve = attach(pair_blocks, source, links)
-    blocks = join_rows(blocks, dst_factors, _FACTORS, shape.width, broadcast_bytes)
+    blocks, read = attach(pair_blocks, source, block_cells(dst_factors, _FACTORS, shape.width, broadcast_bytes))
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for row in read_rows(batches):
-            yield result(*_block_scores(row, resolve, shape, clip))
+        for row, block, table, positions in read(batches):
+            scores = score_block(block, table, positions, read_cell(row, _FACTORS, block, shape.width), shape)
+            yield result(block, scores if clip is None else np.clip(scores, *clip))
 
     return blocks.mapInArrow(score, schema)
-
-
-def _block_scores(
-    row: dict[str, Any], resolve: Resolve, shape: ModelShape, clip: tuple[float, float] | None
-) -> tuple[RatingBlock, np.ndarray]:
-    block = RatingBlock.from_cells(row)
-    factors = read_cell(row, _FACTORS, block, shape.width)
-    table, positions = resolve(row, block)
-    scores = score_block(block, table, positions, factors, shape)
-    return block, scores if clip is None else np.clip(scores, *clip)

@@ -34,13 +34,11 @@ def spectral_start(blocks: DataFrame, width: int, *, normalised: bool, num_block
 
 def spectral_step(blocks: DataFrame, source: Source, transform: np.ndarray, *, normalised: bool) -> DataFrame:
     """Rows [N V T, scale] of a side, `schemas.DRAWN_BLOCKS` with the Gram matrix as sums."""
-    attached, resolve = attach(blocks, source, None)
+    attached, read = attach(blocks, source)
 
     def multiply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         def rows() -> Iterator[tuple[RatingBlock, np.ndarray]]:
-            for row in read_rows(batches):
-                block = RatingBlock.from_cells(row)
-                table, positions = resolve(row, block)
+            for _, block, table, positions in read(batches):
                 yield block, project(block, table, positions, transform, normalised)
 
         yield from _with_gram(rows(), transform.shape[1])

@@ -19,9 +19,9 @@ from bgmrec import columns as c
 from bgmrec import schemas
 from bgmrec.arrays import FLOAT, from_cell
 from bgmrec.factorize.blocks import rating_blocks
-from bgmrec.factorize.cells import one_row, read_rows
-from bgmrec.factorize.delivery import Resolve, Source, attach, deliver
-from bgmrec.factorize.half_step import join_rows, read_cell
+from bgmrec.factorize.cells import one_row
+from bgmrec.factorize.delivery import ReadAttached, Source, attach, deliver
+from bgmrec.factorize.half_step import block_cells, read_cell
 from bgmrec.factorize.layout import RatingBlock
 from bgmrec.factorize.reasons import ITEM, OTHERS, PRIOR, RATING, REST, ScoreParts, SolvedFrom, score_parts
 from bgmrec.factorize.solved import Solved
@@ -57,22 +57,20 @@ def reasons(solved: Solved, lists: DataFrame, *, n: int, n_users: int, broadcast
     )
     with served, before:
         listed = _listed(rating_blocks(places, c.USER_IDX, c.ITEM_IDX, solved.user_blocks, n_users), served)
-        blocks, resolve = attach(solved.ratings, before, None)
+        cells = [listed.hint("shuffle_hash")]
         if solved.priors is not None:
-            blocks = join_rows(blocks, solved.priors, _PRIOR, solved.shape.width, broadcast_bytes, n_users)
+            cells.append(block_cells(solved.priors, _PRIOR, solved.shape.width, broadcast_bytes, n_users))
+        blocks, read = attach(solved.ratings, before, *cells)
         unobserved = None if before.gram is None else Unobserved(solved.unobserved_weight, before.gram)
-        joined = blocks.join(listed.hint("shuffle_hash"), c.BLOCK, "inner")
-        yield joined.mapInArrow(_explainer(solved, resolve, unobserved, n), schemas.REASONS)
+        yield blocks.mapInArrow(_explainer(solved, read, unobserved, n), schemas.REASONS)
 
 
 def _listed(list_blocks: DataFrame, served: Source) -> DataFrame:
     """Per block its lists' items, scores, places and served rows."""
-    blocks, resolve = attach(list_blocks, served, None)
+    blocks, read = attach(list_blocks, served)
 
     def gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for row in read_rows(batches):
-            block = RatingBlock.from_cells(row)
-            table, positions = resolve(row, block)
+        for _, block, table, positions in read(batches):
             yield one_row(
                 block=block.block,
                 list_offsets=np.asarray(block.row_offsets),
@@ -89,14 +87,14 @@ def _weights(block: RatingBlock) -> np.ndarray:
     return block.weights if block.weights.size else np.ones_like(block.ratings)
 
 
-def _explainer(solved: Solved, resolve: Resolve, unobserved: Unobserved | None, n: int) -> Any:
+def _explainer(solved: Solved, read: ReadAttached, unobserved: Unobserved | None, n: int) -> Any:
     shape, has_prior = solved.shape, solved.priors is not None
     regularisation, num_blocks = solved.regularisation, solved.user_blocks
 
     def explain(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for row in read_rows(batches):
-            block = RatingBlock.from_cells(row)
-            table, positions = resolve(row, block)
+        for row, block, table, positions in read(batches):
+            if row["list_offsets"] is None:
+                continue  # nobody in this block has a list
             prior = read_cell(row, _PRIOR, block, shape.width) if has_prior else None
             weights, items = _weights(block), block.src_ids[block.src_pos]
             ends = np.frombuffer(row["list_offsets"], np.int64)

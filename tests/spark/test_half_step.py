@@ -11,7 +11,7 @@ from pyspark.errors import PythonException
 
 from bgmrec import schemas
 from bgmrec.factorize.blocks import rating_blocks
-from bgmrec.factorize.delivery import deliver, out_links, partition_by_block
+from bgmrec.factorize.delivery import deliver
 from bgmrec.factorize.factors import collect_factors
 from bgmrec.factorize.half_step import half_step
 from bgmrec.factorize.objective import objective
@@ -62,11 +62,11 @@ class Data:
     def factors(self, table, count):
         return factor_blocks(self.spark, table, count)
 
-    def half_step(self, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, alpha0=0.0, prior=True, links=None, **cg):
+    def half_step(self, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, alpha0=0.0, prior=True, **cg):
         step = half_step(
             self.user_blocks(dst, partitions), self.factors(self.items, src),
             self.factors(self.user_prior, dst) if prior else None, SHAPE, NUMBERS, src_num_blocks=src,
-            dst_num_blocks=dst, unobserved_weight=alpha0, broadcast_bytes=bytes_, links=links, **cg,
+            dst_num_blocks=dst, unobserved_weight=alpha0, broadcast_bytes=bytes_, **cg,
         )  # fmt: skip
         with arrow_batch(self.spark, 2), step as rows:
             solved = rows.cache()
@@ -132,7 +132,7 @@ def test_without_priors(data):
 
 
 def test_broadcast_and_routed_agree_to_the_bit(data):
-    routed = data.half_step(bytes_=ROUTED, links=out_links(data.user_blocks(2), 3))
+    routed = data.half_step(bytes_=ROUTED)
     np.testing.assert_array_equal(data.half_step()[0], routed[0])
 
 
@@ -172,21 +172,17 @@ def test_a_broadcast_table_is_freed_with_the_step_even_if_it_fails(spark, data):
     assert set(files.rglob("*")) == before
 
 
-def test_routing_leaves_partitioned_ratings_where_they_are(spark, data):
-    blocks = partition_by_block(data.user_blocks(6), 5).cache()
-    blocks.count()
+def test_routed_rows_are_sorted_and_never_held_together(spark, data):
+    """What Java holds of a partition would grow with its blocks: neither hashed nor collected."""
     step = half_step(
-        blocks, data.factors(data.items, 3), data.factors(data.user_prior, 6), SHAPE, NUMBERS, src_num_blocks=3,
-        dst_num_blocks=6, broadcast_bytes=1, links=out_links(blocks, 3).cache(),
+        data.user_blocks(6), data.factors(data.items, 3), None, SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=6,
+        broadcast_bytes=1,
     )  # fmt: skip
     with step as solved:
         solved.count()
         plan = solved._jdf.queryExecution().executedPlan().toString()
-    scans = [line for line in plan.splitlines() if "InMemoryTableScan" in line and "row_offsets" in line]
-    above = plan[: plan.index(scans[0])].rstrip().splitlines()[-1]
-    assert "Exchange" not in above
-    assert "CartesianProduct" not in plan and "NestedLoop" not in plan
-    blocks.unpersist()
+    assert plan.count("Sort [block") >= 2
+    assert not any(name in plan for name in ("HashJoin", "HashAggregate", "CartesianProduct", "NestedLoop"))
 
 
 @pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])

@@ -7,7 +7,6 @@ import pytest
 from pyspark.sql import functions as f
 
 from bgmrec.factorize.blocks import rating_blocks
-from bgmrec.factorize.delivery import out_links
 from bgmrec.factorize.draw_step import DrawNumbers, draw_step
 from bgmrec.factorize.factors import collect_factors
 from bgmrec.factorize.hyper import RowPrior
@@ -82,7 +81,7 @@ def prior() -> RowPrior:
     return RowPrior(random.normal(size=WIDTH), random.normal(size=(COLUMNS, WIDTH)), basis @ basis.T + np.eye(WIDTH))
 
 
-def drawn(world, place, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, strength=4.0, links=False, exponent=0.0):
+def drawn(world, place, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, strength=4.0, exponent=0.0):
     with arrow_batch(world.spark, 2):
         world.linked(place, "user", dst, partitions)
         blocks = place.read("user_linked_blocks")
@@ -93,7 +92,6 @@ def drawn(world, place, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, stre
         own = weighted(world, "user", dst) if strength else None
         made = draw_step(
             blocks, source, own, SHAPE, numbers, num_blocks=dst, own_is_small=bytes_ == BROADCAST,
-            links=out_links(blocks, src) if links else None,
         ).cache()  # fmt: skip
         table = collect_factors(made, dst, WIDTH + 1, max_bytes=ANY)
         sums = add_all([bytes(row[0]) for row in made.select("sums").collect() if row[0]], WIDTH)
@@ -115,7 +113,7 @@ def expected(world, tmp_path_factory):
         {"dst": 30, "partitions": 40},
         {"dst": 1, "src": 20},
         {"dst": 5, "src": 3, "bytes_": ROUTED},
-        {"dst": 5, "src": 3, "bytes_": ROUTED, "links": True},
+        {"dst": 5, "src": 3, "bytes_": ROUTED},
     ],
     ids=str,
 )
