@@ -196,18 +196,18 @@ class Load:
     cores: int
 
     def terms(self) -> np.ndarray:
-        """What `TERMS` names, in its order: all but the first are shared by the cores."""
+        """What `TERMS` names, in its order: all but the first two are shared by the cores."""
         row_bytes = self.rank * FLOAT.itemsize
         operations = 2 * self.ratings * self.rank**2 + (self.users + self.items) * self.rank**3 / 3
         gathered = 2 * self.ratings * row_bytes
         moved = 2 * self.ratings * RATING_BYTES + (self.users + self.items) * row_bytes
         shared = (self.blocks, operations, gathered, moved, self.routed_rows * row_bytes)
-        return np.array([1.0, *(part / self.cores for part in shared)])
+        return np.array([1.0, float(self.routed_rows > 0), *(part / self.cores for part in shared)])
 
 
 RATING_BYTES = 8  # source position and rating, in each side's blocks
-TERMS = (  # once; blocks; n·k² + k³/3; source rows gathered; ratings read and factors written; factor rows routed
-    "once", "per_block", "per_operation", "per_gathered_byte", "per_byte", "per_routed_byte",
+TERMS = (  # …; n·k² + k³/3; source rows gathered; ratings read and factors written; factor rows routed
+    "once", "once_routed", "per_block", "per_operation", "per_gathered_byte", "per_byte", "per_routed_byte",
 )  # fmt: skip
 POINTS = {  # ratings: (rank, routed) of every point
     2_000_000: ((16, False), (64, False), (128, False), (16, True), (64, True)),
