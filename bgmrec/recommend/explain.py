@@ -57,7 +57,7 @@ def reasons(solved: Solved, lists: DataFrame, *, n: int, n_users: int, broadcast
     )
     with served, before:
         listed = _listed(rating_blocks(places, c.USER_IDX, c.ITEM_IDX, solved.user_blocks, n_users), served)
-        cells = [listed.hint("shuffle_hash")]
+        cells = [listed.hint("merge")]  # lists carry a row of factors per place: too much to be hashed in memory
         if solved.priors is not None:
             cells.append(block_cells(solved.priors, _PRIOR, solved.shape.width, broadcast_bytes, n_users))
         blocks, read = attach(solved.ratings, before, *cells)
