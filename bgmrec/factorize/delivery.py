@@ -7,7 +7,7 @@ side only the rows that it uses:
     rating blocks, each with its messages
 
 Both are the same step: owners and their parts come to one partition by block, where Spark sorts them, on disk if need
-be. Neither Java nor Python ever holds more than one block's rows, however many blocks a partition has.
+be. Neither Java nor Python needs memory for more than one block's rows, however many blocks a partition has.
 """
 
 from __future__ import annotations
