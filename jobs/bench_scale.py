@@ -206,7 +206,7 @@ class Load:
 
 
 RATING_BYTES = 8  # source position and rating, in each side's blocks
-TERMS = (  # …; n·k² + k³/3; source rows gathered; ratings read and factors written; factor rows routed
+TERMS = (  # the last four: n·k² + k³/3; source rows gathered; ratings read and factors written; factor rows routed
     "once", "once_routed", "per_block", "per_operation", "per_gathered_byte", "per_byte", "per_routed_byte",
 )  # fmt: skip
 POINTS = {  # ratings: (rank, routed) of every point
@@ -214,7 +214,7 @@ POINTS = {  # ratings: (rank, routed) of every point
     8_000_000: ((16, False), (64, False), (128, False), (16, True), (64, True)),
     32_000_000: ((64, False), (64, True)),
 }
-UNSEEN = 32_000_000  # ratings of the points that are predicted and not fitted
+UNSEEN = max(POINTS)  # ratings of the points that are predicted and not fitted
 FAR = {"ratings": 1e10, "users": 1e8, "items": 1e6, "rank": 64, "cores": 800}
 
 

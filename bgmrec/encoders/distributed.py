@@ -66,7 +66,7 @@ def fit_distributed(
         raise SettingsError(
             "there is no GPU for every training process",
             where="feed.use_gpu",
-            expected="one that Torch finds" if processes == 0 else f"{_gpus_of(local)}, managed by Spark",
+            expected=f"{_gpus_of(local)} = {processes if local else 1}" if processes else "one that Torch finds",
             cure="set feed.use_gpu to auto or false",
         )
     if processes == 0:

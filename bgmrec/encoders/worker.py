@@ -32,13 +32,13 @@ def train(
 ) -> tuple[bytes, list[dict[str, Any]]]:
     """Runs in every process that TorchDistributor starts; rank 0's result is the fitted state and the losses."""
     sys.excepthook = _report
-    if use_gpu and not cuda.is_available():
-        raise errors.SettingsError(
-            "Spark gave a training process a GPU, and Torch finds none",
-            where="feed.use_gpu",
-            cure="install Torch's CUDA build there, or set feed.use_gpu to false",
-        )
     if use_gpu:
+        if not cuda.is_available():
+            raise errors.SettingsError(
+                "Spark gave a training process a GPU, and Torch finds none",
+                where="feed.use_gpu",
+                cure="install Torch's CUDA build there, or set feed.use_gpu to false",
+            )
         cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if use_gpu else "gloo")
     state, losses = fit(

@@ -72,8 +72,10 @@ def draw_step(
         num_blocks: of the drawn side.
         own_is_small: whether the last draw may be broadcast to the join.
     """
-    last = [] if own is None else [own.select(c.BLOCK, f.col(c.FACTORS).alias(OWN))]
-    cells = [cell.hint("broadcast" if own_is_small else "shuffle_hash") for cell in last]
+    cells = []
+    if own is not None:
+        last = own.select(c.BLOCK, f.col(c.FACTORS).alias(OWN))
+        cells.append(last.hint("broadcast" if own_is_small else "shuffle_hash"))
     blocks, read = attach(rating_blocks, source, *cells)
     return blocks.mapInArrow(_drawer(read, own is not None, shape, numbers, num_blocks), schemas.DRAWN_BLOCKS)
 

@@ -201,6 +201,15 @@ def test_a_missing_source_or_prior_is_an_error(spark, data, bytes_):
         rows.collect()
 
 
+def test_a_source_block_that_is_missing_is_named_where_it_is_routed(spark, data):
+    step = half_step(
+        data.user_blocks(2), data.factors(data.items, 3).where("block <> 1"), None, SHAPE, NUMBERS, src_num_blocks=3,
+        dst_num_blocks=2, broadcast_bytes=ROUTED, n_src=len(data.items),
+    )  # fmt: skip
+    with pytest.raises(PythonException, match=r"no factors[\s\S]*source block 1"), step as rows:
+        rows.collect()
+
+
 def test_a_rating_that_is_no_number_names_the_entity(spark):
     spoilt = Data(spark)
     user, item = np.argwhere(spoilt.observed)[-1]

@@ -113,7 +113,6 @@ def expected(world, tmp_path_factory):
         {"dst": 30, "partitions": 40},
         {"dst": 1, "src": 20},
         {"dst": 5, "src": 3, "bytes_": ROUTED},
-        {"dst": 5, "src": 3, "bytes_": ROUTED},
     ],
     ids=str,
 )
