@@ -45,8 +45,8 @@ def user_inputs(features: DataFrame, rated: DataFrame, *, weight_exponent: float
     n = f.coalesce("n", f.lit(0))
     weight = f.when(n > 0, f.pow(n, f.lit(weight_exponent))).otherwise(0.0)
     cells = [f.coalesce(name, f.lit(b"")).alias(name) for name in (c.RATED_IDX, c.RATED_VALUES)]
-    # by shuffle: ratings in compressed blocks look small enough to be sent to every task
-    joined = features.join(rated.hint("shuffle_hash"), on=c.IDX, how="left")
+    # by sorting, which spills: ratings in compressed blocks look small enough to be sent to every task or hashed
+    joined = features.join(rated.hint("merge"), on=c.IDX, how="left")
     return joined.select(c.IDX, c.FEATURES, *cells, weight.cast("float").alias(c.WEIGHT))
 
 
