@@ -79,8 +79,10 @@ def watched() -> Iterator[Memory]:
         while True:
             resident = _summed(process, _resident_bytes)
             if resident.bytes > (1 + GROWTH) * most.bytes or resident.workers > (1 + GROWTH) * most.workers:
-                now, most = tree_memory(process), resident
+                now, after = tree_memory(process), _summed(process, _resident_bytes)
                 peak.bytes, peak.workers = max(peak.bytes, now.bytes), max(peak.workers, now.workers)
+                # between fork and exec a child has all pages of its parent, and would hide what grows later
+                most = Memory(min(resident.bytes, after.bytes), min(resident.workers, after.workers))
             if over.wait(INTERVAL):
                 return
 
