@@ -36,8 +36,8 @@ def test_the_peak_outlives_what_held_it():
     with watched() as peak:
         child = holding_child()
         during = tree_memory(psutil.Process()).bytes
-        seen = time.monotonic() + 60
-        while peak.bytes < during - 20 * MB and time.monotonic() < seen:
+        until = time.monotonic() + 60
+        while peak.bytes < during - 20 * MB and time.monotonic() < until:
             time.sleep(INTERVAL)
         child.communicate()
     assert peak.bytes - tree_memory(psutil.Process()).bytes > 150 * MB
