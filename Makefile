@@ -17,7 +17,7 @@ KUAIRAND := ../shared/data/kuairand-pure
 PACKED := build/package/environment
 AIRFLOW := .venv-airflow
 SPARK4 := .venv-spark4
-SHIPPED := dist/environment.tar.gz dist/jobs.zip
+SHIPPED := dist/environment.tar.gz
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo demo-crawl package test test-nights test-cluster test-airflow test-faults test-spark4
@@ -63,7 +63,7 @@ demo-crawl: $(STAMP) $(CRAWL)/world/_SUCCESS ## Crawl a sample site, run a night
 $(CRAWL)/world/_SUCCESS: conf/demo.toml conf/demo-crawl.toml $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
 	$(PY) jobs/generate_world.py $(CRAWL_SETTINGS)
 
-package: $(SHIPPED) ## Make what jobs/submit.py ships to a cluster: wheel, environment archive, job files
+package: $(SHIPPED) ## Make what jobs/submit.py ships to a cluster: the wheel, and an archive of an environment that holds it
 
 # without Spark's own jars: the machines of a cluster have Spark
 dist/environment.tar.gz: $(PACKED)/.bgmrec-installed
@@ -76,9 +76,6 @@ $(PACKED)/.bgmrec-installed: pyproject.toml conf/constraints.txt $(shell find bg
 	PIP_CONSTRAINT=conf/constraints.txt $(PACKED)/bin/python -m pip install --quiet dist/*.whl
 	$(PACKED)/bin/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
 	@touch $@
-
-dist/jobs.zip: $(wildcard jobs/*.py) $(PACKED)/.bgmrec-installed
-	$(PY) -m zipfile -c $@ $(wildcard jobs/*.py)
 
 test: $(STAMP) ## Run the tests: unit and crawls, then a night and Spark
 	@# a process for each core, and a Spark session in each; the longest files first

@@ -6,44 +6,10 @@ Reads metrics.json beside the working tables of both; the first night's settings
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import product
-from typing import Any
+from collections.abc import Sequence
 
-from bgmrec.config import load_settings
-from bgmrec.errors import InputError
-from bgmrec.evaluate.table import aligned
-from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
-from bgmrec.run import Run
-
-METRICS = ("rmse", "mae", "ndcg", "recall", "hit_rate")
-SLICES = (("item", "cold"), ("item", "warm"), ("all", "all"))
-LOWER_IS_BETTER = ("rmse", "mae")
-
-
-Results = dict[tuple[str, str, str, int | None], float]  # (slice, value, metric, cut-off) → result
-
-
-def metrics_of(run: Run) -> Results:
-    """The results of the night's own model."""
-    rows: list[dict[str, Any]] = run.work.document("metrics")
-    return {
-        (row["slice"], row["value"], row["metric"], row["k"]): row["result"] for row in rows if row["model"] == "bgmrec"
-    }
-
-
-def table(names: tuple[str, str], first: Results, second: Results) -> Iterator[list[str]]:
-    """One line per slice and metric that both nights have."""
-    yield ["music", "metric", *names, "change"]
-    cut_offs = sorted({k for _, _, _, k in first if k is not None})
-    for part, value in SLICES:
-        for metric, k in product(METRICS, (None, *cut_offs)):
-            key = (part, value, metric, k)
-            if key in first and key in second:
-                shown = f"{metric}@{k}" if k else metric
-                better = (second[key] < first[key]) == (metric in LOWER_IS_BETTER)
-                word = "same" if second[key] == first[key] else "better" if better else "worse"
-                yield [value, shown, f"{first[key]:.4f}", f"{second[key]:.4f}", word]
+from bgmrec.runtime.command import add_ds, arg_parser, run_command
+from bgmrec.stages.compare_nights import compare
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,20 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_ds(parser)
     parser.add_argument("--with-root", required=True, metavar="DIR", help="paths.root of the second night")
     parser.add_argument("--names", nargs=2, default=("first", "second"), metavar="NAME", help="heads of the columns")
-    arguments = parser.parse_args(argv)
-    progress = progress_for(arguments.log_format)
-
-    def body() -> None:
-        settings = load_settings(arguments.config, arguments.overrides)
-        run = start_run(settings, arguments.ds, progress)
-        paths = settings.paths.model_copy(update={"root": arguments.with_root})
-        other = start_run(settings.model_copy(update={"paths": paths}), arguments.ds, progress)
-        lines = list(table(tuple(arguments.names), metrics_of(run), metrics_of(other)))
-        if len(lines) == 1:
-            raise InputError("the nights have no metric in common", where=run.work.path("metrics.json"))
-        print(aligned(lines))
-
-    return guarded(body)
+    return run_command(parser, compare, argv)
 
 
 if __name__ == "__main__":

@@ -10,44 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from bgmrec import columns as c
-from bgmrec.config import load_settings
-from bgmrec.ingest.frontier import lacking, most_wanted
-from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
-from bgmrec.run import Run
-from bgmrec.schemas import entity_schema
-
-
-def write_frontier(run: Run) -> dict[str, str]:
-    """Writes both lists; their places."""
-    settings, place = run.settings, run.root.below("frontier").below(f"ds={run.ds}")
-    ratings = run.work.read("ratings")
-    sides = {
-        "items": (c.ITEM_ID, settings.items, settings.frontier.item_fields),
-        "users": (c.USER_ID, settings.users, settings.frontier.user_fields),
-    }
-    for name, (id_column, entity, fields) in sides.items():
-        entities = run.work.read(name, entity_schema(id_column, entity.fields))
-        ids = lacking(ratings, entities, id_column, fields)
-        wanted = most_wanted(ids, id_column, run.ds, settings.frontier.limit)
-        # one file: the order of the rows is the order of the crawl; the limit bounds it
-        wanted.coalesce(1).write.mode("overwrite").json(place.path(name))
-        run.progress.done("crawl_frontier", side=name, ids=run.spark.read.json(place.path(name)).count())
-    return {name: place.path(name) for name in sides}
+from bgmrec.runtime.command import add_ds, arg_parser, run_command
+from bgmrec.stages.crawl_frontier import print_frontier
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("crawl_frontier", __doc__)
     add_ds(parser)
-    arguments = parser.parse_args(argv)
-    progress = progress_for(arguments.log_format)
-
-    def body() -> None:
-        settings = load_settings(arguments.config, arguments.overrides)
-        for path in write_frontier(start_run(settings, arguments.ds, progress)).values():
-            print(path)
-
-    return guarded(body)
+    return run_command(parser, print_frontier, argv)
 
 
 if __name__ == "__main__":

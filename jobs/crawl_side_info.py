@@ -11,23 +11,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from bgmrec.command import add_ds, arg_parser, guarded, progress_for
-from bgmrec.config import load_settings
+from bgmrec.runtime.command import add_ds, arg_parser, run_command
+from bgmrec.stages.crawl_side_info import crawl
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("crawl_side_info", __doc__)
     add_ds(parser)
-    arguments = parser.parse_args(argv)
-    progress = progress_for(arguments.log_format)
-
-    def body() -> None:
-        settings = load_settings(arguments.config, arguments.overrides)
-        from bgmrec.crawl.run import collect  # Scrapy loads slowly: settings are refused before it
-
-        print(collect(settings, arguments.ds, progress))
-
-    return guarded(body)
+    return run_command(parser, crawl, argv)
 
 
 if __name__ == "__main__":

@@ -9,69 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-from judging import HeldOut, baselines, judge
-from pyspark.sql import functions as f
-from ranking import FactorModel, heard_blocks, night_sizes
-from recommend import shown_items
-
-from bgmrec import columns as c
-from bgmrec.evaluate.baselines import Sizes
-from bgmrec.evaluate.table import MODEL, headline, main_rows, metrics_table
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.job import run_job
-from bgmrec.run import Run
-
-
-def stage(run: Run) -> None:
-    """Writes `metrics.json`."""
-    facts = run.work.document("judged")
-    if not facts["valid"]:
-        run.progress.done("evaluate", skipped="no ratings were held out")
-        run.work.write_json("metrics", [])
-        return
-    sizes = Sizes(facts["users"], facts["items"], facts["user_blocks"], facts["item_blocks"])
-    held_out = _held_out(run, facts)
-    models = {MODEL: judged_model(run), **dict(baselines(run, held_out.train, sizes))}
-    implicit = run.settings.factorize.mode == "implicit"
-    rows = judge(run, held_out, models, frozenset(models) if implicit else frozenset({"popularity"}))
-    run.work.write_json("metrics", rows)
-    for name in models:
-        run.summary.add("metrics", **{name: headline(rows, name)})
-    print(metrics_table(main_rows(rows)), file=sys.stderr)
-
-
-def judged_model(run: Run) -> FactorModel:
-    """The best round's factors, which no held-out rating has touched."""
-    facts = run.work.document("judged")
-    return FactorModel(
-        run.work.read("judged_user_factors"),
-        run.work.read("judged_item_factors"),
-        ModelShape(**facts["shape"]),
-        facts["user_blocks"],
-        facts["item_blocks"],
-    )
-
-
-def _held_out(run: Run, facts: dict[str, Any]) -> HeldOut:
-    ratings = run.work.read("ratings_split")
-    pairs = ratings.where(f.col(c.PART) == c.VALID)
-    train = ratings.where(f.col(c.PART) == c.TRAIN)
-    relevant = f.col(c.RATING) >= run.settings.evaluate.relevant_rating
-    rated = run.settings.factorize.mode == "explicit"  # scores of preferences are no ratings
-    return HeldOut(
-        train=train,
-        pairs=pairs,
-        pair_blocks=run.scratch("train").read("valid_rating_blocks") if rated else None,
-        targets=pairs.where(relevant).select(c.USER_IDX, c.ITEM_IDX),
-        catalogue=shown_items(run, run.scratch("evaluate"), run.work.read("item_index")),
-        heard=heard_blocks(run, run.scratch("train"), train, night_sizes(facts)),
-    )
+from bgmrec.stages import evaluate
+from bgmrec.stages.job import run_job
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_job("evaluate", __doc__, stage, argv)
+    return run_job("evaluate", __doc__, evaluate.stage, argv)
 
 
 if __name__ == "__main__":

@@ -11,22 +11,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from exporting import address_of, run_export
-
-from bgmrec.config import Settings
-from bgmrec.export.postgres import Postgres
-from bgmrec.job import arg_parser
-
-
-def connect(settings: Settings) -> Postgres:
-    """The store of [export.postgres]."""
-    own = settings.export.postgres
-    address, secrets = address_of(own.address, "export.postgres.address")
-    return Postgres(address, secrets, own.into, own.grant_to, own.connections, own.lock_seconds)
+from bgmrec.runtime.command import arg_parser
+from bgmrec.stages.export import postgres_store, run_export
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_export("export_postgres", arg_parser("export_postgres", __doc__), connect, argv)
+    return run_export("export_postgres", arg_parser("export_postgres", __doc__), postgres_store, argv)
 
 
 if __name__ == "__main__":

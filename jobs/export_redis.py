@@ -11,22 +11,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from exporting import address_of, run_export
-
-from bgmrec.config import Settings
-from bgmrec.export.redis import Redis
-from bgmrec.job import arg_parser
-
-
-def connect(settings: Settings) -> Redis:
-    """The store of [export.redis]."""
-    own = settings.export.redis
-    address, secrets = address_of(own.address, "export.redis.address")
-    return Redis(address, secrets, own.prefix, own.connections, own.batch, own.expire_seconds)
+from bgmrec.runtime.command import arg_parser
+from bgmrec.stages.export import redis_store, run_export
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_export("export_redis", arg_parser("export_redis", __doc__), connect, argv)
+    return run_export("export_redis", arg_parser("export_redis", __doc__), redis_store, argv)
 
 
 if __name__ == "__main__":

@@ -8,68 +8,14 @@ counted, unknown raw fields are left out and counted, unreadable records and rec
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
 
-from pyspark.sql import DataFrame, Row
-
-from bgmrec import columns as c
-from bgmrec.config.sources import EntitySettings
-from bgmrec.ingest.accounting import ROWS, check_rejects, count_states, rejects, summarize
-from bgmrec.ingest.mapped import MAPPED, MappedFiles
-from bgmrec.ingest.side_info import count_problems, crawl_ages, map_entities, merge_entities
-from bgmrec.ingest.sources import reading
-from bgmrec.job import run_job
-from bgmrec.run import Run
-from bgmrec.schemas import entity_schema
+from bgmrec.stages import ingest_side_info
+from bgmrec.stages.job import run_job
 
 
-def stage(run: Run) -> None:
-    """Writes `users`, `user_rejects`, `items` and `item_rejects`."""
-    _ingest(run, "user", run.settings.users, c.USER_ID)
-    _ingest(run, "item", run.settings.items, c.ITEM_ID)
-
-
-def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> None:
-    schema = entity_schema(id_column, settings.fields)
-    if not settings.sources:
-        run.work.write(run.spark.createDataFrame([], schema), f"{kind}s", schema)
-        run.summary.add(f"ingest_{kind}s", rows_in=0, entities=0)
-        return
-    run.progress.update(f"ingest_{kind}s", sources=len(settings.sources))
-    kept = MappedFiles(run.root.below(MAPPED), run.ds)
-
-    def write(rows: DataFrame) -> DataFrame:
-        """The raw files are read once: states, rejects and entities are all made from this table."""
-        with reading(f"{kind}s.sources", run.spark, rows.inputFiles):
-            return run.work.write(rows, f"{kind}s_mapped")
-
-    data = run.settings.paths.data
-    mapped = map_entities(run.spark, settings, id_column, data=data, ds=run.ds, kept=kept, write=write)
-    run.summary.add(f"ingest_{kind}s", files_mapped=kept.added, files_kept=kept.kept)
-    refused = run.work.write(rejects(mapped), f"{kind}_rejects")
-    counts = count_states(mapped, refused, [source.name for source in settings.sources]).collect()
-    run.summary.add(f"ingest_{kind}s", **summarize(counts), **_by_field(count_problems(mapped).collect()))
-    check_rejects(
-        counts,
-        settings.max_reject_share,
-        setting=f"{kind}s.max_reject_share",
-        rejects_at=run.work.path(f"{kind}_rejects"),
-    )
-    entities = run.work.write(merge_entities(mapped, settings, id_column), f"{kind}s", schema)
-    run.summary.add(f"ingest_{kind}s", entities=entities.count(), age_days=crawl_ages(mapped, id_column, run.end))
-    run.work.delete(f"{kind}s_mapped")
-
-
-def _by_field(problems: list[Row]) -> dict[str, Any]:
-    """Records with a malformed or an unknown field, by `source.field`."""
-    facts: dict[str, dict[str, int]] = {"malformed_fields": {}, "unknown_fields": {}}
-    for row in sorted(problems):
-        facts[row["problem"]][f"{row[c.SOURCE]}.{row['field']}"] = row[ROWS]
-    return facts
-
-
-def main(argv: list[str] | None = None) -> int:
-    return run_job("ingest_side_info", __doc__, stage, argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job("ingest_side_info", __doc__, ingest_side_info.stage, argv)
 
 
 if __name__ == "__main__":

@@ -12,45 +12,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import build_features
-import evaluate
-import ingest_ratings
-import ingest_side_info
-import recommend
-import train
-from summarising import run_publishing, summarised
-
-from bgmrec.job import run_stage
-from bgmrec.run import STAGES, Run
-
-_STAGES = dict(
-    zip(
-        STAGES,
-        (
-            ingest_ratings.stage,
-            ingest_side_info.stage,
-            build_features.stage,
-            train.stage,
-            evaluate.stage,
-            recommend.stage,
-        ),
-        strict=True,
-    )
-)
-
-
-def night(run: Run) -> str:
-    """Runs the stages that are not done yet; returns the path of the summary, which failures get too."""
-    with summarised(run) as summary:
-        resume = True
-        for name, stage in _STAGES.items():
-            # a stage counts only where every stage before it counts too
-            resume = resume and run.is_resumable(name)
-            if resume:
-                run.progress.done(name, resumed="finished before the interruption")
-            else:
-                run_stage(run, name, stage)
-    return summary.path
+from bgmrec.stages.nightly import night
+from bgmrec.stages.summary import run_publishing
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,86 +8,16 @@ same settings; [report] says how large its samples are. Its path is the last lin
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
-from typing import Any
 
-from report_facts import gather
-
-from bgmrec import files
-from bgmrec.config import load_settings
-from bgmrec.errors import InputError, SettingsError
-from bgmrec.evaluate.report.numbers import finite
-from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
-from bgmrec.run import Run
-
-
-def report(run: Run) -> str:
-    """Writes the page and what belongs to it; returns the page's path.
-
-    Raises:
-        SettingsError: the packages that draw are not installed.
-        InputError: the night was not finished.
-    """
-    page, charts = drawing_parts()
-    run_id, began = run.run_id, time.monotonic()
-    name, reports = f"summaries/{run_id}", run.root.below("reports")
-    summary = run.root.read_json(name)
-    if summary is None or not summary.get("result", {}).get("published"):
-        raise InputError(
-            f"run {run_id} has published nothing to report on",
-            where=run.root.path(name),
-            expected="the summary of a published night",
-            cure=f"run jobs/nightly.py --ds {run.ds} with the same settings to its end",
-        )
-    facts = finite(gather(run, summary))
-    gathered = time.monotonic()
-    sections = charts.sections(facts)
-    place = reports.below(run_id)
-    files.delete(run.spark, place.root)
-    place.write_json("facts", facts)
-    for figure in charts.figures(sections):
-        files.write_bytes(run.spark, f"{place.path(figure.name)}.svg", figure.pictures.svg)
-        files.write_bytes(run.spark, f"{place.path(figure.name)}.png", figure.pictures.png)
-    path = f"{reports.path(run_id)}.html"
-    content = page.render(facts, sections).encode()
-    files.write_bytes(run.spark, path, content)
-    run.root.write_json(name, {**summary, "report": path})
-    run.progress.done(
-        "report",
-        run_id=run_id,
-        reading=round(gathered - began, 1),
-        making=round(time.monotonic() - gathered, 1),
-        kilobytes=len(content) // 1000,
-    )
-    return path
-
-
-def drawing_parts() -> tuple[Any, Any]:
-    """The modules that draw, which need packages that nothing else does."""
-    try:
-        from bgmrec.evaluate.report import charts, page
-    except ImportError as error:
-        raise SettingsError(
-            "the report needs packages that are not installed",
-            where="jobs/report.py",
-            found=str(error),
-            cure="pip install '.[report]', or set report.enabled = false",
-        ) from None
-    return page, charts
+from bgmrec.runtime.command import add_ds, arg_parser, run_command
+from bgmrec.stages.report import print_report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("report", __doc__)
     add_ds(parser)
-    arguments = parser.parse_args(argv)
-    progress = progress_for(arguments.log_format)
-
-    def body() -> None:
-        settings = load_settings(arguments.config, arguments.overrides)
-        print(report(start_run(settings, arguments.ds, progress)))
-
-    return guarded(body)
+    return run_command(parser, print_report, argv)
 
 
 if __name__ == "__main__":

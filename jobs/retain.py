@@ -9,100 +9,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-from bgmrec import columns as c
-from bgmrec import files
-from bgmrec.config import load_settings
-from bgmrec.contracts import CONTRACTS
-from bgmrec.ingest.mapped import MAPPED
-from bgmrec.job import add_ds, arg_parser, guarded, progress_for, start_run
-from bgmrec.retention import Inventory, Plan, plan
-from bgmrec.run import STAGES, Run
-
-
-def inventory(run: Run) -> Inventory:
-    """What there is below the root, by listing names and reading small documents."""
-    shelf, nights = run.shelf, {ds: _night(run, ds) for ds in _names(run, run.root.path(f"work/{c.DS}=*"))}
-    return Inventory(
-        manifests={ds: shelf.manifest(ds) or {} for ds in shelf.dates()},
-        records={run_id: shelf.record(run_id) or {} for run_id in shelf.runs()},
-        versions={table: _names(run, shelf.tables.path(f"{table}/{c.DS}=*/{c.RUN_ID}=*")) for table in CONTRACTS},
-        models=run.models.runs(),
-        work={ds: _finished(night) for ds, night in nights.items()},
-        under_way=[night["run_id"] for night in nights.values() if night is not None and not _finished(night)],
-        mapped=_mapped(run),
-        summaries=[name.removesuffix(".json") for name in _names(run, run.root.path("summaries/*.json"))],
-    )
-
-
-def _names(run: Run, pattern: str) -> list[str]:
-    return [path.rsplit("/", 1)[-1].rsplit("=", 1)[-1] for path in files.glob(run.spark, pattern)]
-
-
-def _mapped(run: Run) -> dict[tuple[str, str], bool]:
-    """Batches of mapped files, documented or not, and whether newer ones hold all of their files."""
-    paths = (path.rsplit("/", 2)[-2:] for path in files.glob(run.spark, run.root.path(f"{MAPPED}/*/*")))
-    found = {}
-    newer: dict[str, set[str]] = {}
-    for folder, name in sorted({(folder, name.removesuffix(".json")) for folder, name in paths}, reverse=True):
-        document = run.root.below(MAPPED).below(folder).read_json(name) or {"files": {}}
-        known = newer.setdefault(folder, set())
-        found[folder, name] = known.issuperset(document["files"])
-        known.update(document["files"])
-    return found
-
-
-def _night(run: Run, ds: str) -> dict[str, Any] | None:
-    return run.root.below("work").below(f"{c.DS}={ds}").read_json("run")
-
-
-def _finished(night: dict[str, Any] | None) -> bool:
-    return night is None or STAGES[-1] in night["done"]
-
-
-def carry_out(run: Run, goes: Plan) -> None:
-    """Removes it: dates from catalogue and manifests first, then files, then what only records knew of."""
-    shelf = run.shelf
-    for ds in goes.dates:
-        shelf.withdraw(ds)
-    for table, run_id in goes.versions:
-        files.delete(run.spark, shelf.tables.path(f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"))
-    for run_id in goes.records:
-        shelf.forget(run_id)
-    for run_id in goes.models:
-        run.models.delete(run_id)
-    for ds in goes.work:
-        files.delete(run.spark, run.root.path(f"work/{c.DS}={ds}"))
-    for folder, name in goes.mapped:
-        batches = run.root.below(MAPPED).below(folder)
-        files.delete(run.spark, f"{batches.path(name)}.json")
-        batches.delete(name)
-    for run_id in goes.summaries:
-        for name in (
-            f"reports/{run_id}",
-            f"reports/{run_id}.html",
-            *(f"summaries/{run_id}.{k}" for k in ("prom", "json")),
-        ):
-            files.delete(run.spark, run.root.path(name))
+from bgmrec.runtime.command import add_ds, arg_parser, run_command
+from bgmrec.stages.retain import retain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("retain", __doc__)
     add_ds(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would go, and remove nothing")
-    arguments = parser.parse_args(argv)
-    progress = progress_for(arguments.log_format)
-
-    def body() -> None:
-        settings = load_settings(arguments.config, arguments.overrides)
-        run = start_run(settings, arguments.ds, progress)
-        goes = plan(inventory(run), settings.retention, arguments.ds)
-        print("".join(f"{line}\n" for line in goes.lines()), end="")
-        if not arguments.dry_run:
-            carry_out(run, goes)
-
-    return guarded(body)
+    return run_command(parser, retain, argv)
 
 
 if __name__ == "__main__":

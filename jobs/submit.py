@@ -12,62 +12,19 @@ here.
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bgmrec.command import add_ds, arg_parser, guarded, progress_for
-from bgmrec.config import Settings, load_settings
-from bgmrec.errors import InputError
-from bgmrec.java import ensure_java
-from bgmrec.run import STAGES
-from bgmrec.submit import TARGETS, JobArguments, submit_command
-
-JOBS = Path(__file__).parent
-
-
-def spark_submit() -> str:
-    """The one of this interpreter's pyspark, else the one on PATH."""
-    own = Path(sys.executable).parent / "spark-submit"
-    return str(own) if own.exists() else shutil.which("spark-submit") or "spark-submit"
-
-
-def run_command(settings: Settings, command: Sequence[str]) -> int:
-    """Runs spark-submit to its end."""
-    for path in (settings.submit.environment, settings.submit.jobs):
-        if "://" not in path and not Path(path).exists():
-            raise InputError("nothing to ship", where=path, expected="an archive", cure="make package")
-    ensure_java()
-    # the script looks for Spark by this Python; what runs the driver and the workers is told by the command itself
-    env = {**os.environ, "PYSPARK_PYTHON": sys.executable}
-    env.pop("PYSPARK_DRIVER_PYTHON", None)
-    return subprocess.run(command, env=env, check=False).returncode
+from bgmrec.runtime.command import arg_parser, run_command
+from bgmrec.stages.submit import add_arguments, submit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("submit", __doc__)
-    add_ds(parser)
-    parser.add_argument("--target", choices=TARGETS, required=True, help="kind of cluster")
-    parser.add_argument("--job", choices=("nightly", *STAGES), default="nightly", help="by default nightly")
-    parser.add_argument("--dry-run", action="store_true", help="only print the command")
-    given = parser.parse_args(argv)
-    progress_for(given.log_format)
-    status = 0
-
-    def body() -> None:
-        nonlocal status
-        settings = load_settings(given.config, given.overrides)
-        job = JobArguments(JOBS / f"{given.job}.py", given.config, given.overrides, given.ds, given.log_format)
-        command = submit_command(settings, given.target, job, spark_submit=spark_submit())
-        print(shlex.join(command), flush=True)
-        if not given.dry_run:
-            status = run_command(settings, command)
-
-    return guarded(body) or status
+    add_arguments(parser)
+    parser.set_defaults(jobs=Path(__file__).parent)
+    return run_command(parser, submit, argv)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local session with 2 cores and 4 shuffle partitions; its warehouse and metastore vanish with the tests."""
     from bgmrec.config.runtime import SparkSettings
-    from bgmrec.session import build_session
+    from bgmrec.runtime.session import build_session
 
     place = tmp_path_factory.mktemp("spark")
     extra = {

@@ -38,7 +38,6 @@ class SubmitSettings(Section):
     """`[submit]`: what `make package` made, and the clusters by kind."""
 
     environment: str = "dist/environment.tar.gz"
-    jobs: str = "dist/jobs.zip"
     standalone: StandaloneSettings = StandaloneSettings()
     yarn: YarnSettings = YarnSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()

@@ -10,7 +10,7 @@ from scrapy import Spider, signals
 from scrapy.utils.asyncio import create_looping_call
 
 from bgmrec.crawl.frontier import Frontier
-from bgmrec.logs import Progress
+from bgmrec.runtime.logs import Progress
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler

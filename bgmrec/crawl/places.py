@@ -16,7 +16,7 @@ import bgmrec
 from bgmrec.config import Settings
 from bgmrec.crawl.plan import Plan
 from bgmrec.errors import InputError
-from bgmrec.logs import logger
+from bgmrec.runtime.logs import logger
 
 
 @dataclass(frozen=True)

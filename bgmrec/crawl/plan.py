@@ -18,8 +18,8 @@ import bgmrec
 from bgmrec.config.crawl import CrawlSettings, RecordRule
 from bgmrec.crawl.urls import Scope
 from bgmrec.errors import SettingsError
-from bgmrec.pseudonyms import pseudonymizer_from_environment
-from bgmrec.secrets import NAMED, filled, refuse_plain
+from bgmrec.runtime.pseudonyms import pseudonymizer_from_environment
+from bgmrec.runtime.secrets import NAMED, filled, refuse_plain
 
 _SECRETIVE = re.compile("authorization|cookie|key|token|secret|password", re.IGNORECASE)  # names of headers
 PRODUCT = "bgmrec"  # the name that robots.txt knows

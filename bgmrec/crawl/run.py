@@ -27,8 +27,8 @@ from bgmrec.crawl.plan import Plan, make_plan
 from bgmrec.crawl.seeds import seeds
 from bgmrec.crawl.spider import SideInfoSpider
 from bgmrec.errors import InputError
-from bgmrec.logs import Progress, logger
-from bgmrec.secrets import WithoutSecrets
+from bgmrec.runtime.logs import Progress, logger
+from bgmrec.runtime.secrets import WithoutSecrets
 
 STOP_SECONDS = 5.0  # for pages under way when a stop is asked for; then they are left for the next run
 

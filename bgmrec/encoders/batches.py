@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bgmrec import columns as c
 from bgmrec.encoders.losses import TermSums, autoencoder_terms, latent_terms
 from bgmrec.feed.rows import Rows
+from bgmrec.storage import columns as c
 
 
 @dataclass(frozen=True)

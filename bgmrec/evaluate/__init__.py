@@ -1,1 +1,1 @@
-"""Metrics by slice, baselines that go through them, the protocols of published studies, and the report."""
+"""Metrics by slice, and baselines that go through the same scores and lists as the model."""

@@ -11,10 +11,10 @@ from pyspark.ml.recommendation import ALS
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec.factorize.cells import split_binary
-from bgmrec.factorize.factors import pack_factors
-from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.blocks.cells import split_binary
+from bgmrec.factorize.blocks.factors import pack_factors
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.storage import columns as c
 
 
 @dataclass(frozen=True)

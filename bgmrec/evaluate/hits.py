@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bgmrec import columns as c
 from bgmrec.evaluate.metrics import list_metrics
 from bgmrec.evaluate.slices import ALL, ITEM, ITEM_POPULARITY, USER, USER_ACTIVITY
+from bgmrec.storage import columns as c
 
 LISTED, TARGETS = "listed", "targets"
 KEYS = ["model", "slice", "value"]

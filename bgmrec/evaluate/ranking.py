@@ -13,11 +13,11 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from bgmrec import columns as c
 from bgmrec.evaluate.hits import KEYS, LISTED, TARGETS, sums_by_slice
 from bgmrec.evaluate.metrics import discounts, gini
 from bgmrec.evaluate.rating import METRICS, for_each
 from bgmrec.evaluate.slices import ALL, ITEM_POPULARITY, USER_ACTIVITY, with_places
+from bgmrec.storage import columns as c
 
 _SUMS = t.StructType(
     [

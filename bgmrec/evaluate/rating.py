@@ -6,8 +6,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from bgmrec import columns as c
 from bgmrec.evaluate.slices import with_slices
+from bgmrec.storage import columns as c
 
 METRICS = t.StructType(
     [

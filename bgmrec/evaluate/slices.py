@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
+from bgmrec.storage import columns as c
 
 ALL, USER, ITEM = "all", "user", "item"
 ITEM_POPULARITY, USER_ACTIVITY = "item_popularity", "user_activity"

@@ -22,15 +22,15 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec.arrays import FLOAT, INT, from_cell
 from bgmrec.errors import TrainingError
-from bgmrec.factorize.cells import OnBatches, one_row, read_rows
-from bgmrec.factorize.conjugate import Basis
-from bgmrec.factorize.factors import collect_table, count_rows
-from bgmrec.factorize.layout import RatingBlock
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.terms import source_gram
+from bgmrec.factorize.blocks.cells import OnBatches, one_row, read_rows
+from bgmrec.factorize.blocks.factors import collect_table, count_rows
+from bgmrec.factorize.kernels.conjugate import Basis
+from bgmrec.factorize.kernels.layout import RatingBlock
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.kernels.terms import source_gram
+from bgmrec.storage import columns as c
+from bgmrec.storage.arrays import FLOAT, INT, from_cell
 
 _OTHER, _CELL = "other_block", "cell"
 _PART = f"{c.BLOCK} int, {_OTHER} int, {_CELL} binary"  # belongs to `block`, tells of `other_block`

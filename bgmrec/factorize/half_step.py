@@ -11,18 +11,18 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec import schemas
-from bgmrec.arrays import FLOAT, from_cell
 from bgmrec.errors import TrainingError
-from bgmrec.factorize.cells import OnBatches, one_row
-from bgmrec.factorize.conjugate import Basis, approach_block, shared_basis
+from bgmrec.factorize.blocks.cells import OnBatches, one_row
+from bgmrec.factorize.blocks.factors import count_rows
 from bgmrec.factorize.delivery import BasisOf, ReadAttached, attach, deliver
-from bgmrec.factorize.factors import count_rows
-from bgmrec.factorize.layout import RatingBlock
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import solve_block
-from bgmrec.factorize.terms import Regularisation, Unobserved
+from bgmrec.factorize.kernels.conjugate import Basis, approach_block, shared_basis
+from bgmrec.factorize.kernels.layout import RatingBlock
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.kernels.solve import solve_block
+from bgmrec.factorize.kernels.terms import Regularisation, Unobserved
+from bgmrec.storage import columns as c
+from bgmrec.storage import schemas
+from bgmrec.storage.arrays import FLOAT, from_cell
 
 _PRIOR, _START = "prior", "start"
 

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from bgmrec.factorize.cells import one_row
+from bgmrec.factorize.blocks.cells import one_row
 from bgmrec.factorize.delivery import Source, attach
 from bgmrec.factorize.half_step import block_cells, read_cell
-from bgmrec.factorize.layout import RatingBlock
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import score_block
+from bgmrec.factorize.kernels.layout import RatingBlock
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.kernels.solve import score_block
 
 _FACTORS = "dst_factors"
 _PAIR = "dst_idx int, src_idx int, rating float, weight float, score float"

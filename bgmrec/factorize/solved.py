@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.terms import Regularisation
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.kernels.terms import Regularisation
 
 
 @dataclass(frozen=True)

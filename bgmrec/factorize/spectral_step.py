@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from bgmrec import schemas
-from bgmrec.factorize.cells import one_row, read_rows
+from bgmrec.factorize.blocks.cells import one_row, read_rows
 from bgmrec.factorize.delivery import Source, attach
-from bgmrec.factorize.layout import RatingBlock, block_idx
-from bgmrec.factorize.noise import normals
-from bgmrec.factorize.spectral import gram_of, project, row_degrees
+from bgmrec.factorize.kernels.layout import RatingBlock, block_idx
+from bgmrec.factorize.kernels.noise import normals
+from bgmrec.factorize.kernels.spectral import gram_of, project, row_degrees
+from bgmrec.storage import schemas
 
 
 def spectral_start(blocks: DataFrame, width: int, *, normalised: bool, num_blocks: int, seed: int) -> DataFrame:

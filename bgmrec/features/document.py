@@ -12,10 +12,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from bgmrec import columns as c
 from bgmrec.config.features import DocumentSettings
 from bgmrec.errors import SettingsError
-from bgmrec.schemas import ITEM_TOKENS
+from bgmrec.storage import columns as c
+from bgmrec.storage.schemas import ITEM_TOKENS
 
 PADDING = 0
 

@@ -8,9 +8,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from bgmrec import columns as c
 from bgmrec.config.features import Feature
 from bgmrec.errors import SettingsError
+from bgmrec.storage import columns as c
 
 CATEGORICAL = ("one_hot", "multi_hot", "hashed")
 NUMERIC = ("number", "log_number")

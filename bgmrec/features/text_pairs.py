@@ -9,8 +9,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec.arrays import FLOAT, INT
+from bgmrec.storage import columns as c
+from bgmrec.storage.arrays import FLOAT, INT
 
 _TOKENS = "idx int, word int"
 

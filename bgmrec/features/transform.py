@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from bgmrec import arrays
-from bgmrec import columns as c
 from bgmrec.config.features import Feature
 from bgmrec.features.encode import encode_features
 from bgmrec.features.entities import select_values
 from bgmrec.features.fitted import FittedFeatures
-from bgmrec.schemas import ENTITY_FEATURES
+from bgmrec.storage import arrays
+from bgmrec.storage import columns as c
+from bgmrec.storage.schemas import ENTITY_FEATURES
 
 _BATCH_BYTES = 64 * 2**20  # of one Arrow batch's cells, whatever the width
 

@@ -13,9 +13,9 @@ from petastorm.errors import NoDataAvailableError
 from petastorm.etl.dataset_metadata import load_row_groups
 from petastorm.reader import Reader
 
-from bgmrec import columns as c
 from bgmrec.errors import SettingsError, TrainingError
 from bgmrec.feed.rows import Rows, concatenate, cut, decode
+from bgmrec.storage import columns as c
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bgmrec import columns as c
-from bgmrec.arrays import FLOAT, INT
+from bgmrec.storage import columns as c
+from bgmrec.storage.arrays import FLOAT, INT
 
 SCALARS = {c.IDX: INT, c.WEIGHT: FLOAT}
 MATRICES = {c.FEATURES: FLOAT, c.TARGET: FLOAT}  # binary cells, all of one length

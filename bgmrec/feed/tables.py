@@ -7,7 +7,7 @@ import math
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
+from bgmrec.storage import columns as c
 
 
 def centred_ratings(ratings: DataFrame, *, mean: float, damping: float = 10.0) -> DataFrame:

@@ -9,9 +9,9 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
 from bgmrec.errors import InputError
 from bgmrec.ingest.duplicates import SAME_RECORD, SOURCE_POSITION
+from bgmrec.storage import columns as c
 
 STATE = "state"
 EXAMPLE = "example"

@@ -8,7 +8,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
+from bgmrec.storage import columns as c
 
 USES = "uses"
 FIRST_SEEN = "first_seen"

@@ -25,12 +25,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from bgmrec import columns as c
-from bgmrec import files as fs
 from bgmrec.ingest.duplicates import SOURCE_POSITION
 from bgmrec.ingest.recipe import Recipe
 from bgmrec.ingest.sources import files_below, raw_columns, reading
-from bgmrec.tables import Tables
+from bgmrec.storage import columns as c
+from bgmrec.storage import files as fs
+from bgmrec.storage.tables import Tables
 
 MAPPED = "mapped"  # folder below paths.root
 

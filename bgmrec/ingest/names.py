@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from bgmrec import columns as c
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
+from bgmrec.storage import columns as c
 
 _OWN = {c.SOURCE_FILE, SOURCE_POSITION, *DIGESTS}
 

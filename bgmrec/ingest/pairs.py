@@ -7,10 +7,10 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
 from bgmrec.ingest.accounting import KEPT, STATE
 from bgmrec.ingest.duplicates import SAME_RECORD, SOURCE_POSITION
 from bgmrec.ingest.expressions import timestamp
+from bgmrec.storage import columns as c
 
 _PAIR = "_pair"  # a hash of the names, which stay what tells pairs apart
 _KEYS = [_PAIR, c.USER_ID, c.ITEM_ID]

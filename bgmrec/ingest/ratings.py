@@ -11,7 +11,6 @@ from datetime import date, datetime, timedelta
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
 from bgmrec.config.sources import RatingSource, RatingsSettings
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
@@ -19,6 +18,7 @@ from bgmrec.ingest.expressions import JOIN_MISSED, record_json, select_expressio
 from bgmrec.ingest.mapped import MappedFiles, map_sources
 from bgmrec.ingest.recipe import Recipe
 from bgmrec.ingest.sources import CORRUPT
+from bgmrec.storage import columns as c
 
 _VALUES = [c.USER_ID, c.ITEM_ID, c.RATING, c.WEIGHT, c.RATED_AT]
 # nothing was logged before; and Parquet's writer stops the whole night at a time before 1900

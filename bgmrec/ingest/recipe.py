@@ -13,12 +13,12 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from bgmrec import columns as c
 from bgmrec.config.sources import Source
 from bgmrec.ingest.duplicates import with_digests
 from bgmrec.ingest.expressions import SideTable, join_sides, joined_hash, joined_key, joined_otherwise, read_sides
 from bgmrec.ingest.sources import existing_paths, read_paths
-from bgmrec.sql_functions import PSEUDONYM
+from bgmrec.runtime.sql_functions import PSEUDONYM
+from bgmrec.storage import columns as c
 
 # what an expression may say that is not the same in every night, or needs a key that may change
 _FICKLE = re.compile(

@@ -9,7 +9,6 @@ from datetime import date, datetime
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
 from bgmrec.config.sources import EntityField, EntitySettings, EntitySource
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
@@ -18,6 +17,7 @@ from bgmrec.ingest.fields import is_malformed, plausible_time, typed_value
 from bgmrec.ingest.mapped import MappedFiles, map_sources
 from bgmrec.ingest.recipe import Recipe
 from bgmrec.ingest.sources import CORRUPT, raw_columns
+from bgmrec.storage import columns as c
 
 FETCHED_AT = "_fetched_at"
 MALFORMED = "_malformed"  # names of the fields that held something unusable

@@ -17,11 +17,11 @@ from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from bgmrec import columns as c
-from bgmrec import files as fs
 from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
 from bgmrec.ingest.names import case_kept, one_of_each, told_apart
+from bgmrec.storage import columns as c
+from bgmrec.storage import files as fs
 
 CORRUPT = "_corrupt_record"
 

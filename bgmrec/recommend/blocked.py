@@ -13,11 +13,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from bgmrec import columns as c
-from bgmrec.arrays import INT, from_cell
-from bgmrec.factorize.cells import one_row, read_rows
+from bgmrec.factorize.blocks.cells import one_row, read_rows
 from bgmrec.recommend.kernel import Seen, Shard, TopLists, empty_lists, merge_lists, shift_scores, top_lists
 from bgmrec.recommend.shards import shard_from_cells
+from bgmrec.storage import columns as c
+from bgmrec.storage.arrays import INT, from_cell
 
 
 class Queries(NamedTuple):

@@ -8,9 +8,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec.arrays import FLOAT, INT, from_cell
-from bgmrec.factorize.packing import PACKED, PACKED_SCHEMA, packer
+from bgmrec.factorize.blocks.packing import PACKED, PACKED_SCHEMA, packer
+from bgmrec.storage import columns as c
+from bgmrec.storage.arrays import FLOAT, INT, from_cell
 
 _RULES = {
     "long": "lists longer than n",

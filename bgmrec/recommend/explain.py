@@ -15,17 +15,17 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec import schemas
-from bgmrec.arrays import FLOAT, from_cell
-from bgmrec.factorize.blocks import rating_blocks
-from bgmrec.factorize.cells import one_row
+from bgmrec.factorize.blocks.cells import one_row
+from bgmrec.factorize.blocks.ratings import rating_blocks
 from bgmrec.factorize.delivery import ReadAttached, Source, attach, deliver
 from bgmrec.factorize.half_step import block_cells, read_cell
-from bgmrec.factorize.layout import RatingBlock
-from bgmrec.factorize.reasons import ITEM, OTHERS, PRIOR, RATING, REST, ScoreParts, SolvedFrom, score_parts
+from bgmrec.factorize.kernels.layout import RatingBlock
+from bgmrec.factorize.kernels.reasons import ITEM, OTHERS, PRIOR, RATING, REST, ScoreParts, SolvedFrom, score_parts
+from bgmrec.factorize.kernels.terms import Unobserved
 from bgmrec.factorize.solved import Solved
-from bgmrec.factorize.terms import Unobserved
+from bgmrec.storage import columns as c
+from bgmrec.storage import schemas
+from bgmrec.storage.arrays import FLOAT, from_cell
 
 _PRIOR = "prior_cell"
 _LISTED = "block int, list_offsets binary, list_items binary, list_scores binary, list_places binary, list_rows binary"

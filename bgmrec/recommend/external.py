@@ -5,7 +5,10 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
+from bgmrec.run.state import Run
+from bgmrec.storage import columns as c
+from bgmrec.storage.models import StoredModel
+from bgmrec.storage.schemas import TABLES, conform
 
 
 def recommendations(lists: DataFrame, user_index: DataFrame, item_index: DataFrame, ds: str, run_id: str) -> DataFrame:
@@ -33,3 +36,15 @@ def recommendation_reasons(
 
 def _stamped(df: DataFrame, ds: str, run_id: str) -> DataFrame:
     return df.withColumn(c.DS, f.lit(ds)).withColumn(c.RUN_ID, f.lit(run_id))
+
+
+def external_table(run: Run, model: StoredModel, table: str) -> DataFrame:
+    """A table in the ids of its readers, out of what recommend wrote, whether it is published or not."""
+    user_index, item_index = model.table("user_index"), model.table("item_index")
+    names, by_run = (user_index, item_index), (str(run.ds), run.run_id)
+    makers = {
+        "recommendations": lambda: recommendations(run.work.read("top_n"), *names, *by_run),
+        "similar_items": lambda: similar_items(run.work.read("similar"), item_index, *by_run),
+        "recommendation_reasons": lambda: recommendation_reasons(run.work.read("reasons"), *names, *by_run),
+    }
+    return conform(makers[table](), TABLES[table], table)

@@ -9,7 +9,7 @@ import numpy as np
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
+from bgmrec.storage import columns as c
 
 
 class PopularItems(NamedTuple):

@@ -12,12 +12,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from bgmrec import columns as c
-from bgmrec.arrays import FLOAT, INT, from_cell
 from bgmrec.errors import QualityGateError
-from bgmrec.factorize.cells import one_row, read_rows
-from bgmrec.factorize.factors import collect_cells
+from bgmrec.factorize.blocks.cells import one_row, read_rows
+from bgmrec.factorize.blocks.factors import collect_cells
 from bgmrec.recommend.kernel import Shard
+from bgmrec.storage import columns as c
+from bgmrec.storage.arrays import FLOAT, INT, from_cell
 
 SHARDS = t.StructType(
     [

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from bgmrec import columns as c
-from bgmrec import schemas
-from bgmrec.arrays import from_cell
-from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.recommend.blocked import Decode, Lists, Queries, make_lists
 from bgmrec.recommend.kernel import Seen, Shard
 from bgmrec.recommend.shards import map_shards
+from bgmrec.storage import columns as c
+from bgmrec.storage import schemas
+from bgmrec.storage.arrays import from_cell
 
 
 def similar_items(

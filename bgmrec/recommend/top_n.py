@@ -10,13 +10,13 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec import schemas
-from bgmrec.arrays import INT, from_cell
-from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.recommend.blocked import Decode, Finish, Lists, Queries, make_lists
 from bgmrec.recommend.kernel import Seen, Shard
 from bgmrec.recommend.popularity import PopularItems
+from bgmrec.storage import columns as c
+from bgmrec.storage import schemas
+from bgmrec.storage.arrays import INT, from_cell
 
 _SOURCES = np.array([c.WARM, c.COLD, c.POPULAR], dtype=object)
 _WARM, _COLD, _POPULAR = 0, 1, 2

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bgmrec import files
-from bgmrec.tables import Tables
+from bgmrec.storage import files
+from bgmrec.storage.tables import Tables
 
 STATE = "state"
 

@@ -7,19 +7,19 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec.arrays import FLOAT
 from bgmrec.config.settings import Settings
 from bgmrec.encoders.losses import LossWeights
 from bgmrec.encoders.numbers import asdae_loss, asdae_numbers, fit_numbers, text_cnn_numbers
 from bgmrec.encoders.state import initial_state
 from bgmrec.encoders.word_vectors import with_word_vectors
-from bgmrec.factorize.blocks import unpack_ratings
-from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.blocks.prepare import Sizes, write_user_blocks
+from bgmrec.factorize.blocks.ratings import unpack_ratings
+from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.feed.tables import centred_ratings, item_inputs, user_inputs
-from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
-from bgmrec.tables import Tables
-from bgmrec.train.prepare import Sizes, write_user_blocks
+from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
+from bgmrec.storage import columns as c
+from bgmrec.storage.arrays import FLOAT
+from bgmrec.storage.tables import Tables
 from bgmrec.train.refit import SideEncoder
 
 

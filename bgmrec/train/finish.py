@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import files
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.models import ModelStore, StoredModel
-from bgmrec.tables import Tables
-from bgmrec.train.checkpoint import Checkpoints
-from bgmrec.train.prepare import Sizes
+from bgmrec.factorize.blocks.prepare import Sizes
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.storage import files
+from bgmrec.storage.models import ModelStore, StoredModel
+from bgmrec.storage.tables import Tables
 from bgmrec.train.rounds import Problem, solve
 
 
@@ -94,37 +93,3 @@ def store_model(
         documents={} if fitted is None else {"fitted_features": fitted},
         facts={**facts, **judged_facts(shape, sizes)},
     )
-
-
-@dataclass(frozen=True)
-class ServedFrom:
-    """The folders of what the served user factors were solved from, for whoever takes a score apart.
-
-    Args:
-        ratings: has `user_rating_blocks`.
-        items: has `item_half_step`, the item factors of that moment: the served ones are newer by half a round.
-        priors: has `user_prior`, unless there was no encoder yet.
-    """
-
-    ratings: Tables
-    items: Tables
-    priors: Tables
-
-
-def served_from(work: Tables, scratch: Tables, facts: dict[str, Any], final: int) -> ServedFrom:
-    """Where the night's user factors come from.
-
-    Without final rounds the best round's own factors are served, and the round before it may be gone: then its own
-    item factors and prior means stand for those that it was solved from, nearly the same.
-
-    Args:
-        work: working tables of the night.
-        scratch: of its training.
-        facts: of the stored model.
-        final: train.final_rounds.
-    """
-    best, before = (Checkpoints(scratch).place(number) for number in (facts["best_round"], facts["best_round"] - 1))
-    if facts["valid"] and final:
-        return ServedFrom(work, scratch.below(f"final-{final - 1}") if final > 1 else best, best)
-    known = before if before.exists("item_half_step") else best
-    return ServedFrom(scratch, known, known)

@@ -13,22 +13,22 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from safetensors import numpy as safetensors
 
-from bgmrec import files, schemas
-from bgmrec.arrays import FLOAT
 from bgmrec.config.model import LinearSettings
 from bgmrec.encoders.fit import EpochLoss
-from bgmrec.factorize.cells import one_row, read_rows
-from bgmrec.factorize.draw_step import read_features, sum_rows
-from bgmrec.factorize.hyper import Link, RowPrior
-from bgmrec.factorize.layout import RatingBlock
-from bgmrec.factorize.ridge import ridge_prior
-from bgmrec.factorize.row_scale import RowScale
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.sums import add_all
-from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
-from bgmrec.tables import Tables
-from bgmrec.train.link import write_linked
-from bgmrec.train.pieces import Known, side_pieces
+from bgmrec.factorize.blocks.cells import one_row, read_rows
+from bgmrec.factorize.kernels.layout import RatingBlock
+from bgmrec.factorize.kernels.row_scale import RowScale
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
+from bgmrec.sampler.conditionals.hyper import Link, RowPrior
+from bgmrec.sampler.conditionals.ridge import ridge_prior
+from bgmrec.sampler.conditionals.sums import add_all
+from bgmrec.sampler.draw_step import read_features, sum_rows
+from bgmrec.sampler.link import write_linked
+from bgmrec.sampler.pieces import Known, side_pieces
+from bgmrec.storage import files, schemas
+from bgmrec.storage.arrays import FLOAT
+from bgmrec.storage.tables import Tables
 from bgmrec.train.refit import Refit
 
 

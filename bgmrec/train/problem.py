@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bgmrec.config.model import FactorizeSettings
-from bgmrec.factorize.terms import Regularisation
-from bgmrec.tables import Tables
-from bgmrec.train.prepare import Sizes
+from bgmrec.factorize.blocks.prepare import Sizes
+from bgmrec.factorize.kernels.terms import Regularisation
+from bgmrec.storage.tables import Tables
 from bgmrec.train.refit import Encoder
 from bgmrec.train.rounds import Problem, Side
 

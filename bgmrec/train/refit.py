@@ -10,21 +10,21 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec import files
-from bgmrec.arrays import from_cell
 from bgmrec.config.model import FeedSettings
 from bgmrec.encoders.batches import KINDS, TRAINING_COLUMNS
 from bgmrec.encoders.calibrate import Calibration, calibrate
-from bgmrec.encoders.distributed import fit_distributed
-from bgmrec.encoders.encode import encode_priors
+from bgmrec.encoders.distributed.encode import encode_priors
+from bgmrec.encoders.distributed.fit import fit_distributed
 from bgmrec.encoders.fit import EpochLoss, FitNumbers
 from bgmrec.encoders.state import EncoderState, grown, with_item_factors
-from bgmrec.factorize.factors import pack_factors, unpack_factors
+from bgmrec.factorize.blocks.factors import pack_factors, unpack_factors
+from bgmrec.features.split import uniform
 from bgmrec.feed.parquet import FeedSpec
 from bgmrec.feed.tables import lay_out, with_targets
-from bgmrec.split import uniform
-from bgmrec.tables import Tables
+from bgmrec.storage import columns as c
+from bgmrec.storage import files
+from bgmrec.storage.arrays import from_cell
+from bgmrec.storage.tables import Tables
 
 MAX_HELD_OUT = 10_000  # about so many are enough for a slope, and their factors meet on the driver
 

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 
-from bgmrec.encoders.encode import MAX_BROADCAST_BYTES
+from bgmrec.encoders.distributed.encode import MAX_BROADCAST_BYTES
 from bgmrec.encoders.fit import EpochLoss
 from bgmrec.errors import TrainingError
-from bgmrec.factorize.factors import collect_factors
+from bgmrec.factorize.blocks.factors import collect_factors, solved_factors
 from bgmrec.factorize.half_step import half_step
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.kernels.terms import Regularisation
 from bgmrec.factorize.objective import Objective, objective
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.terms import Regularisation
-from bgmrec.logs import Progress
-from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
-from bgmrec.tables import Tables
+from bgmrec.runtime.logs import Progress
+from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
+from bgmrec.storage.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
 from bgmrec.train.refit import Encoder, Refit
 
@@ -63,11 +63,6 @@ class Problem:
     broadcast_bytes: int
 
 
-def factors(place: Tables, side: str) -> DataFrame:
-    """The factor blocks that a round left for a side."""
-    return place.read(f"{side}_half_step")
-
-
 def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Objective:
     """Both half steps of a round.
 
@@ -77,7 +72,7 @@ def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Ob
         place: folder that gets the factors of both sides.
         priors: folder with the prior means; a side without any there has zero ones.
     """
-    solved = {"item": factors(before, "item")}
+    solved = {"item": solved_factors(before, "item")}
     for dst, src in ((problem.user, problem.item), (problem.item, problem.user)):
         prior, last = f"{dst.name}_prior", f"{dst.name}_half_step"
         step = half_step(
@@ -155,12 +150,12 @@ def _one_round(
         if side.encoder is not None:
             table = _item_table(problem, place) if side.encoder.reads_item_factors else None
             report = _reporter(progress, side, number)
-            losses = side.encoder.refit(Refit(factors(place, side.name), table, before, place, number, report))
+            losses = side.encoder.refit(Refit(solved_factors(place, side.name), table, before, place, number, report))
             entry[f"{side.name}_encoder"] = [loss.total for loss in losses]
     value = None
     if validate is not None:
         progress.update(STAGE, round=number, step="validation")
-        value = validate(factors(place, "user"), factors(place, "item"))
+        value = validate(solved_factors(place, "user"), solved_factors(place, "item"))
         _check_number("validation value", value, number)
     return value, {**entry, "valid": value}
 
@@ -178,7 +173,7 @@ def _check_number(what: str, value: float, round_number: int) -> None:
 def _item_table(problem: Problem, place: Tables) -> np.ndarray:
     """All item factors on the driver, within the bound that holds for encoders, whose item tables are as long."""
     blocks, width = problem.item.num_blocks, problem.shape.width
-    return collect_factors(factors(place, "item"), blocks, width, max_bytes=MAX_BROADCAST_BYTES)
+    return collect_factors(solved_factors(place, "item"), blocks, width, max_bytes=MAX_BROADCAST_BYTES)
 
 
 def _reporter(progress: Progress, side: Side, number: int) -> Callable[[EpochLoss], None]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
-from bgmrec.factorize.factors import initial_factors, pack_factors, unpack_factors
-from bgmrec.factorize.noise import ITEM_SIDE
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.models import StoredModel
-from bgmrec.tables import Tables
+from bgmrec.factorize.blocks.factors import initial_factors, pack_factors, unpack_factors
+from bgmrec.factorize.kernels.noise import ITEM_SIDE
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.storage import columns as c
+from bgmrec.storage.models import StoredModel
+from bgmrec.storage.tables import Tables
 
 
 def write_start(

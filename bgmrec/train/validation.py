@@ -8,10 +8,17 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
+from bgmrec.errors import TrainingError
+from bgmrec.evaluate.ranking import mean_ndcg
 from bgmrec.factorize.delivery import deliver
+from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.pairs import pair_errors
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.session import arrow_batch
+from bgmrec.recommend.lists import FactorModel, described_users, load_items, make_lists, popular_list
+from bgmrec.recommend.top_n import ListRules, members_by_block
+from bgmrec.run.state import Run
+from bgmrec.runtime.session import arrow_batch
+from bgmrec.storage import columns as c
+from bgmrec.storage.tables import Tables
 
 
 def rmse_validator(
@@ -42,5 +49,66 @@ def rmse_validator(
             errors = pair_errors(pair_blocks, source, user_factors, shape, broadcast_bytes=broadcast_bytes, clip=clip)
             total = errors.agg(f.sum("squared_error").alias("error"), f.sum("pairs").alias("pairs")).collect()[0]
         return math.sqrt(total["error"] / total["pairs"])
+
+    return validate
+
+
+def write_hits(run: Run, place: Tables, valid: DataFrame) -> None:
+    """Writes `valid_targets`: user_idx, item_idx of what was held out and counts as a hit. An action.
+
+    Args:
+        run: the night.
+        place: scratch of the training.
+        valid: held-out ratings.
+
+    Raises:
+        TrainingError: nothing counts as a hit.
+    """
+    least = run.settings.evaluate.relevant_rating
+    hits = place.write(valid.where(f.col(c.RATING) >= least).select(c.USER_IDX, c.ITEM_IDX), "valid_targets")
+    if hits.isEmpty():
+        raise TrainingError(
+            "no held-out rating counts as a hit",
+            where="evaluate.relevant_rating",
+            expected=f"ratings of at least {least} after the training ones",
+            found="none",
+            cure='lower evaluate.relevant_rating, hold out more ([split]) or choose train.metric = "rmse"',
+        )
+
+
+def ndcg_validator(
+    run: Run,
+    place: Tables,
+    train: DataFrame,
+    heard: DataFrame,
+    shown: DataFrame,
+    template: Callable[[DataFrame, DataFrame], FactorModel],
+    num_blocks: int,
+    k: int,
+) -> Callable[[DataFrame, DataFrame], float]:
+    """(user factors, item factors) → 1 − NDCG@k on the targets; lower is better. An action.
+
+    Args:
+        run: the night.
+        place: scratch of the training, has `valid_targets` and gets `valid_users` and `described_users`.
+        train: training ratings.
+        heard: from `heard_blocks`.
+        shown: candidates of the lists.
+        template: (user factors, item factors) → model.
+        num_blocks: of its users.
+        k: cut-off.
+    """
+    rules = ListRules(k, run.settings.recommend.filter_seen)
+    popular = popular_list(run, train, shown, rules)
+    described = described_users(run, place, run.work.read("user_index"), num_blocks)
+    targets = place.read("valid_targets")
+    asked = place.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "valid_users")
+
+    def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:
+        model = template(user_factors, item_factors)
+        with arrow_batch(run.spark, 1):
+            items = load_items(run, model, shown)
+            with make_lists(run, model, items, heard, described, rules, popular, asked) as lists:
+                return 1.0 - mean_ndcg(lists, targets, k)
 
     return validate

@@ -50,7 +50,9 @@ def site(world: Path, root: Path) -> dict[str, object]:
 
 def environment(world: Path, root: Path, *, first_on_path: Path = BIN) -> dict[str, str]:
     """What the processes of Airflow see; its spark-submit is the project's."""
-    java = subprocess.run([PYTHON, "-m", "bgmrec.java"], capture_output=True, text=True, check=True, cwd=PROJECT)
+    java = subprocess.run(
+        [PYTHON, "-m", "bgmrec.runtime.java"], capture_output=True, text=True, check=True, cwd=PROJECT
+    )
     return {
         **os.environ,
         "AIRFLOW_VAR_BGMREC": json.dumps(site(world, root)),

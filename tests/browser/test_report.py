@@ -19,7 +19,7 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from bgmrec.evaluate.report import charts, page
+from bgmrec.report.page import charts, page
 from tests.unit.night_facts import HOSTILE, night_facts
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pyspark
 
-from bgmrec.java import java_home
+from bgmrec.runtime.java import java_home
 
 SPARK_HOME = Path(pyspark.__file__).parent
 _STARTED = re.compile(r"Starting Spark master at (spark://[\d.]+:\d+)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bgmrec.crawl.board import Board
 from bgmrec.crawl.findings import Finding, NewPage, Record
 from bgmrec.crawl.frontier import Frontier
-from bgmrec.logs import Progress
+from bgmrec.runtime.logs import Progress
 
 
 class Told(Progress):

@@ -12,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from bgmrec.pseudonyms import KEY_VARIABLE, pseudonymizer
+from bgmrec.runtime.pseudonyms import KEY_VARIABLE, pseudonymizer
 from bgmrec.synthetic.site.catalogue import Catalogue
 from bgmrec.synthetic.site.pages import links
 from bgmrec.synthetic.site.server import Answer, Asked, Site, serving

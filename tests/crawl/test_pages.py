@@ -14,7 +14,7 @@ from bgmrec.config.crawl import CrawlSettings
 from bgmrec.crawl.findings import SITEMAP, Finding, Page
 from bgmrec.crawl.pages import Reader
 from bgmrec.crawl.plan import make_plan
-from bgmrec.pseudonyms import KEY_VARIABLE, pseudonymizer
+from bgmrec.runtime.pseudonyms import KEY_VARIABLE, pseudonymizer
 
 HOST = "http://music.example"
 AT = datetime(2025, 1, 6, 3, 4, 5, tzinfo=UTC)

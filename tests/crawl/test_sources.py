@@ -17,8 +17,8 @@ from bgmrec.crawl.manners import retry_after
 from bgmrec.crawl.plan import make_plan
 from bgmrec.crawl.urls import Scope, key_of, without_parameters
 from bgmrec.errors import SettingsError
-from bgmrec.pseudonyms import pseudonymizer
-from bgmrec.run import fingerprint
+from bgmrec.run.state import fingerprint
+from bgmrec.runtime.pseudonyms import pseudonymizer
 
 CONF = Path(__file__).parents[2] / "conf"
 DS = date(2025, 1, 6)

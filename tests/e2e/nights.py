@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bgmrec.java import ensure_java
+from bgmrec.runtime.java import ensure_java
 from tests.quick_spark import JAVA_OPTIONS, QUICK
 
 PROJECT = Path(__file__).parents[2]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -39,14 +38,6 @@ JOBS = (
     "train",
     "tune",
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def jobs_on_path() -> Iterator[None]:
-    """Where Python looks for what a script imports from beside it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(PROJECT / "jobs"))
-        yield
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from jobs import benchmark
+
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = ("--users", "1200", "--items", "300", "--ratings", "20000", "--rank", "8", "--repeats", "1")
 KEYS = {"name", "ratio", "ours_s", "peer_s", "quality_ours", "quality_peer"}
 
 
 @pytest.fixture
-def measure(spark, tmp_path, monkeypatch, capsys):
+def measure(spark, tmp_path, capsys):
     """(sub-command and options) → the object on the last line, measured in the shared session."""
-    monkeypatch.syspath_prepend(str(ROOT / "jobs"))
-    import benchmark
 
     def run(*options):
         assert (
@@ -67,18 +67,12 @@ def test_times_per_rating_are_those_of_the_sizes_asked_for(measure):
 
 
 @pytest.mark.parametrize(("name", "ratings"), [("scale", "4e5"), ("als", "4e5,8e5")])
-def test_sizes_that_do_not_fit_the_benchmark_are_refused(monkeypatch, capsys, name, ratings):
-    monkeypatch.syspath_prepend(str(ROOT / "jobs"))
-    import benchmark
-
+def test_sizes_that_do_not_fit_the_benchmark_are_refused(capsys, name, ratings):
     with pytest.raises(SystemExit) as refused:
         benchmark.main([name, "--ratings", ratings])
     assert refused.value.code == 2 and "--ratings: scale compares two" in capsys.readouterr().err
 
 
-def test_ratings_too_few_for_their_skew_are_refused(spark, tmp_path, monkeypatch, capfd):
-    monkeypatch.syspath_prepend(str(ROOT / "jobs"))
-    import benchmark
-
+def test_ratings_too_few_for_their_skew_are_refused(spark, tmp_path, capfd):
     assert benchmark.main(["skew", *SIZES, "--items", "100", "--root", str(tmp_path)]) == 2
     assert "each pair is rated once" in capfd.readouterr().err

@@ -8,12 +8,12 @@ from pyspark.errors import PythonException
 
 from bgmrec.config.model import FactorizeSettings
 from bgmrec.errors import TrainingError
-from bgmrec.factorize.blocks import num_blocks, rating_blocks
-from bgmrec.factorize.factors import collect_factors, initial_factors, pack_factors, table_of, unpack_factors
-from bgmrec.factorize.init import initial_rows
-from bgmrec.factorize.layout import RatingBlock
-from bgmrec.factorize.noise import USER_SIDE
-from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.blocks.factors import collect_factors, initial_factors, pack_factors, table_of, unpack_factors
+from bgmrec.factorize.blocks.ratings import num_blocks, rating_blocks
+from bgmrec.factorize.kernels.init import initial_rows
+from bgmrec.factorize.kernels.layout import RatingBlock
+from bgmrec.factorize.kernels.noise import USER_SIDE
+from bgmrec.factorize.kernels.shape import ModelShape
 
 N_USERS, N_ITEMS = 11, 9
 
@@ -128,7 +128,7 @@ def test_a_table_of_several_pieces_is_the_same_table(spark, monkeypatch):
     whole = collect_factors(blocks, 5, 4, max_bytes=10_000)
     asked, to_pandas = [], type(blocks).toPandas
     monkeypatch.setattr(type(blocks), "toPandas", lambda rows: asked.append(rows.count()) or to_pandas(rows))
-    monkeypatch.setattr("bgmrec.factorize.factors.PIECE_BYTES", N_USERS * 16 // 2)
+    monkeypatch.setattr("bgmrec.factorize.blocks.factors.PIECE_BYTES", N_USERS * 16 // 2)
     np.testing.assert_array_equal(collect_factors(blocks, 5, 4, max_bytes=10_000), whole)
     assert asked == [2, 3]
 

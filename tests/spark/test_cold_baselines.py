@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from bgmrec.evaluate.baselines import Sizes
-from bgmrec.evaluate.cold_baselines import (
+from bgmrec.factorize.blocks.factors import collect_factors
+from bgmrec.features.text_pairs import value_pairs
+from bgmrec.study.cold_baselines import (
     mean_baseline,
     neighbour_scores,
     neighbours,
@@ -16,8 +18,6 @@ from bgmrec.evaluate.cold_baselines import (
     predicted_popularity,
     scored_lists,
 )
-from bgmrec.factorize.factors import collect_factors
-from bgmrec.features.text_pairs import value_pairs
 
 # user 2 and item 3 are cold
 TRAIN = [(0, 0, 5.0), (0, 1, 2.0), (1, 0, 4.0), (1, 2, 4.0)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -16,10 +15,11 @@ from pyspark.sql import functions as f
 from bgmrec.config import load_settings
 from bgmrec.errors import SettingsError
 from bgmrec.ingest.frontier import lacking, most_wanted
-from bgmrec.logs import Progress
-from bgmrec.pseudonyms import KEY_VARIABLE, pseudonymizer
-from bgmrec.run import Run, Summary
-from bgmrec.sql_functions import register_functions
+from bgmrec.run.state import Run, Summary
+from bgmrec.runtime.logs import Progress
+from bgmrec.runtime.pseudonyms import KEY_VARIABLE, pseudonymizer
+from bgmrec.runtime.sql_functions import register_functions
+from bgmrec.stages import build_features, crawl_frontier, ingest_ratings, ingest_side_info
 from bgmrec.synthetic.names import item_id, user_id
 from bgmrec.synthetic.plan import Plan
 from bgmrec.synthetic.site.catalogue import Catalogue, catalogue
@@ -29,7 +29,6 @@ from tests.crawl.crawls import DS, PROJECT, Crawl
 CONF = PROJECT / "conf"
 KEY = "a key of the tests, long enough"
 USERS, ITEMS, RATED = 40, 30, 20
-JOBS = str(PROJECT / "jobs")
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +38,6 @@ def world() -> Catalogue:
         new_user_share=0.1, new_item_share=0.1, rated_share=0.5, drift=1.0,
     )  # fmt: skip
     return catalogue(plan)
-
-
-@pytest.fixture
-def jobs():
-    """The job modules; jobs/ is a folder of scripts, not a package."""
-    sys.path.insert(0, JOBS)
-    try:
-        import build_features
-        import crawl_frontier
-        import ingest_ratings
-        import ingest_side_info
-
-        yield ingest_ratings, ingest_side_info, crawl_frontier, build_features
-    finally:
-        sys.path.remove(JOBS)
 
 
 @pytest.fixture
@@ -106,8 +90,7 @@ def sample_site() -> str:
     return text.replace('types = ["ProfilePage"]', 'types = ["ProfilePage"]\nhash_id = true')
 
 
-def test_a_crawl_becomes_item_tokens_and_user_features(spark, tmp_path, world, jobs, key):
-    ingest_ratings, ingest_side_info, crawl_frontier, build_features = jobs
+def test_a_crawl_becomes_item_tokens_and_user_features(spark, tmp_path, world, key):
     write_log(tmp_path)
     without = hashed(make_run(spark, tmp_path, "items.sources=[]", "users.sources=[]"))
     ingest_ratings.stage(without)

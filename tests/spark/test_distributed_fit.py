@@ -14,13 +14,13 @@ import torch
 from pyspark import InheritableThread
 from pyspark.sql import SparkSession
 
-from bgmrec.arrays import INT, to_cell
-from bgmrec.encoders.distributed import fit_distributed, gpu_at_hand, wait_for_slots
+from bgmrec.encoders.distributed.fit import fit_distributed, gpu_at_hand, wait_for_slots
 from bgmrec.encoders.fit import EpochLoss, Feed, FitNumbers, fit
 from bgmrec.encoders.losses import LossWeights
 from bgmrec.encoders.state import EncoderState, initial_state
 from bgmrec.errors import SettingsError, TrainingError
 from bgmrec.feed.parquet import FeedSpec
+from bgmrec.storage.arrays import INT, to_cell
 
 N_USERS, N_ITEMS = 300, 11
 COLUMNS = ("idx", "features", "rated_idx", "rated_values", "weight", "target")

@@ -9,10 +9,10 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from bgmrec.arrays import INT, from_cell, to_cell
-from bgmrec.encoders.encode import encode_priors
+from bgmrec.encoders.distributed.encode import encode_priors
 from bgmrec.encoders.state import EncoderState, initial_state
-from bgmrec.schemas import ENTITY_FEATURES, ITEM_INPUTS, USER_INPUTS, conform
+from bgmrec.storage.arrays import INT, from_cell, to_cell
+from bgmrec.storage.schemas import ENTITY_FEATURES, ITEM_INPUTS, USER_INPUTS, conform
 
 N, N_ITEMS, FEATURES, WIDTH = 37, 9, 4, 3
 ASDAE = {"n_items": N_ITEMS, "feature_width": FEATURES, "width": WIDTH, "hidden": [6], "use_presence": True}

@@ -7,11 +7,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
-from bgmrec.arrays import FLOAT, INT, to_cell
 from bgmrec.config import Settings
-from bgmrec.tables import Tables
+from bgmrec.factorize.blocks.prepare import Sizes, write_blocks
+from bgmrec.storage.arrays import FLOAT, INT, to_cell
+from bgmrec.storage.tables import Tables
 from bgmrec.train.encoders import make_user_encoder
-from bgmrec.train.prepare import Sizes, write_blocks
 
 USERS, ITEMS = 3, 4
 TRAIN = [(0, 0, 4.0), (0, 2, 2.0), (1, 0, 5.0)]

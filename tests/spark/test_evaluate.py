@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from bgmrec import columns as c
 from bgmrec.errors import QualityGateError
 from bgmrec.evaluate.baselines import Baseline, Sizes, als_baseline, bias_baseline, popularity_baseline
 from bgmrec.evaluate.ranking import mean_ndcg, ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.evaluate.table import collect_metrics, headline, metrics_table
-from bgmrec.factorize.factors import collect_factors
+from bgmrec.factorize.blocks.factors import collect_factors
+from bgmrec.storage import columns as c
 from tests.reference import metrics as reference
 
 # user 0 has rated items 0 1 2, user 1 items 0 1, user 2 item 0; user 3 and items 3, 4 are cold

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bgmrec import schemas
 from bgmrec.factorize.solved import Solved
 from bgmrec.recommend.explain import reasons
-from bgmrec.session import arrow_batch
+from bgmrec.runtime.session import arrow_batch
+from bgmrec.storage import schemas
 from tests.reference import normal_equations as reference
 from tests.spark.test_half_step import BROADCAST, NUMBERS, ROUTED, SHAPE, Data, factor_blocks
 

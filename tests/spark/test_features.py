@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from bgmrec.arrays import INT, from_cell
 from bgmrec.config.features import DocumentSettings, Feature
 from bgmrec.errors import SettingsError
 from bgmrec.features.document import Vocabulary, fit_vocabulary, tokenize
 from bgmrec.features.entities import entities_by_idx, with_training_ratings
 from bgmrec.features.fitted import FittedFeatures, feature_names, fit_features
 from bgmrec.features.transform import transform_features
+from bgmrec.storage.arrays import INT, from_cell
 
 SCHEMA = "item_id string, mood string, tags array<string>, artist string, tempo double, plays long, audio array<float>"
 ITEMS = [

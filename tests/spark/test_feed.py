@@ -12,13 +12,13 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
-from bgmrec.arrays import FLOAT, INT, from_cell, to_cell
 from bgmrec.errors import SettingsError, TrainingError
-from bgmrec.factorize.blocks import rating_blocks, unpack_ratings
+from bgmrec.factorize.blocks.ratings import rating_blocks, unpack_ratings
 from bgmrec.feed.parquet import FeedSpec, petastorm_url
 from bgmrec.feed.rows import Rows, concatenate
 from bgmrec.feed.tables import centred_ratings, item_inputs, lay_out, user_inputs, with_targets
-from bgmrec.schemas import USER_FEED, conform
+from bgmrec.storage.arrays import FLOAT, INT, from_cell, to_cell
+from bgmrec.storage.schemas import USER_FEED, conform
 
 N_USERS, N_ITEMS = 50, 20
 COLUMNS = ("idx", "features", "rated_idx", "rated_values", "weight", "target")

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from pyspark.sql import SparkSession
 
-from bgmrec import schemas
 from bgmrec.config import load_settings
-from bgmrec.contracts import RECOMMENDATIONS, SIMILAR_ITEMS
 from bgmrec.errors import EXIT_QUALITY_GATE, QualityGateError, SettingsError
-from bgmrec.logs import Progress
-from bgmrec.models import FACTS
-from bgmrec.recommend.measure import listed_items, table_numbers
-from bgmrec.run import Run, Summary
+from bgmrec.publish.contracts import RECOMMENDATIONS, SIMILAR_ITEMS
+from bgmrec.publish.measure import listed_items, table_numbers
+from bgmrec.run.state import Run, Summary
+from bgmrec.runtime.logs import Progress
+from bgmrec.stages import publishing
+from bgmrec.storage import schemas
+from bgmrec.storage.models import FACTS
 
-JOBS = str(Path(__file__).resolve().parents[2] / "jobs")
 DAY, NEXT = date(2025, 1, 31), date(2025, 2, 1)
 NO_FAULTS = {"gaps": 0}
-
-
-@pytest.fixture
-def publishing() -> Iterator[ModuleType]:
-    """The module of the jobs; jobs/ is a folder of scripts, not a package."""
-    sys.path.insert(0, JOBS)
-    try:
-        import publishing
-
-        yield publishing
-    finally:
-        sys.path.remove(JOBS)
 
 
 def ready(
@@ -59,18 +44,18 @@ def ready(
     return run
 
 
-def publish(publishing: ModuleType, run: Run, faults: dict[str, int] = NO_FAULTS) -> None:
+def publish(run: Run, faults: dict[str, int] = NO_FAULTS) -> None:
     publishing.publish(run, run.models.load(run.model_id), run.spark.range(4), faults)
 
 
 def test_a_refused_night_leaves_the_old_partition_and_names_every_failed_check(
-    spark: SparkSession, tmp_path: Path, publishing: ModuleType
+    spark: SparkSession, tmp_path: Path
 ) -> None:
-    publish(publishing, ready(spark, tmp_path, DAY, users=4, rmse=0.8))
+    publish(ready(spark, tmp_path, DAY, users=4, rmse=0.8))
     before = Run(load_settings([], [f"paths.root={tmp_path}"]), NEXT, spark, Progress(), Summary()).shelf.latest()
     run = ready(spark, tmp_path, NEXT, users=2, rmse=1.1)
     with pytest.raises(QualityGateError) as caught:
-        publish(publishing, run, {"gaps": 3})
+        publish(run, {"gaps": 3})
     assert caught.value.exit_status == EXIT_QUALITY_GATE
     told = caught.value.found
     assert "share of rows lost (recommendations): 0.5, wanted at most 0.3 of 8 rows the night before" in told
@@ -82,11 +67,9 @@ def test_a_refused_night_leaves_the_old_partition_and_names_every_failed_check(
     assert run.shelf.latest() == before and run.shelf.manifest(str(NEXT)) is None
 
 
-def test_a_forced_night_is_published_and_remembers_why(
-    spark: SparkSession, tmp_path: Path, publishing: ModuleType
-) -> None:
+def test_a_forced_night_is_published_and_remembers_why(spark: SparkSession, tmp_path: Path) -> None:
     run = ready(spark, tmp_path, DAY, users=2, rmse=0.8, force="half of the log is late")
-    publish(publishing, run)
+    publish(run)
     forced = run.shelf.manifest(str(DAY))["forced"]
     assert forced == run.summary.facts["gate"]["forced"]
     assert forced["reason"] == "half of the log is late"
@@ -96,11 +79,9 @@ def test_a_forced_night_is_published_and_remembers_why(
     assert run.shelf.read("recommendations", str(DAY)).count() == 4
 
 
-def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(
-    spark: SparkSession, tmp_path: Path, publishing: ModuleType
-) -> None:
+def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(spark: SparkSession, tmp_path: Path) -> None:
     run = ready(spark, tmp_path, DAY, users=4, rmse=0.8, force="never needed")
-    publish(publishing, run)
+    publish(run)
     checks = run.summary.facts["gate"]["checks"]
     assert {check["status"] for check in checks} == {"passed", "skipped"}
     measured = {(check["name"], check["where"]): check["measured"] for check in checks}
@@ -111,20 +92,18 @@ def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(
     assert run.shelf.manifest(str(DAY))["forced"] is None
 
 
-def test_a_night_must_beat_the_baseline_that_its_metric_judges(
-    spark: SparkSession, tmp_path: Path, publishing: ModuleType
-) -> None:
+def test_a_night_must_beat_the_baseline_that_its_metric_judges(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(QualityGateError) as caught:
-        publish(publishing, ready(spark, tmp_path, DAY, users=4, rmse=1.5))
+        publish(ready(spark, tmp_path, DAY, users=4, rmse=1.5))
     told = "share of the metric won (rmse): -0.25, wanted at least 0 over 1.2 of bias"  # popularity predicts no ratings
     assert told in caught.value.found
-    publish(publishing, ready(spark, tmp_path / "named", DAY, 4, 1.5, "publish.gate.baseline=popularity"))
+    publish(ready(spark, tmp_path / "named", DAY, 4, 1.5, "publish.gate.baseline=popularity"))
 
 
-def test_a_metric_that_nobody_measured_is_refused(spark: SparkSession, tmp_path: Path, publishing: ModuleType) -> None:
+def test_a_metric_that_nobody_measured_is_refused(spark: SparkSession, tmp_path: Path) -> None:
     run = ready(spark, tmp_path, DAY, 4, 0.8, "publish.gate.metric=ndgc@10")
     with pytest.raises(SettingsError, match="not among the metrics") as caught:
-        publish(publishing, run)
+        publish(run)
     assert caught.value.expected == "one of: rmse" and run.shelf.latest() is None
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from pyspark.errors import PythonException
 
-from bgmrec import schemas
-from bgmrec.factorize.blocks import rating_blocks
+from bgmrec.factorize.blocks.factors import collect_factors
+from bgmrec.factorize.blocks.ratings import rating_blocks
 from bgmrec.factorize.delivery import deliver
-from bgmrec.factorize.factors import collect_factors
 from bgmrec.factorize.half_step import half_step
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.kernels.terms import Regularisation, source_gram
 from bgmrec.factorize.objective import objective
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.terms import Regularisation, source_gram
-from bgmrec.session import arrow_batch
+from bgmrec.runtime.session import arrow_batch
+from bgmrec.storage import schemas
 from tests.reference import normal_equations as reference
 
 BROADCAST, ROUTED = 10**6, 100

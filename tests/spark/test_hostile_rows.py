@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
 from bgmrec.config.sources import EntitySettings, RatingsSettings
-from bgmrec.index import extend_index
+from bgmrec.features.index import extend_index
 from bgmrec.ingest.accounting import KEPT, STATE, STATES, count_states, rejects, summarize
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.side_info import map_entities, merge_entities
-from bgmrec.publish import Shelf
+from bgmrec.publish.versions import Shelf
 from bgmrec.recommend import external
-from bgmrec.schemas import entity_schema
-from bgmrec.tables import Tables
+from bgmrec.storage import columns as c
+from bgmrec.storage.schemas import entity_schema
+from bgmrec.storage.tables import Tables
 from tests.hostile import MEGABYTE, STRINGS, examples, strings, values
 
 DS = date(2025, 1, 6)

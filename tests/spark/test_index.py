@@ -2,7 +2,7 @@
 
 import pytest
 
-from bgmrec.index import all_ids, extend_index
+from bgmrec.features.index import all_ids, extend_index
 
 
 def ids(spark, names, partitions=3):

@@ -1,6 +1,5 @@
 """The import settings on the real public data: counts against shared/data's own description and plain pandas."""
 
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -9,27 +8,21 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as f
 
-from bgmrec.arrays import INT, from_cell
 from bgmrec.config import load_settings
 from bgmrec.features.fitted import FittedFeatures
-from bgmrec.logs import Progress
-from bgmrec.run import Run, Summary
+from bgmrec.run.state import Run, Summary
+from bgmrec.runtime.logs import Progress
+from bgmrec.stages import build_features, ingest_ratings, ingest_side_info
+from bgmrec.storage.arrays import INT, from_cell
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
 
 
 def night(spark, root, config, data, ds, *overrides):
-    """Runs the three jobs before training; their modules lie in jobs/, which is no package."""
+    """Runs the three stages before training."""
     if not data.is_dir():
         pytest.skip(f"{data} is not here: the data sets are not part of the project")
-    sys.path.insert(0, str(ROOT / "jobs"))
-    try:
-        import build_features
-        import ingest_ratings
-        import ingest_side_info
-    finally:
-        sys.path.remove(str(ROOT / "jobs"))
     settings = load_settings([ROOT / "conf" / config], [f"paths.data={data}", f"paths.root={root}", *overrides])
     run = Run(settings, date.fromisoformat(ds), spark, Progress(), Summary())
     for job in (ingest_ratings, ingest_side_info, build_features):

@@ -1,34 +1,19 @@
 """The ingest and feature stages over a small raw folder: what they write, and what stops them."""
 
-import sys
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 from bgmrec.config import Settings
 from bgmrec.errors import InputError
-from bgmrec.logs import Progress
-from bgmrec.models import FACTS
-from bgmrec.run import Run, Summary
+from bgmrec.run.state import Run, Summary
+from bgmrec.runtime.logs import Progress
+from bgmrec.stages import build_features, ingest_ratings, ingest_side_info
+from bgmrec.storage.models import FACTS
 
-JOBS = str(Path(__file__).resolve().parents[2] / "jobs")
+STAGES = (ingest_ratings, ingest_side_info, build_features)
 GOOD = [f"u{n},m{n % 3},{n % 5 + 1},2024-03-0{n % 2 + 1} 10:00:00" for n in range(18)]
-
-
-@pytest.fixture
-def jobs():
-    """The job modules; jobs/ is a folder of scripts, not a package."""
-    sys.path.insert(0, JOBS)
-    try:
-        import build_features
-        import ingest_ratings
-        import ingest_side_info
-
-        yield ingest_ratings, ingest_side_info, build_features
-    finally:
-        sys.path.remove(JOBS)
 
 
 def make_run(spark, folder, rows, **sections):
@@ -46,10 +31,10 @@ def make_run(spark, folder, rows, **sections):
     return Run(Settings.model_validate(document), date(2024, 3, 2), spark, Progress(), Summary())
 
 
-def test_the_night_up_to_features(spark, tmp_path, jobs):
+def test_the_night_up_to_features(spark, tmp_path):
     run = make_run(spark, tmp_path, [*GOOD, GOOD[0], "u1,m1,9,2024-03-01 10:00:00", ",m1,3,2024-03-01 10:00:00"])
-    for job in jobs:
-        job.stage(run)
+    for module in STAGES:
+        module.stage(run)
     facts = run.summary.facts
     assert {
         name: facts["ingest_ratings"][name] for name in ("rows_in", "kept", "rejected", "duplicate", "ratings")
@@ -77,7 +62,7 @@ def test_the_night_up_to_features(spark, tmp_path, jobs):
     assert not run.work.exists("ratings_mapped")
 
 
-def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path, jobs):
+def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path):
     lines = {day: f"u{day},m1,4,2024-03-0{day} 10:00:00\nu{day},m9,7,2024-03-0{day}\nu1,m1" for day in (1, 2, 3)}
     for day, rows in lines.items():
         (tmp_path / f"ds=2024-03-0{day}").mkdir()
@@ -95,8 +80,8 @@ def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path, jo
         run = make_run(spark, tmp_path, [], ratings=ratings, items=items)
         paths = run.settings.paths.model_copy(update={"root": str(tmp_path / root)})
         run = replace(run, settings=run.settings.model_copy(update={"paths": paths}), ds=date(2024, 3, day))
-        for job in jobs[:2]:
-            job.stage(run)
+        for module in (ingest_ratings, ingest_side_info):
+            module.stage(run)
         names = ("ratings", "rating_rejects", "items", "item_rejects")
         facts = run.summary.facts["ingest_ratings"], run.summary.facts["ingest_items"]
         return [sorted(run.work.read(name).collect()) for name in names], facts
@@ -114,16 +99,16 @@ def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path, jo
     assert [row.title for row in tables[2]] == ["as of 3"]
 
 
-def test_a_later_night_keeps_the_previous_indices(spark, tmp_path, jobs):
+def test_a_later_night_keeps_the_previous_indices(spark, tmp_path):
     run = make_run(spark, tmp_path, GOOD)
-    for job in jobs:
-        job.stage(run)
+    for module in STAGES:
+        module.stage(run)
     before = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
     fitted = run.work.document("fitted_features")
     save_model(run, fitted)
     (tmp_path / "log.csv").write_text("user_id,item_id,stars,at\nu1,another,3,2024-03-01\nu2,m1,4,2024-03-01\n")
-    jobs[0].stage(run)
-    jobs[2].stage(run)
+    ingest_ratings.stage(run)
+    build_features.stage(run)
     after = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
     assert after == {**before, "another": 4}
     assert run.summary.facts["build_features"]["item_index_new"] == 1
@@ -133,13 +118,13 @@ def test_a_later_night_keeps_the_previous_indices(spark, tmp_path, jobs):
 
 
 @pytest.mark.parametrize("change", [{"warm_nights": 6}, {"user_features": {"features": []}}])
-def test_features_are_fitted_anew_after_so_many_nights_and_for_other_settings(spark, tmp_path, jobs, change):
+def test_features_are_fitted_anew_after_so_many_nights_and_for_other_settings(spark, tmp_path, change):
     run = make_run(spark, tmp_path, GOOD)
-    for job in jobs:
-        job.stage(run)
+    for module in STAGES:
+        module.stage(run)
     settings = {**run.settings.model_dump(mode="json"), **{n: v for n, v in change.items() if n != "warm_nights"}}
     save_model(run, {"vocabulary": ["kept"]}, settings=settings, warm_nights=change.get("warm_nights", 0))
-    jobs[2].stage(run)
+    build_features.stage(run)
     assert run.work.document("fitted_features")["vocabulary"] != ["kept"]
     assert run.summary.facts["build_features"]["fitted_anew"] is True
 
@@ -152,25 +137,25 @@ def save_model(run, fitted, **facts):
     run.shelf.tables.below("_manifests").write_json("2023-01-01", {"model": {"run_id": "2023-01-01-001"}})
 
 
-def test_too_many_rejects_stop_the_run_and_are_there_to_look_at(spark, tmp_path, jobs):
+def test_too_many_rejects_stop_the_run_and_are_there_to_look_at(spark, tmp_path):
     run = make_run(spark, tmp_path, [*GOOD, *(f"u{n},m1,9,2024-03-01" for n in range(3))])
     with pytest.raises(InputError, match=r"3 of 21 rows were refused \(14.3%\)") as caught:
-        jobs[0].stage(run)
+        ingest_ratings.stage(run)
     assert "3 × rating out of range in log" in caught.value.found
     assert not run.work.exists("ratings")
     assert run.work.read("rating_rejects").count() == 3
 
 
-def test_a_night_without_ratings_says_where_they_went(spark, tmp_path, jobs):
+def test_a_night_without_ratings_says_where_they_went(spark, tmp_path):
     run = make_run(spark, tmp_path, ["u1,m1,3,2024-03-09"])
     with pytest.raises(InputError, match="no rating was left") as caught:
-        jobs[0].stage(run)
+        ingest_ratings.stage(run)
     assert "after_window 1" in caught.value.found
 
 
-def test_ratings_that_are_all_held_out_leave_nothing_to_train_on(spark, tmp_path, jobs):
+def test_ratings_that_are_all_held_out_leave_nothing_to_train_on(spark, tmp_path):
     run = make_run(spark, tmp_path, ["u1,m1,3,2024-03-02 10:00:00"])
-    jobs[0].stage(run)
-    jobs[1].stage(run)
+    ingest_ratings.stage(run)
+    ingest_side_info.stage(run)
     with pytest.raises(InputError, match="no rating is left to train on"):
-        jobs[2].stage(run)
+        build_features.stage(run)

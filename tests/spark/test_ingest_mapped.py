@@ -12,7 +12,7 @@ from bgmrec.errors import InputError
 from bgmrec.ingest.mapped import MappedFiles
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.side_info import count_problems, map_entities, merge_entities
-from bgmrec.tables import Tables
+from bgmrec.storage.tables import Tables
 
 FIRST, SECOND, THIRD = (date(2024, 3, day) for day in (2, 3, 4))
 LOG = {

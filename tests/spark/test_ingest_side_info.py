@@ -9,7 +9,7 @@ from bgmrec.config.sources import EntitySettings
 from bgmrec.errors import SettingsError
 from bgmrec.ingest.accounting import count_states, rejects, summarize
 from bgmrec.ingest.side_info import count_problems, map_entities, merge_entities
-from bgmrec.schemas import conform, entity_schema
+from bgmrec.storage.schemas import conform, entity_schema
 
 DS = date(2024, 3, 2)
 CRAWL = {"name": "crawl", "format": "jsonl", "paths": ["{data}/crawl.jsonl"], "id": "id", "fetched_at": "at"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import threading
@@ -14,10 +13,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from bgmrec import job, lock
 from bgmrec.errors import EXIT_BUSY, BusyError
-from bgmrec.lock import held, newest
-from bgmrec.tables import Tables
+from bgmrec.run import lock
+from bgmrec.run.lock import held, newest
+from bgmrec.stages import job
+from bgmrec.storage.tables import Tables
+from jobs import study, tune
 
 PROJECT = Path(__file__).resolve().parents[2]
 DS = "2025-03-14"
@@ -147,15 +148,14 @@ def test_only_the_newest_document_is_kept(place: Tables, tmp_path: Path) -> None
 def test_searches_and_studies_hold_the_lock_too(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.syspath_prepend(str(PROJECT / "jobs"))
     monkeypatch.setattr(job, "start_session", lambda settings: spark)
     (tmp_path / "space.toml").write_text(
         '[tune]\nspace = [{ key = "factorize.rank", kind = "int", low = 2, high = 4 }]\n'
     )
     config = ["--config", str(PROJECT / "conf/base.toml"), "--config", str(tmp_path / "space.toml"), "--ds", DS]
-    tune = [*config, "--set", f"paths.root={tmp_path}", "--trials", "1", "--out", str(tmp_path / "best.toml")]
-    study = ["random", *config, "--root", str(tmp_path)]
-    for name, arguments, root in (("tune", tune, tmp_path), ("study", study, tmp_path / "random")):
+    for_tune = [*config, "--set", f"paths.root={tmp_path}", "--trials", "1", "--out", str(tmp_path / "best.toml")]
+    for_study = ["random", *config, "--root", str(tmp_path)]
+    for main, arguments, root in ((tune.main, for_tune, tmp_path), (study.main, for_study, tmp_path / "random")):
         with held(Tables(spark, f"{root}/work/_locks/ds={DS}")):
-            assert importlib.import_module(name).main(arguments) == EXIT_BUSY
+            assert main(arguments) == EXIT_BUSY
         assert "another run is at work" in capsys.readouterr().err

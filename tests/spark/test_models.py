@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from pyspark.sql import SparkSession
 
-from bgmrec import files
 from bgmrec.config import load_settings
 from bgmrec.errors import InputError, PublishingError
-from bgmrec.logs import Progress
-from bgmrec.models import FACTS, ModelStore
-from bgmrec.retention import plan
-from bgmrec.run import Run, Summary
-from bgmrec.tables import Tables
+from bgmrec.publish.retention import plan
+from bgmrec.run.state import Run, Summary
+from bgmrec.runtime.logs import Progress
+from bgmrec.stages import retain, rollback
+from bgmrec.storage import files
+from bgmrec.storage.models import FACTS, ModelStore
+from bgmrec.storage.tables import Tables
 
-JOBS = str(Path(__file__).resolve().parents[2] / "jobs")
 FIRST, SECOND = "2025-01-30", "2025-01-31"
 DATABASE = "rollback_test"
 
@@ -76,19 +73,6 @@ def test_weights_that_were_cut_and_facts_that_are_missing_are_noticed(store: Mod
     assert caught.value.found == "without settings in model.json, user.safetensors of 7 bytes"
 
 
-@pytest.fixture
-def jobs() -> Iterator[tuple[ModuleType, ModuleType]]:
-    """The job modules; jobs/ is a folder of scripts, not a package."""
-    sys.path.insert(0, JOBS)
-    try:
-        import retain
-        import rollback
-
-        yield rollback, retain
-    finally:
-        sys.path.remove(JOBS)
-
-
 def make_run(spark: SparkSession, root: Path, ds: str) -> Run:
     overrides = [f"paths.root=file://{root}", f"publish.database={DATABASE}", "publish.tables=['recommendations']"]
     return Run(load_settings([], overrides), date.fromisoformat(ds), spark, Progress(), Summary())
@@ -119,8 +103,7 @@ def shown(run: Run) -> tuple[str, str, str, list[str]]:
     return latest["run_id"], latest["model"]["run_id"], view[0], rows
 
 
-def test_a_date_goes_back_to_what_was_replaced_however_often_it_is_said(night: Run, jobs: tuple) -> None:
-    rollback, _ = jobs
+def test_a_date_goes_back_to_what_was_replaced_however_often_it_is_said(night: Run) -> None:
     rollback.roll_back(night, None, dry_run=True)
     before, after = f"{SECOND}-001", f"{SECOND}-002"
     assert shown(night) == (after, after, after, [f"{FIRST}-001", after])
@@ -132,9 +115,8 @@ def test_a_date_goes_back_to_what_was_replaced_however_often_it_is_said(night: R
 
 
 def test_a_run_of_an_earlier_date_withdraws_the_dates_after_it_and_they_come_back(
-    night: Run, jobs: tuple, capsys: pytest.CaptureFixture[str]
+    night: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rollback, _ = jobs
     first, newest = f"{FIRST}-001", f"{SECOND}-002"
     rollback.roll_back(
         make_run(night.spark, Path(night.settings.paths.root.removeprefix("file://")), FIRST), first, False
@@ -145,8 +127,7 @@ def test_a_run_of_an_earlier_date_withdraws_the_dates_after_it_and_they_come_bac
     assert shown(night) == (newest, newest, newest, [first, newest])
 
 
-def test_what_is_gone_or_never_was_cannot_be_gone_back_to(night: Run, jobs: tuple) -> None:
-    rollback, _ = jobs
+def test_what_is_gone_or_never_was_cannot_be_gone_back_to(night: Run) -> None:
     first = make_run(night.spark, Path(night.settings.paths.root.removeprefix("file://")), FIRST)
     with pytest.raises(InputError, match="no earlier version") as nothing:
         rollback.roll_back(first, None, dry_run=False)
@@ -162,8 +143,7 @@ def test_what_is_gone_or_never_was_cannot_be_gone_back_to(night: Run, jobs: tupl
     assert shown(night)[0] == f"{SECOND}-002"
 
 
-def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run, jobs: tuple) -> None:
-    rollback, retain = jobs
+def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run) -> None:
     newest = f"{SECOND}-002"
     night.begin("ingest_ratings")  # working tables of a night that was not finished
     night.root.write_json(f"summaries/{FIRST}-001", {})

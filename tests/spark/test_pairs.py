@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pyspark.errors import PythonException
 
-from bgmrec.factorize.blocks import rating_blocks
+from bgmrec.factorize.blocks.ratings import rating_blocks
 from bgmrec.factorize.delivery import deliver
+from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.pairs import pair_errors, score_pairs
-from bgmrec.factorize.shape import ModelShape
 from tests.reference.normal_equations import dense_scores
 
 SHAPE = ModelShape(4, bias=True, mean=3.0)

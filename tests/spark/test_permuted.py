@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bgmrec.evaluate.permuted import permuted
+from bgmrec.study.permuted import permuted
 
 
 def entities(spark, n, partitions):

@@ -10,21 +10,21 @@ import pytest
 from bgmrec.config.model import LinearSettings
 from bgmrec.config.settings import Settings
 from bgmrec.errors import SettingsError
-from bgmrec.factorize.factors import collect_factors, pack_factors
-from bgmrec.factorize.layout import RatingBlock
-from bgmrec.factorize.row_scale import RowScale
+from bgmrec.factorize.blocks.factors import collect_factors, pack_factors
+from bgmrec.factorize.blocks.prepare import Sizes, write_blocks
+from bgmrec.factorize.kernels.layout import RatingBlock
+from bgmrec.factorize.kernels.row_scale import RowScale
 from bgmrec.features.fitted import FittedFeature, FittedFeatures
 from bgmrec.features.text_pairs import text_pairs
 from bgmrec.features.transform import float_cells
-from bgmrec.logs import Progress
-from bgmrec.session import arrow_batch
-from bgmrec.tables import Tables
+from bgmrec.runtime.logs import Progress
+from bgmrec.runtime.session import arrow_batch
+from bgmrec.sampler.link import write_linked
+from bgmrec.sampler.pieces import Known, side_pieces
+from bgmrec.sampler.sample import sample
+from bgmrec.storage.tables import Tables
 from bgmrec.train.linear import make_linear_encoder
-from bgmrec.train.link import write_linked
-from bgmrec.train.pieces import Known, side_pieces
-from bgmrec.train.prepare import Sizes, write_blocks
 from bgmrec.train.refit import Refit
-from bgmrec.train.sample import sample
 
 USERS, ITEMS, WORDS = 30, 20, 12
 GROUPS = [["a"], ["b", "svd:ratings"], ["log:counts"]]

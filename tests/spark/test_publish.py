@@ -15,12 +15,12 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
-from bgmrec import contracts
-from bgmrec.catalogue import Catalogue
 from bgmrec.errors import PublishingError
-from bgmrec.publish import LATEST, MANIFESTS, Shelf
-from bgmrec.schemas import TABLES
-from bgmrec.tables import Tables
+from bgmrec.publish import contracts
+from bgmrec.publish.catalogue import Catalogue
+from bgmrec.publish.versions import LATEST, MANIFESTS, Shelf
+from bgmrec.storage.schemas import TABLES
+from bgmrec.storage.tables import Tables
 
 DAY_BEFORE, DS, DAY_AFTER = "2025-01-30", "2025-01-31", "2025-02-01"
 DATABASE = "shelf_test"

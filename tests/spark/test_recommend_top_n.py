@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from bgmrec import columns as c
-from bgmrec import schemas
-from bgmrec.arrays import INT, to_cell
 from bgmrec.errors import QualityGateError
-from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.recommend.checks import list_faults, list_violations, pack_lists
 from bgmrec.recommend.popularity import PopularItems
 from bgmrec.recommend.shards import gather_shards, item_shards, regroup_shards, shard_bytes
 from bgmrec.recommend.similar import similar_items
 from bgmrec.recommend.top_n import ListRules, members_by_block, top_n, user_blocks
-from bgmrec.session import arrow_batch
+from bgmrec.runtime.session import arrow_batch
+from bgmrec.storage import columns as c
+from bgmrec.storage import schemas
+from bgmrec.storage.arrays import INT, to_cell
 from tests.reference.top_n import cosines
 from tests.reference.top_n import top_n as reference
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bgmrec.arrays import FLOAT, INT, to_cell
 from bgmrec.config.model import FeedSettings
 from bgmrec.encoders.fit import FitNumbers
 from bgmrec.encoders.state import initial_state
-from bgmrec.factorize.factors import collect_factors, pack_factors
-from bgmrec.schemas import ENTITY_FEATURES, ITEM_INPUTS
-from bgmrec.tables import Tables
+from bgmrec.factorize.blocks.factors import collect_factors, pack_factors
+from bgmrec.storage.arrays import FLOAT, INT, to_cell
+from bgmrec.storage.schemas import ENTITY_FEATURES, ITEM_INPUTS
+from bgmrec.storage.tables import Tables
 from bgmrec.train.refit import Refit, SideEncoder
 
 N, FEATURES, RANK, BLOCKS, SEED = 400, 40, 3, 2, 5

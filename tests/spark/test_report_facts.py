@@ -9,12 +9,16 @@ import pytest
 from bgmrec.config.serving import ReportSettings
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
-from bgmrec.evaluate.report import data_facts, judged_facts, lists_facts, people_facts, reason_facts
-from bgmrec.evaluate.report.field_slices import OTHER, VALUES, field_values, slices
-from bgmrec.evaluate.report.item_names import item_names
 from bgmrec.factorize.solved import Solved
 from bgmrec.recommend import explain
-from bgmrec.session import BLOCKS_PER_BATCH, arrow_batch
+from bgmrec.report.facts import data as data_facts
+from bgmrec.report.facts import held_out as judged_facts
+from bgmrec.report.facts import lists as lists_facts
+from bgmrec.report.facts import people as people_facts
+from bgmrec.report.facts import reasons as reason_facts
+from bgmrec.report.facts.field_slices import OTHER, VALUES, field_values, slices
+from bgmrec.report.facts.item_names import item_names
+from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
 from tests.reference import normal_equations as reference
 from tests.spark.test_half_step import BROADCAST, NUMBERS, SHAPE, Data, factor_blocks
 

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as f
 
-from bgmrec import columns as c
 from bgmrec.config.model import FactorizeSettings
-from bgmrec.factorize.factors import collect_factors
-from bgmrec.factorize.noise import ITEM_SIDE, normals
-from bgmrec.logs import Progress, configure_logging, logger
-from bgmrec.models import FACTS, ModelStore
-from bgmrec.tables import Tables
+from bgmrec.factorize.blocks.factors import collect_factors, solved_factors
+from bgmrec.factorize.blocks.prepare import Sizes, measure, write_blocks, write_user_blocks
+from bgmrec.factorize.kernels.noise import ITEM_SIDE, normals
+from bgmrec.runtime.logs import Progress, configure_logging, logger
+from bgmrec.storage import columns as c
+from bgmrec.storage.models import FACTS, ModelStore
+from bgmrec.storage.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints
 from bgmrec.train.finish import final_rounds
-from bgmrec.train.prepare import Sizes, measure, write_blocks, write_user_blocks
 from bgmrec.train.problem import make_problem
-from bgmrec.train.rounds import factors, run_rounds
+from bgmrec.train.rounds import run_rounds
 from bgmrec.train.start import write_start
 from bgmrec.train.validation import rmse_validator
 
@@ -74,7 +74,7 @@ class Training:
     def table(self, side, number):
         blocks = {"user": self.sizes.user_blocks, "item": self.sizes.item_blocks}[side]
         place = self.checkpoints.place(number)
-        return collect_factors(factors(place, side), blocks, self.problem.shape.width, max_bytes=ANY)
+        return collect_factors(solved_factors(place, side), blocks, self.problem.shape.width, max_bytes=ANY)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_final_rounds_learn_from_what_was_held_out(undisturbed, spark, ratings, 
     problem = make_problem(everything, training.sizes, SETTINGS, None, None)
     served = final_rounds(problem, training.checkpoints.place(state.best_round), everything, 2)
     validate = training.validator()
-    assert validate(factors(served, "user"), factors(served, "item")) < 0.8 * state.best_value
+    assert validate(solved_factors(served, "user"), solved_factors(served, "item")) < 0.8 * state.best_value
 
 
 class TestWarmStart:

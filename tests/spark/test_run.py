@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from bgmrec import files
 from bgmrec.config import load_settings
 from bgmrec.errors import InputError
-from bgmrec.logs import Progress
-from bgmrec.run import STAGES, Run, Summary, fingerprint
+from bgmrec.run.state import STAGES, Run, Summary, fingerprint
+from bgmrec.runtime.logs import Progress
+from bgmrec.storage import files
 
 DS = date(2025, 1, 31)
 

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as f
 
-from bgmrec.factorize.blocks import rating_blocks
-from bgmrec.factorize.draw_step import DrawNumbers, draw_step
-from bgmrec.factorize.factors import collect_factors
-from bgmrec.factorize.hyper import RowPrior
-from bgmrec.factorize.row_scale import RowScale
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.sums import add_all
-from bgmrec.logs import Progress
-from bgmrec.session import arrow_batch
-from bgmrec.tables import Tables
-from bgmrec.train.chain import Chain, ChainNumbers, chain_sides, run_chain, start_chain
-from bgmrec.train.drawn import deliver_drawn, read_drawn
-from bgmrec.train.link import Piece, chosen, write_linked
-from bgmrec.train.wide import wide_factors, wide_shape
+from bgmrec.factorize.blocks.factors import collect_factors
+from bgmrec.factorize.blocks.ratings import rating_blocks
+from bgmrec.factorize.kernels.row_scale import RowScale
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.runtime.logs import Progress
+from bgmrec.runtime.session import arrow_batch
+from bgmrec.sampler.chain import Chain, ChainNumbers, chain_sides, run_chain, start_chain
+from bgmrec.sampler.conditionals.hyper import RowPrior
+from bgmrec.sampler.conditionals.sums import add_all
+from bgmrec.sampler.draw_step import DrawNumbers, draw_step
+from bgmrec.sampler.drawn import deliver_drawn, read_drawn
+from bgmrec.sampler.link import Piece, chosen, write_linked
+from bgmrec.sampler.wide import wide_factors, wide_shape
+from bgmrec.storage.tables import Tables
 
 USERS, ITEMS, COLUMNS = 23, 17, 4
 SHAPE = ModelShape(3, bias=True, mean=2.5)

@@ -14,7 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from bgmrec.errors import EXIT_SETTINGS
-from bgmrec.session import ARROW_BATCH, PARQUET_BATCH, arrow_batch
+from bgmrec.runtime.session import ARROW_BATCH, PARQUET_BATCH, arrow_batch
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +64,7 @@ def test_what_spark_submit_was_told_stands_but_for_the_meaning_of_rows(tmp_path:
     script.write_text(
         "import json\n"
         "from bgmrec.config.runtime import SparkSettings\n"
-        "from bgmrec.session import build_session\n"
+        "from bgmrec.runtime.session import build_session\n"
         "conf = {'spark.eventLog.x': 'settings', 'spark.eventLog.y': 'settings'}\n"
         "spark = build_session(SparkSettings(master='local[2]', shuffle_partitions=4, conf=conf))\n"
         f"print(json.dumps([spark.conf.get(key) for key in {[*asked, 'spark.eventLog.y', 'spark.master']}]))\n"
@@ -86,10 +86,10 @@ def test_what_spark_submit_was_told_stands_but_for_the_meaning_of_rows(tmp_path:
 def test_a_listener_of_the_settings_listens_and_a_missing_one_is_named(listener: str, status: int) -> None:
     """As `conf/openlineage.toml` asks for one, whose jar is not part of the project."""
     script = (
-        "from bgmrec.command import guarded, progress_for\n"
+        "from bgmrec.runtime.command import guarded, progress_for\n"
         "from bgmrec.config import load_settings\n"
         "from bgmrec.config.runtime import SparkSettings\n"
-        "from bgmrec.session import build_session\n"
+        "from bgmrec.runtime.session import build_session\n"
         "conf = dict(load_settings(['conf/openlineage.toml'], []).spark.conf)\n"
         f"conf['spark.extraListeners'] = {listener!r}\n"
         "del conf['spark.jars.packages']\n"

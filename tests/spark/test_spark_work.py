@@ -9,7 +9,7 @@ from pyspark.errors import PythonException
 from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as f
 
-from bgmrec.spark_work import counted
+from bgmrec.runtime.spark_work import counted
 
 SPILL = "spark.sql.windowExec.buffer.spill.threshold"
 

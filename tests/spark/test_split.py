@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from bgmrec.config.sources import SplitSettings
-from bgmrec.split import held_out_from, split_ratings
+from bgmrec.features.split import held_out_from, split_ratings
 
 END = datetime(2024, 3, 3)
 SCHEMA = "user_idx int, item_idx int, rating float, weight float, rated_at timestamp"

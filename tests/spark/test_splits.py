@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bgmrec.evaluate.splits import cold_parts, random_parts
+from bgmrec.study.splits import cold_parts, random_parts
 
 USERS, ITEMS = 60, 40
 

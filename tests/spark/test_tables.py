@@ -9,9 +9,9 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 
-from bgmrec import files
 from bgmrec.errors import InputError
-from bgmrec.tables import Tables
+from bgmrec.storage import files
+from bgmrec.storage.tables import Tables
 from tests.spark.mounts import mounted
 
 ROWS = [("u1", 0), ("u2", 1)]

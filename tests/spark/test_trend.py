@@ -9,7 +9,7 @@ import pytest
 from bgmrec.config import load_settings
 from bgmrec.config.model import TrendSettings
 from bgmrec.errors import SettingsError
-from bgmrec.trend import with_decay, with_trend
+from bgmrec.features.trend import with_decay, with_trend
 
 NOW = datetime(2025, 3, 2)
 SETTINGS = TrendSettings(exponent=0.5, half_life_days=1.0, damping=2.0)

@@ -14,11 +14,11 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from bgmrec.config import load_settings
 from bgmrec.config.runtime import WorldSettings
 from bgmrec.errors import InputError
-from bgmrec.logs import Progress
+from bgmrec.runtime.logs import Progress
+from bgmrec.stages import generate_world as job
 from bgmrec.synthetic import world as world_module
 from bgmrec.synthetic.dirt import EVENT_DIRT, OUT_OF_RANGE
 from bgmrec.synthetic.world import World, generate_world
-from jobs import generate_world as job
 
 SIZES = WorldSettings(users=300, items=120, events=6000, days=5, dirty_share=0.1)
 TABLES = ("events", "videos", "user_crawls", "item_crawls", "true_users", "true_items")

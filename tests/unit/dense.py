@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bgmrec.factorize.conjugate import approach_block, shared_basis
-from bgmrec.factorize.layout import RatingBlock, build_block
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import solve_block
-from bgmrec.factorize.terms import Regularisation, SolvedBlock, Unobserved, source_gram
+from bgmrec.factorize.kernels.conjugate import approach_block, shared_basis
+from bgmrec.factorize.kernels.layout import RatingBlock, build_block
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.kernels.solve import solve_block
+from bgmrec.factorize.kernels.terms import Regularisation, SolvedBlock, Unobserved, source_gram
 from tests.reference import normal_equations as reference
 
 

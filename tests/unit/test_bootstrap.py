@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgmrec.evaluate.report.bootstrap import UserSums, bootstrap, difference, estimate
+from bgmrec.report.bootstrap import UserSums, bootstrap, difference, estimate
 
 
 def mean_of(values: np.ndarray) -> UserSums:
@@ -63,5 +63,5 @@ def test_equal_models_do_not_differ():
 def test_draws_do_not_depend_on_how_they_are_cut(monkeypatch):
     values = np.random.default_rng(1).random(90)
     whole = bootstrap({"m": mean_of(values)}, draws=70, seed=2)["m"]
-    monkeypatch.setattr("bgmrec.evaluate.report.bootstrap._CELLS", 1000)
+    monkeypatch.setattr("bgmrec.report.bootstrap._CELLS", 1000)
     np.testing.assert_allclose(bootstrap({"m": mean_of(values)}, draws=70, seed=2)["m"], whole)

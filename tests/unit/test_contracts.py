@@ -7,17 +7,21 @@ from typing import get_args
 
 import pytest
 
-from bgmrec import columns as c
 from bgmrec.config.serving import PublishSettings
-from bgmrec.contracts import CONTRACTS, Contract, columns_ddl, document
-from bgmrec.schemas import TABLES
+from bgmrec.publish.contracts import CONTRACTS, Contract, columns_ddl, document
+from bgmrec.storage import columns as c
+from bgmrec.storage.schemas import TABLES
 
 README = Path(__file__).parents[2] / "README.md"
 
 
 def test_the_readme_shows_the_contracts() -> None:
-    """Rebuild: replace what stands between the marks by the output of `python -m bgmrec.contracts`."""
-    shown = README.read_text().split("<!-- python -m bgmrec.contracts -->\n")[1].split("<!-- end of contracts -->")[0]
+    """Rebuild: replace what stands between the marks by the output of `python -m bgmrec.publish.contracts`."""
+    shown = (
+        README.read_text()
+        .split("<!-- python -m bgmrec.publish.contracts -->\n")[1]
+        .split("<!-- end of contracts -->")[0]
+    )
     assert shown.strip() == document()
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgmrec.factorize.layout import build_block
-from bgmrec.factorize.row_scale import RowScale
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import Noise, draw_block, solve_block
-from bgmrec.factorize.terms import Regularisation
+from bgmrec.factorize.kernels.layout import build_block
+from bgmrec.factorize.kernels.row_scale import RowScale
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.kernels.solve import Noise, draw_block, solve_block
+from bgmrec.factorize.kernels.terms import Regularisation
 from tests.reference.gibbs import row_posterior
 
 SHAPE = ModelShape(3, bias=True, mean=3.2)

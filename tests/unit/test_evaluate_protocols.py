@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bgmrec import columns as c
 from bgmrec.errors import InputError
-from bgmrec.evaluate import protocols
-from bgmrec.evaluate.protocols import cold_study, music_study, rating_study
+from bgmrec.storage import columns as c
+from bgmrec.study import published_splits as protocols
+from bgmrec.study.published_splits import cold_study, music_study, rating_study
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_ml1m = pytest.mark.skipif(not (DATA / "ml-1m").is_dir(), reason=f"no MovieLens 1M below {DATA}")

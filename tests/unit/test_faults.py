@@ -5,8 +5,8 @@ import errno
 import pytest
 
 from bgmrec import errors
-from bgmrec.command import guarded
-from bgmrec.faults import explained
+from bgmrec.runtime.command import guarded
+from bgmrec.runtime.faults import explained
 
 FOOTER = (
     "An error occurred while calling o99.parquet.\n: org.apache.spark.SparkException: [CANNOT_READ_FILE_FOOTER] "

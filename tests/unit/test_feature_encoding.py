@@ -7,10 +7,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgmrec.arrays import INT, from_cell
 from bgmrec.features.document import token_cells
 from bgmrec.features.encode import encode_features
 from bgmrec.features.fitted import FittedFeature, FittedFeatures, feature_names
+from bgmrec.storage.arrays import INT, from_cell
 
 STRINGS = pa.list_(pa.string())
 FLOATS = pa.list_(pa.float32())

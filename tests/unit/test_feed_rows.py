@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bgmrec.arrays import INT, to_cell
 from bgmrec.feed.rows import Ragged, Rows, concatenate, cut, decode
+from bgmrec.storage.arrays import INT, to_cell
 
 LISTS = [[4, 5], [], [6], [7, 8, 9]]
 

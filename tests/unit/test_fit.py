@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from bgmrec.arrays import FLOAT, INT
 from bgmrec.encoders.batches import KINDS
 from bgmrec.encoders.fit import EpochLoss, FitNumbers, fit
 from bgmrec.encoders.losses import LossWeights
 from bgmrec.encoders.state import EncoderState, initial_state, with_item_factors
 from bgmrec.errors import InputError, TrainingError
 from bgmrec.feed.rows import Ragged, Rows
+from bgmrec.storage.arrays import FLOAT, INT
 
 N_USERS, N_ITEMS, FEATURES, WIDTH = 60, 9, 4, 3
 QUIET = {"corruption_rate": 0.0, "feature_corruption_rate": 0.0}

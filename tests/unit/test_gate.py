@@ -10,7 +10,7 @@ import pytest
 from bgmrec.config import load_settings
 from bgmrec.config.serving import GateSettings
 from bgmrec.errors import QualityGateError, SettingsError
-from bgmrec.recommend.gate import Night, TableNumbers, failed, gate_checks, refuse, widened
+from bgmrec.publish.gate import Night, TableNumbers, failed, gate_checks, refuse, widened
 
 TABLE = TableNumbers(
     rows=700,

@@ -11,7 +11,7 @@ import pytest
 
 from bgmrec.config import load_settings
 from bgmrec.errors import SettingsError
-from bgmrec.gateway import push
+from bgmrec.runtime.gateway import push
 
 
 class Gateway(BaseHTTPRequestHandler):

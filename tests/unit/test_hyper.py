@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgmrec.factorize.hyper import (
+from bgmrec.sampler.conditionals.hyper import (
     Link,
     RowPrior,
     draw_noise_precision,
@@ -15,7 +15,7 @@ from bgmrec.factorize.hyper import (
     stream,
     wishart,
 )
-from bgmrec.factorize.sums import add_all, block_sums
+from bgmrec.sampler.conditionals.sums import add_all, block_sums
 from tests.reference.gibbs import link_posterior
 
 N, WIDTH, COLUMNS, SCALE = 40, 3, 4, 0.1

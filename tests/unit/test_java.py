@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bgmrec import java
 from bgmrec.errors import SettingsError
+from bgmrec.runtime import java
 
 
 def fake_home(folder: Path, version_line: str, exit_status: int = 0) -> Path:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from bgmrec import errors
-from bgmrec.job import guarded
+from bgmrec.stages.job import guarded
 
 
 def raising(error: BaseException) -> int:
@@ -52,7 +52,7 @@ def test_nothing_raised_is_published() -> None:
     [("print('line\\n' * 100_000)", b""), ("print('line', flush=True); sys.stdin.read(); 1 / 0", b"division by zero")],
 )
 def test_only_a_reader_who_has_seen_enough_is_no_failure_to_tell_of(body: str, told: bytes) -> None:
-    job = f"import sys\nfrom bgmrec.command import guarded\ndef body():\n    {body}\nsys.exit(guarded(body))\n"
+    job = f"import sys\nfrom bgmrec.runtime.command import guarded\ndef body():\n    {body}\nsys.exit(guarded(body))\n"
     with subprocess.Popen(
         [sys.executable, "-c", job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

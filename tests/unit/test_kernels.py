@@ -6,9 +6,9 @@ import numba
 import numpy as np
 import pytest
 
-from bgmrec.factorize.dots import rows_add, rows_dot
-from bgmrec.factorize.tiles import BORDER, BORDER_STEP, factor_tile, multiply_border, multiply_tile, solve_tile
-from bgmrec.factorize.vectors import LANES, row_add, row_dot, row_multiply, row_scale
+from bgmrec.factorize.kernels.dots import rows_add, rows_dot
+from bgmrec.factorize.kernels.tiles import BORDER, BORDER_STEP, factor_tile, multiply_border, multiply_tile, solve_tile
+from bgmrec.factorize.kernels.vectors import LANES, row_add, row_dot, row_multiply, row_scale
 
 
 @numba.njit

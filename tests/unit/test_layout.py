@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgmrec.errors import InputError
-from bgmrec.factorize.layout import RatingBlock, block_idx, build_block, rows_in_block
+from bgmrec.factorize.kernels.layout import RatingBlock, block_idx, build_block, rows_in_block
 
 
 def ints(*values: int) -> np.ndarray:

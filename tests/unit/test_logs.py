@@ -3,7 +3,7 @@
 import io
 import json
 
-from bgmrec.logs import Progress, configure_logging, logger
+from bgmrec.runtime.logs import Progress, configure_logging, logger
 
 
 def test_json_lines_carry_the_facts() -> None:

@@ -8,8 +8,8 @@ import time
 
 import psutil
 
-from bgmrec import memory
-from bgmrec.memory import INTERVAL, Memory, tree_memory, watched
+from bgmrec.runtime import memory
+from bgmrec.runtime.memory import INTERVAL, Memory, tree_memory, watched
 
 MB = 2**20
 HOLD = f"import sys; held = bytearray(b'x') * (200 * {MB}); print('ready', flush=True); sys.stdin.read()"

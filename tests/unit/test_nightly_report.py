@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import io
 import json
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from bgmrec.errors import SettingsError
-from bgmrec.logs import configure_logging, logger
-
-
-@pytest.fixture(autouse=True)
-def jobs() -> Iterator[None]:
-    place = str(Path(__file__).parents[2] / "jobs")
-    sys.path.insert(0, place)
-    yield
-    sys.path.remove(place)
+from bgmrec.runtime.logs import configure_logging, logger
+from bgmrec.stages import summary
 
 
 @pytest.mark.parametrize("error", [SettingsError("no matplotlib", cure="pip install"), RuntimeError("no disk")])
 def test_a_report_that_fails_is_said_and_fails_nothing(error, monkeypatch):
-    import summarising
-
     def fail(run):
         raise error
 
-    monkeypatch.setattr(summarising.report, "report", fail)
+    monkeypatch.setattr(summary.report, "report", fail)
     out = io.StringIO()
     configure_logging("json", out)
     try:
-        summarising._make_page(SimpleNamespace(ds="2025-01-06"))
+        summary._make_page(SimpleNamespace(ds="2025-01-06"))
     finally:
         logger.handlers.clear()
         logger.propagate = True

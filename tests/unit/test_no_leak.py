@@ -13,6 +13,7 @@ import pytest
 
 from bgmrec.config import Settings, load_settings
 from bgmrec.errors import SettingsError
+from bgmrec.stages import train
 from tests.e2e.nights import CONFIG, PROJECT
 
 
@@ -43,9 +44,6 @@ def test_only_a_study_has_the_option(job: str) -> None:
 
 
 def test_the_stage_of_the_night_gives_the_encoder_nothing_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(PROJECT / "jobs"))
-    import train
-
     assert inspect.signature(train.learn).parameters["leaked"].default is None
     told: list[Any] = []
     monkeypatch.setattr(train, "learn", lambda *given, **named: told.append((given, named)) or train_ended())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgmrec.factorize.init import initial_rows
-from bgmrec.factorize.noise import ITEM_SIDE, USER_SIDE, normals
-from bgmrec.factorize.shape import ModelShape
+from bgmrec.factorize.kernels.init import initial_rows
+from bgmrec.factorize.kernels.noise import ITEM_SIDE, USER_SIDE, normals
+from bgmrec.factorize.kernels.shape import ModelShape
 
 
 def test_moments_and_tails_are_those_of_the_normal_distribution():

@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from bgmrec.openmetrics import openmetrics
+from bgmrec.runtime.openmetrics import openmetrics
 
 IDENTITY = {"run_id": "2025-01-31-001", "ds": "2025-01-31", "fingerprint": "abc", "versions": {"bgmrec": "0.1.0"}}
 CHECKS = [

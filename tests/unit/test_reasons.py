@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bgmrec.factorize.reasons import SolvedFrom, score_parts
-from bgmrec.factorize.terms import Unobserved, source_gram
+from bgmrec.factorize.kernels.reasons import SolvedFrom, score_parts
+from bgmrec.factorize.kernels.terms import Unobserved, source_gram
 from tests.reference import normal_equations as reference
 from tests.unit.dense import Problem, problem
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bgmrec import columns as c
-from bgmrec.arrays import INT, to_cell
 from bgmrec.recommend.checks import count_violations
+from bgmrec.storage import columns as c
+from bgmrec.storage.arrays import INT, to_cell
 
 COLUMNS = [c.USER_IDX, c.POSITION, c.ITEM_IDX, c.SCORE]
 GOOD = (2, 1, 5, 1.0)

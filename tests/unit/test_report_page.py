@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from bgmrec.evaluate.report import charts, draw, page
-from bgmrec.evaluate.report.bootstrap import Estimate
-from bgmrec.evaluate.report.lists_section import lists_section
-from bgmrec.evaluate.report.parts import Titled
-from bgmrec.evaluate.report.quality_section import quality_section
-from bgmrec.evaluate.report.score_text import NOT_APART, score_parts_text, sum_text
-from bgmrec.evaluate.report.style import drawn
+from bgmrec.report.bootstrap import Estimate
+from bgmrec.report.page import charts, draw, page
+from bgmrec.report.page.lists_section import lists_section
+from bgmrec.report.page.parts import Titled
+from bgmrec.report.page.quality_section import quality_section
+from bgmrec.report.page.style import drawn
+from bgmrec.report.score_text import NOT_APART, score_parts_text, sum_text
 from tests.unit.night_facts import HOSTILE, night_facts
 
 

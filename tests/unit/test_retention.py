@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgmrec.config.serving import RetentionSettings
-from bgmrec.retention import Inventory, plan
+from bgmrec.publish.retention import Inventory, plan
 
 TODAY = date(2025, 3, 14)
 SETTINGS = RetentionSettings(published_days=10, unseen_days=4, work_days=2, mapped_days=15, summary_days=20)

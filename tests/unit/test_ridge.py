@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgmrec.factorize.hyper import Link
-from bgmrec.factorize.ridge import ridge_prior
-from bgmrec.factorize.sums import block_sums
+from bgmrec.sampler.conditionals.hyper import Link
+from bgmrec.sampler.conditionals.ridge import ridge_prior
+from bgmrec.sampler.conditionals.sums import block_sums
 
 N, WIDTH, COLUMNS = 50, 3, 4
 GROUPS, RIDGES = np.array([0, 0, 1, 1]), np.array([2.0, 30.0])

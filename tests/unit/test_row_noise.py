@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgmrec.factorize.layout import build_block
-from bgmrec.factorize.row_noise import draw_weights, pair_weights
+from bgmrec.factorize.kernels.layout import build_block
+from bgmrec.sampler.conditionals.row_noise import draw_weights, pair_weights
 
 
 def block_of(number: int = 0, count: int = 1, weight: float = 1.0):

@@ -6,8 +6,8 @@ import pytest
 
 from bgmrec.config import load_settings
 from bgmrec.errors import SettingsError
-from bgmrec.run import fingerprint
-from bgmrec.search import checked_space, overlay, toml_text
+from bgmrec.run.state import fingerprint
+from bgmrec.study.search import checked_space, overlay, toml_text
 
 
 def space(folder: Path, *keys: str) -> Path:

@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from bgmrec.errors import SettingsError
-from bgmrec.logs import configure_logging, logger
-from bgmrec.secrets import WithoutSecrets, filled, redacted
+from bgmrec.runtime.logs import configure_logging, logger
+from bgmrec.runtime.secrets import WithoutSecrets, filled, redacted
 
 
 def test_every_name_is_filled_in_and_what_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from bgmrec.errors import InputError
-from bgmrec.evaluate.report.score_text import NOT_APART
+from bgmrec.report.score_text import NOT_APART
+from bgmrec.stages.show import run_text, user_text, why_text
 from tests.unit.night_facts import night_facts
-
-
-@pytest.fixture(autouse=True)
-def jobs() -> Iterator[None]:
-    place = str(Path(__file__).parents[2] / "jobs")
-    sys.path.insert(0, place)
-    yield
-    sys.path.remove(place)
 
 
 def run_of(summary: dict | None) -> SimpleNamespace:
@@ -28,8 +18,6 @@ def run_of(summary: dict | None) -> SimpleNamespace:
 
 
 def test_a_run_tells_its_stages_rows_and_metrics():
-    from show import run_text
-
     facts = night_facts()["summary"] | {
         "result": {"published": True},
         "metrics": {"bgmrec": {"rmse": 0.91}, "als": {"rmse": 0.95, "mae": 0.7}},
@@ -45,8 +33,6 @@ def test_a_run_tells_its_stages_rows_and_metrics():
 
 
 def test_a_failed_run_says_why_and_an_unknown_one_where_to_look():
-    from show import run_text
-
     failed = {"result": {"published": False, "error": "too few rows"}}
     assert "not published: too few rows" in "\n".join(run_text(run_of(failed), "x"))
     with pytest.raises(InputError, match="root/summaries"):
@@ -54,8 +40,6 @@ def test_a_failed_run_says_why_and_an_unknown_one_where_to_look():
 
 
 def test_a_user_has_history_and_list_side_by_side_and_the_parts_of_every_score():
-    from show import user_text, why_text
-
     person = night_facts()["people"][1]
     lines = list(user_text(person, implicit=False))
     assert lines[0] == "user user-1 (warm, 6 ratings)"

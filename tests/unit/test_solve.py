@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgmrec.errors import TrainingError
-from bgmrec.factorize.layout import build_block
-from bgmrec.factorize.shape import ModelShape
-from bgmrec.factorize.solve import score_block, solve_block
-from bgmrec.factorize.terms import Regularisation
+from bgmrec.factorize.kernels.layout import build_block
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.kernels.solve import score_block, solve_block
+from bgmrec.factorize.kernels.terms import Regularisation
 from tests.reference import normal_equations as reference
 from tests.unit.dense import Problem, problem
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgmrec.factorize.layout import build_block
-from bgmrec.factorize.spectral import final_transforms, gram_of, orthonormal, project, row_degrees
+from bgmrec.factorize.kernels.layout import build_block
+from bgmrec.factorize.kernels.spectral import final_transforms, gram_of, orthonormal, project, row_degrees
 
 N_DST, N_SRC, RANK = 40, 25, 4
 

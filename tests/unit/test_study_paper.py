@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import html
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +11,18 @@ import pytest
 from bgmrec.config import load_settings
 from bgmrec.config.study import PaperSettings
 from bgmrec.errors import SettingsError
+from bgmrec.study import study
+from bgmrec.study.paper import paper_overrides, programme, write_report
+from bgmrec.study.trial import Trial
 
-ROOT = Path(__file__).parents[2]
-DEMO = [ROOT / "conf" / name for name in ("base.toml", "demo.toml", "demo-ratings.toml")]
-
-
-@pytest.fixture(autouse=True)
-def jobs() -> Iterator[None]:
-    sys.path.insert(0, str(ROOT / "jobs"))
-    yield
-    sys.path.remove(str(ROOT / "jobs"))
+CONF = Path(__file__).parents[2] / "conf"
+DEMO = [CONF / name for name in ("base.toml", "demo.toml", "demo-ratings.toml")]
 
 
 def settings_of(model: str):
-    from study import settings_of
-    from study_trial import Trial
-
-    arguments = argparse.Namespace(root="build/study", data=None, config=[str(path) for path in DEMO[1:]], overrides=[])
-    return settings_of(Trial("random", model, 0.8, 0, "test", "real", False), arguments)
+    config = [str(path) for path in DEMO[1:]]
+    arguments = argparse.Namespace(conf=CONF, root="build/study", data=None, config=config, overrides=[])
+    return study.settings_of(Trial("random", model, 0.8, 0, "test", "real", False), arguments)
 
 
 def test_every_model_is_what_its_name_says():
@@ -53,8 +45,6 @@ def test_one_number_varies_at_a_time():
 
 
 def test_the_programme_has_every_trial_once():
-    from study_paper import programme
-
     paper = PaperSettings(fractions=[0.2, 0.8], fraction=0.8, ranks=[4, 8], regularisations=[1.0, 10.0])
     trials = list(programme(paper, [0, 1], "test"))
     assert len(trials) == len(set(trials)) == 2 * (2 * 6 + 2 + 2 + 2 + 6)
@@ -66,16 +56,12 @@ def test_the_programme_has_every_trial_once():
 
 
 def test_rankings_are_refused():
-    from study_paper import paper_overrides
-
     with pytest.raises(SettingsError, match="predicts ratings"):
         paper_overrides("pmf", load_settings(DEMO[:2]))
 
 
 def results() -> list[dict]:
     """Lines as jobs/study.py writes them, of two seeds: the more ratings and the more side information, the better."""
-    from study_paper import programme
-
     paper = PaperSettings(ranks=[8, 16, 32], regularisations=[0.3, 1.0, 3.0])
     best = {"rank=16": 0.0, "regularisation×1": 0.0}
     lines = []
@@ -95,8 +81,6 @@ def results() -> list[dict]:
 
 
 def test_the_page_says_what_the_lines_say(tmp_path: Path):
-    from study_paper import write_report
-
     path = write_report(tmp_path / "paper.html", results())
     content = path.read_text()
     # 1.2 − .05 − .2 · .8, and half of .002 over the seeds

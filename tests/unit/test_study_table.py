@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bgmrec.evaluate.figures import known_figures
-from bgmrec.evaluate.study_table import mean_and_spread, study_table
+from bgmrec.study.published_results import known_figures
+from bgmrec.study.table import mean_and_spread, study_table
 
 
 def result(seed: int, rmse: float, **more):

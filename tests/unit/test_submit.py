@@ -15,7 +15,7 @@ import pytest
 
 from bgmrec.config import load_settings
 from bgmrec.errors import SettingsError
-from bgmrec.submit import TARGETS, JobArguments, Target, submit_command
+from bgmrec.runtime.submit import TARGETS, JobArguments, Target, submit_command
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "submit"

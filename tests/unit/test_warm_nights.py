@@ -12,21 +12,12 @@ import pytest
 from bgmrec.config import load_settings
 from bgmrec.errors import TrainingError
 from bgmrec.factorize.objective import Objective
-from bgmrec.logs import Progress
-from bgmrec.run import Run, Summary
-from bgmrec.train import rounds
+from bgmrec.run.state import Run, Summary
+from bgmrec.runtime.logs import Progress
+from bgmrec.study import tune
+from bgmrec.train import learn, rounds
 
-JOBS = Path(__file__).parents[2] / "jobs"
-BASE = JOBS.parent / "conf" / "base.toml"
-
-
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    monkeypatch.syspath_prepend(str(JOBS))
-    import train
-    import tune
-
-    return SimpleNamespace(train=train, tune=tune)
+BASE = Path(__file__).parents[2] / "conf" / "base.toml"
 
 
 def a_run(*overrides: str) -> Run:
@@ -45,40 +36,40 @@ def a_run(*overrides: str) -> Run:
         ("paths.root='elsewhere'", True),
     ],
 )
-def test_only_another_model_is_learnt_from_scratch(jobs: SimpleNamespace, change: str, same: bool) -> None:
+def test_only_another_model_is_learnt_from_scratch(change: str, same: bool) -> None:
     before: Any = SimpleNamespace(facts={"settings": a_run().settings.model_dump(mode="json")})
-    assert jobs.train._learns_as(a_run(), before)
-    assert jobs.train._learns_as(a_run(change), before) is same
+    assert learn._learns_as(a_run(), before)
+    assert learn._learns_as(a_run(change), before) is same
 
 
-def test_a_model_of_a_version_without_a_setting_is_another_one(jobs: SimpleNamespace) -> None:
+def test_a_model_of_a_version_without_a_setting_is_another_one() -> None:
     known = a_run().settings.model_dump(mode="json")
     del known["trend"]
     before: Any = SimpleNamespace(facts={"settings": known})
-    assert not jobs.train._learns_as(a_run(), before)
+    assert not learn._learns_as(a_run(), before)
 
 
-def test_every_encoder_must_go_on(jobs: SimpleNamespace) -> None:
+def test_every_encoder_must_go_on() -> None:
     def problem(user: object, item: object) -> Any:
         sides = {"user": user, "item": item}
         return SimpleNamespace(**{name: SimpleNamespace(name=name, encoder=encoder) for name, encoder in sides.items()})
 
     both, one, none = problem(object(), object()), problem(None, object()), problem(None, None)
-    assert jobs.train._all_go_on(both, ["user", "item"]) and jobs.train._all_go_on(one, ["item"])
-    assert jobs.train._all_go_on(none, [])
-    assert not jobs.train._all_go_on(both, ["user"]) and not jobs.train._all_go_on(one, [])
+    assert learn._all_go_on(both, ["user", "item"]) and learn._all_go_on(one, ["item"])
+    assert learn._all_go_on(none, [])
+    assert not learn._all_go_on(both, ["user"]) and not learn._all_go_on(one, [])
 
 
-def test_the_trials_of_a_search_begin_anew(jobs: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trials_of_a_search_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def learn(run: Run, *_: object) -> SimpleNamespace:
+    def learnt(run: Run, *_: object) -> SimpleNamespace:
         seen.append(run.settings.train)
         return SimpleNamespace(valid=0.5, state=SimpleNamespace(round=0, history=[]))
 
-    monkeypatch.setattr(jobs.tune, "learn", learn)
+    monkeypatch.setattr(tune, "learn", learnt)
     trial: Any = SimpleNamespace(report=lambda *_: None, should_prune=lambda: False)
-    assert jobs.tune.Search(a_run(), [str(BASE)], ["train.rounds=3"])(trial) == 0.5
+    assert tune.Search(a_run(), [str(BASE)], ["train.rounds=3"])(trial) == 0.5
     assert seen[0].rounds == 3 and not seen[0].warm_start
 
 

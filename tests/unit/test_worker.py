@@ -8,8 +8,8 @@ import sys
 import pytest
 from torch import cuda
 
+from bgmrec.encoders.distributed.worker import ERROR_MARK, _report, error_of, train
 from bgmrec.encoders.fit import FitNumbers
-from bgmrec.encoders.worker import ERROR_MARK, _report, error_of, train
 from bgmrec.errors import SettingsError, TrainingError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from impala.dbapi import connect
 
-from bgmrec.java import ensure_java
+from bgmrec.runtime.java import ensure_java
 from tests.warehouse.servers import free_port, running
 
 METASTORE = "org.apache.hadoop.hive.metastore.HiveMetaStore"

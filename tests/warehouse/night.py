@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bgmrec.config import load_settings
-from bgmrec.job import start_session
+from bgmrec.stages.job import start_session
 from tests.warehouse.versions import publish
 
 OLDER, NEWER = "2025-01-30", "2025-01-31"

@@ -15,10 +15,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from bgmrec.config import load_settings
-from bgmrec.contracts import RECOMMENDATIONS
 from bgmrec.errors import EXIT_PUBLISHING, EXIT_SETTINGS, PublishingError, SettingsError
-from bgmrec.export.postgres import Postgres, _Into
-from bgmrec.secrets import filled
+from bgmrec.publish.contracts import RECOMMENDATIONS
+from bgmrec.publish.exporters.postgres import Postgres, _Into
+from bgmrec.runtime.secrets import filled
 from tests.e2e.nights import run_job
 from tests.warehouse.servers import PASSWORD, VARIABLE, postgres
 from tests.warehouse.versions import HOSTILE, counts, polling, publish, run_id, tables

@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 
 from bgmrec.config import load_settings
 from bgmrec.errors import PublishingError, SettingsError
-from bgmrec.export.redis import Redis
-from bgmrec.secrets import filled
+from bgmrec.publish.exporters.redis import Redis
+from bgmrec.runtime.secrets import filled
 from tests.e2e.nights import run_job
 from tests.warehouse.servers import PASSWORD, VARIABLE, redis_server
 from tests.warehouse.versions import HOSTILE, counts, polling, publish, run_id, tables

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 
-from bgmrec.contracts import CONTRACTS
+from bgmrec.publish.contracts import CONTRACTS
 from tests.e2e.nights import PROJECT
 from tests.warehouse.metastore import embedded, rows, thrift_server
 from tests.warehouse.night import NEWER, OLDER

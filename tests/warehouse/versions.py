@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from pyspark.sql import DataFrame, SparkSession
 
-from bgmrec import schemas
-from bgmrec.publish import Shelf
-from bgmrec.tables import Tables
+from bgmrec.publish.versions import Shelf
+from bgmrec.storage import schemas
+from bgmrec.storage.tables import Tables
 
 DS = "2025-01-31"
 HOSTILE = [

@@ -1,0 +1,1 @@
+"""Encoders over Spark: their fit in several processes, and prior means of whole tables."""

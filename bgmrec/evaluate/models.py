@@ -1,0 +1,161 @@
+"""Scores and lists any factor model on what was held out, always in the same way.
+
+No job of its own: what evaluate and study share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from bgmrec.evaluate.baselines import Baseline, Sizes, als_baseline, bias_baseline, popularity_baseline
+from bgmrec.evaluate.ranking import ranking_metrics
+from bgmrec.evaluate.rating import rating_metrics
+from bgmrec.evaluate.table import collect_metrics
+from bgmrec.factorize.delivery import deliver
+from bgmrec.factorize.pairs import score_pairs
+from bgmrec.recommend.lists import FactorModel, described_users, load_items, make_lists, popular_list, popularity_scores
+from bgmrec.recommend.top_n import ListRules, members_by_block
+from bgmrec.run.state import Run
+from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
+from bgmrec.storage import columns as c
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What models are judged on.
+
+    Args:
+        train: training ratings.
+        pairs: held-out ratings, whose scores are judged; none: no rating errors.
+        pair_blocks: the same as `schemas.RATING_BLOCKS` of the user side.
+        targets: user_idx, item_idx of the hits; none: no lists.
+        catalogue: candidates of the lists (item_idx, group_idx).
+        heard: `schemas.RATING_BLOCKS` of the user side: what no list may hold.
+    """
+
+    train: DataFrame
+    pairs: DataFrame | None
+    pair_blocks: DataFrame | None
+    targets: DataFrame | None
+    catalogue: DataFrame
+    heard: DataFrame
+
+
+def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: frozenset[str]) -> list[dict[str, Any]]:
+    """The metric rows of all models, measured in one pass over the held-out ratings.
+
+    Args:
+        run: the night, or a study's.
+        held_out: what to judge on.
+        models: by name.
+        unrated: models whose scores are no ratings.
+    """
+    settings = run.settings.evaluate
+    rows: list[dict[str, Any]] = []
+    slices = settings.slices
+    if held_out.targets is not None:
+        # a few rows, which lists and metrics read again and again
+        targets = run.scratch("evaluate").write(held_out.targets.select(c.USER_IDX, c.ITEM_IDX), "targets")
+        lists = _lists(run, held_out, targets, models)
+        ranked = ranking_metrics(
+            reduce(DataFrame.unionByName, lists),
+            targets,
+            held_out.catalogue,
+            held_out.train,
+            models=list(models),
+            ks=settings.ks,
+            slices=slices,
+        )
+        rows += collect_metrics(ranked)
+    rated = {name: model for name, model in models.items() if name not in unrated}
+    if held_out.pairs is not None and held_out.pair_blocks is not None and rated:
+        scores = [_scores(run, held_out.pair_blocks, name, model) for name, model in rated.items()]
+        errors = rating_metrics(
+            held_out.pairs,
+            reduce(DataFrame.unionByName, scores),
+            held_out.train,
+            models=list(rated),
+            slices=slices,
+            clip=settings.clip,
+        )
+        rows += collect_metrics(errors)
+    return rows
+
+
+def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, FactorModel]) -> list[DataFrame]:
+    """The models' lists of users with targets, written: the metrics read them several times."""
+    rules = ListRules(max(run.settings.evaluate.ks), run.settings.recommend.filter_seen)
+    popular = popular_list(run, held_out.train, held_out.catalogue, rules)
+    place, num_blocks = run.scratch("evaluate"), next(iter(models.values())).user_blocks  # the same of all
+    described = described_users(run, place, run.work.read("user_index"), num_blocks)
+    asked = place.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "asked")
+    made = []
+    for name, model in models.items():
+        run.progress.update("evaluate", model=name, step="lists")
+        with arrow_batch(run.spark, 1):
+            items = load_items(run, model, held_out.catalogue)
+            with make_lists(run, model, items, held_out.heard, described, rules, popular, asked) as lists:
+                written = place.below(name).write(lists, "top_n")
+        made.append(written.withColumn("model", f.lit(name)))
+    return made
+
+
+def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> DataFrame:
+    run.progress.update("evaluate", model=name, step="scores")
+    bound = run.settings.factorize.broadcast_bytes
+    with (
+        arrow_batch(run.spark, BLOCKS_PER_BATCH),
+        deliver(model.item_factors, model.item_blocks, model.shape, broadcast_bytes=bound) as source,
+    ):
+        scored = score_pairs(
+            pair_blocks,
+            source,
+            model.user_factors,
+            model.shape,
+            dst_num_blocks=model.user_blocks,
+            broadcast_bytes=bound,
+        )
+        named = scored.withColumnsRenamed({"dst_idx": c.USER_IDX, "src_idx": c.ITEM_IDX})
+        scores = named.select(c.USER_IDX, c.ITEM_IDX, c.SCORE)
+        written = run.scratch("evaluate").below(name).write(scores, "scores")
+    return written.withColumn("model", f.lit(name))
+
+
+def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, FactorModel]]:
+    """The baselines of [evaluate], written as factor tables."""
+    settings, implicit = run.settings.evaluate, run.settings.factorize.mode == "implicit"
+    makers = {
+        "popularity": lambda: popularity_baseline(popularity_scores(run, train), sizes),
+        "bias": lambda: bias_baseline(train, sizes),
+        "als": lambda: als_baseline(
+            train,
+            sizes,
+            rank=settings.als_rank,
+            reg=settings.als_reg,
+            iterations=settings.als_iterations,
+            seed=run.settings.seed,
+            implicit=implicit,
+            alpha=settings.als_alpha,
+        ),
+    }
+    for name in settings.baselines:
+        run.progress.update("evaluate", model=name, step="fit")
+        yield name, written(run, makers[name](), sizes)
+
+
+def written(run: Run, baseline: Baseline, sizes: Sizes) -> FactorModel:
+    """A baseline's tables, written below the scratch of the evaluation."""
+    place = run.scratch("evaluate").below(baseline.name)
+    return FactorModel(
+        place.write(baseline.user_factors, "user_factors"),
+        place.write(baseline.item_factors, "item_factors"),
+        baseline.shape,
+        sizes.user_blocks,
+        sizes.item_blocks,
+    )

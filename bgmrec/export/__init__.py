@@ -1,1 +1,0 @@
-"""Copies of the newest published tables in the stores that serve them."""

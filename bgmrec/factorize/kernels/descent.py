@@ -1,0 +1,198 @@
+"""Conjugate gradients over the rows of a block, in the basis of conjugate.py. Compiled.
+
+For row i with design rows d, ratings Ω and diagonal D = s_i + shared, the equation is
+
+    (D + Σ_Ω w d dᵀ) y = right + s_i m + Σ_Ω [(w + alpha0) r − w o] d
+
+and D is the preconditioner. A step costs one pass over the row's ratings: the dot product of each design row with
+the direction, and its share of the sum, while it is in the first-level cache. Scores follow along, so that the squared
+error of the result needs no pass of its own. Vectors and sums are float32, the squared error float64.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from bgmrec.factorize.kernels.dots import rows_add
+from bgmrec.factorize.kernels.equation import ONE, Rated, Source, aligned, compiled, inlined
+from bgmrec.factorize.kernels.rank_updates import SOLVED, dots
+from bgmrec.factorize.kernels.vectors import LANES, row_add, row_dot, row_multiply, row_scale
+
+_CONVERGED = 1e-20  # of rᵀ D⁻¹ r: nothing is left to go for
+
+
+class Shared(NamedTuple):
+    """What all rows of a block share: float32 (size,), `size` is the width rounded up to whole vectors."""
+
+    diagonal: np.ndarray
+    right: np.ndarray
+
+
+class Vectors(NamedTuple):
+    """Room to work in, once per block: float32 (size,), and one number for each rating of the longest row."""
+
+    solution: np.ndarray
+    residual: np.ndarray
+    direction: np.ndarray
+    product: np.ndarray  # of the matrix and the direction
+    diagonal: np.ndarray
+    inverse: np.ndarray  # 1 / diagonal
+    preconditioned: np.ndarray  # inverse · residual
+    scores: np.ndarray  # (longest row rounded up,): d·solution
+    steps: np.ndarray  # the same: d·direction
+    scales: np.ndarray  # (LANES,)
+
+
+@compiled
+def _make_vectors(size: int, longest: int) -> Vectors:
+    ratings = -(-longest // LANES) * LANES
+    return Vectors(
+        aligned(size), aligned(size), aligned(size), aligned(size), aligned(size), aligned(size), aligned(size),
+        aligned(ratings), aligned(ratings), aligned(LANES),
+    )  # fmt: skip
+
+
+@inlined
+def _add(source: Source, rows: np.ndarray, first: int, count: int, scales: np.ndarray, target: np.ndarray) -> None:
+    """target += Σ scales[l] · d over the same ratings."""
+    rank, vectors = source.rank, source.rank // LANES
+    rows_add(target, 0, source.table, 0, source.stride, rows, first, count, scales, 0, vectors)
+    for p in range(count):
+        for c in range(vectors * LANES, rank):
+            target[c] += source.table[rows[first + p] * source.stride + c] * scales[p]
+
+
+@inlined
+def _offset(source: Source, row: int) -> float:
+    return source.mean + source.table[row * source.stride + source.rank] if source.stride > source.rank else source.mean
+
+
+@compiled
+def _add_residual(source: Source, rated: Rated, unobserved: float, room: Vectors) -> None:
+    """residual += Σ [(w + alpha0) r − w (o + d·solution)] d; scores := d·solution."""
+    for first in range(0, rated.rows.size, LANES):
+        count = min(LANES, rated.rows.size - first)
+        dots(source, rated.rows, first, count, room.solution, room.scores)
+        for p in range(count):
+            weight = rated.weights[first + p] if rated.weights.size else ONE
+            rating, known = rated.ratings[first + p], _offset(source, rated.rows[first + p]) + room.scores[first + p]
+            room.scales[p] = weight * (rating - known) + unobserved * rating
+        _add(source, rated.rows, first, count, room.scales, room.residual)
+
+
+@compiled
+def _multiply(source: Source, rated: Rated, room: Vectors) -> None:
+    """product := (D + Σ w d dᵀ) direction; steps := d·direction."""
+    row_multiply(room.product, 0, room.diagonal, 0, room.direction, 0, room.product.size // LANES)
+    for first in range(0, rated.rows.size, LANES):
+        count = min(LANES, rated.rows.size - first)
+        dots(source, rated.rows, first, count, room.direction, room.steps)
+        for p in range(count):
+            room.scales[p] = room.steps[first + p] * (rated.weights[first + p] if rated.weights.size else ONE)
+        _add(source, rated.rows, first, count, room.scales, room.product)
+
+
+@compiled
+def _precondition(room: Vectors) -> float:
+    """preconditioned := D⁻¹ r of the residual r; gives rᵀ D⁻¹ r."""
+    vectors = room.residual.size // LANES
+    row_multiply(room.preconditioned, 0, room.inverse, 0, room.residual, 0, vectors)
+    return row_dot(room.preconditioned, 0, room.residual, 0, vectors)
+
+
+@compiled
+def _pair_error(rating: float, score: float, weight: float | np.float32, unobserved: float) -> float:
+    """(w + alpha0)·(r − r̂)² − alpha0·r̂²."""
+    error = rating - score
+    return float((weight + unobserved) * error * error - unobserved * score * score)
+
+
+@compiled
+def _error(source: Source, rated: Rated, unobserved: float, scores: np.ndarray) -> float:
+    """Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over the ratings of one row."""
+    total = 0.0
+    for p in range(rated.rows.size):
+        weight = rated.weights[p] if rated.weights.size else ONE
+        total += _pair_error(rated.ratings[p], scores[p] + _offset(source, rated.rows[p]), weight, unobserved)
+    return total
+
+
+@compiled
+def _descend(
+    source: Source, rated: Rated, unobserved: float, right: np.ndarray, mean: np.ndarray, scale: float, steps: int,
+    room: Vectors,
+) -> float:  # fmt: skip
+    """Goes `steps` steps from `solution`; returns the squared error there."""
+    vectors = room.solution.size // LANES
+    row_multiply(room.residual, 0, room.diagonal, 0, room.solution, 0, vectors)
+    row_scale(room.residual, 0, room.residual, 0, -ONE, vectors)
+    row_add(room.residual, 0, right, 0, ONE, vectors)
+    for c in range(mean.size):
+        room.residual[c] += scale * mean[c]
+    _add_residual(source, rated, unobserved, room)
+    left, ratio = _precondition(room), 0.0
+    row_scale(room.direction, 0, room.direction, 0, np.float32(0), vectors)
+    for _ in range(steps):
+        if left < _CONVERGED:
+            break
+        row_scale(room.direction, 0, room.direction, 0, np.float32(ratio), vectors)
+        row_add(room.direction, 0, room.preconditioned, 0, ONE, vectors)
+        _multiply(source, rated, room)
+        length = np.float32(left / row_dot(room.direction, 0, room.product, 0, vectors))
+        row_add(room.solution, 0, room.direction, 0, length, vectors)
+        row_add(room.residual, 0, room.product, 0, -length, vectors)
+        row_add(room.scores, 0, room.steps, 0, length, -(-rated.rows.size // LANES))
+        before, left = left, _precondition(room)
+        ratio = left / before
+    return _error(source, rated, unobserved, room.scores)
+
+
+@compiled
+def descend_rows(
+    source: Source,
+    offsets: np.ndarray,
+    rated: Rated,
+    unobserved: float,
+    shared: Shared,
+    means: np.ndarray,
+    scales: np.ndarray,
+    steps: int,
+    out: np.ndarray,
+    errors: np.ndarray,
+) -> int:
+    """Goes a number of steps for every row with ratings.
+
+    Args:
+        source: design rows d, and behind them the bias b of o = mean + b, where there is one.
+        offsets: int64 (n_rows + 1,), where each row's ratings begin in `rated`.
+        unobserved: alpha0.
+        means: float32 (n_rows, width), prior means m_i.
+        scales: float64 (n_rows,), s_i.
+        steps: at most so many.
+        out: float32 (n_rows, width), where each row starts; gets where it arrives.
+        errors: float64 (n_rows,), gets Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over each row's ratings.
+
+    Returns:
+        first row whose result is not finite, or SOLVED.
+    """
+    width, size = out.shape[1], shared.diagonal.size
+    room = _make_vectors(size, np.max(offsets[1:] - offsets[:-1]) if offsets.size > 1 else 0)
+    for row in range(offsets.size - 1):
+        first, end = offsets[row], offsets[row + 1]
+        if first == end:
+            continue
+        weights = rated.weights[first:end] if rated.weights.size else rated.weights
+        of_row = Rated(rated.rows[first:end], rated.ratings[first:end], weights)
+        for c in range(size):
+            room.diagonal[c] = shared.diagonal[c] + scales[row]
+            room.inverse[c] = ONE / room.diagonal[c]
+        room.solution[:width] = out[row]
+        error = _descend(source, of_row, unobserved, shared.right, means[row], scales[row], steps, room)
+        length = row_dot(room.solution, 0, room.solution, 0, size // LANES)
+        if not math.isfinite(error + length):
+            return row
+        out[row], errors[row] = room.solution[:width], error
+    return SOLVED

@@ -1,0 +1,135 @@
+"""Compiled loops over the rows of a block: solve or draw each, score each; sums over rows are float64."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from bgmrec.factorize.kernels.dots import rows_dot
+from bgmrec.factorize.kernels.equation import (
+    AllPairs,
+    Precision,
+    Rated,
+    Room,
+    Source,
+    add_all_pairs,
+    add_ratings,
+    apart_from_ratings,
+    compiled,
+    inlined,
+    make_room,
+    solve,
+    start,
+)
+from bgmrec.factorize.kernels.vectors import LANES, row_dot
+
+SOLVED = -1  # what solve_rows returns where every row could be solved
+
+
+@inlined
+def dots(source: Source, rows: np.ndarray, first: int, count: int, vector: np.ndarray, out: np.ndarray) -> None:
+    """out[first + l] := v·vector for `count` ≤ LANES source rows from `first` on."""
+    rank, vectors = source.rank, source.rank // LANES
+    rows_dot(out, first, source.table, 0, source.stride, rows, first, count, vector, 0, vectors)
+    for p in range(first, first + count):
+        for c in range(vectors * LANES, rank):
+            out[p] += source.table[rows[p] * source.stride + c] * vector[c]
+
+
+@compiled
+def _score(source: Source, rows: np.ndarray, offset: float, room: Room) -> None:
+    """scores[p] := offset + v·solution + b for up to LANES source rows."""
+    rank, stride = source.rank, source.stride
+    dots(source, rows, 0, rows.size, room.solution, room.scores)
+    for p in range(rows.size):
+        score = room.scores[p] + offset
+        room.scores[p] = score + source.table[rows[p] * stride + rank] if stride > rank else score
+
+
+class Draw(NamedTuple):
+    """Standard normal z of every row, float32 (n_rows · width), flat, and 1 / √alpha; no z: rows are solved."""
+
+    noise: np.ndarray
+    std: float
+
+
+@compiled
+def _solve_row(
+    source: Source, rated: Rated, pairs: AllPairs, precision: Precision, pull: np.ndarray, scale: float,
+    noise: np.ndarray, std: float, room: Room, out: np.ndarray,
+) -> tuple[bool, float]:  # fmt: skip
+    """Solves or draws one row; returns (whether it could be solved, squared error)."""
+    rank, biased = source.rank, source.stride > source.rank
+    corner, right = start(precision, pull, scale, rank, room)
+    if pairs.weight > 0:
+        weight, of_pairs = add_all_pairs(pairs, room)
+        corner, right = corner + weight, right + of_pairs
+    weight, of_ratings, square = add_ratings(source, rated, pairs.weight, room)
+    positive, bias, level = solve(corner + weight, right + of_ratings, biased, noise, std, room)
+    error = square + level - apart_from_ratings(pairs, precision, pull, scale, rank, bias, room)
+    if pairs.weight == 0 and error < 0:  # a sum of squares: what is left of two that cancel
+        error = 0.0
+    out[:rank] = room.solution[:rank]
+    if biased:
+        out[rank] = bias
+    length = row_dot(room.solution, 0, room.solution, 0, room.size // LANES)
+    return positive and math.isfinite(error + length + bias * bias), error
+
+
+@compiled
+def solve_rows(
+    source: Source,
+    offsets: np.ndarray,
+    rated: Rated,
+    pairs: AllPairs,
+    precision: Precision,
+    prior: np.ndarray,
+    pull: np.ndarray,
+    scales: np.ndarray,
+    draw: Draw,
+    out: np.ndarray,
+    errors: np.ndarray,
+) -> int:
+    """Solves or draws every row of a block; a row without ratings is its prior mean, or drawn from its prior.
+
+    Args:
+        offsets: int64 (n_rows + 1,), where each row's ratings begin in `rated`.
+        prior, pull, out: float32 (n_rows, width): m_i, P m_i, the result.
+        scales: float64 (n_rows,), s_i.
+        errors: float64 (n_rows,), gets Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over each row's ratings.
+
+    Returns:
+        first row that could not be solved, or SOLVED.
+    """
+    room = make_room(source.rank, rated.weights.size > 0)
+    width = out.shape[1]
+    for row in range(offsets.size - 1):
+        first, end = offsets[row], offsets[row + 1]
+        noise = draw.noise[row * width : (row + 1) * width]
+        if first == end and noise.size == 0:
+            out[row] = prior[row]
+        else:
+            weights = rated.weights[first:end] if rated.weights.size else rated.weights
+            of_row = Rated(rated.rows[first:end], rated.ratings[first:end], weights)
+            solved, error = _solve_row(
+                source, of_row, pairs, precision, pull[row], scales[row], noise, draw.std, room, out[row]
+            )
+            if not solved:
+                return row
+            errors[row] = error if end > first else 0.0
+    return SOLVED
+
+
+@compiled
+def score_rows(source: Source, offsets: np.ndarray, rows: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
+    """out[p] := mean + u·v + a + b for every pair of a block; factors are float32 (n_rows, width)."""
+    room = make_room(source.rank, False)
+    for row in range(offsets.size - 1):
+        room.solution[: source.rank] = factors[row, : source.rank]
+        offset = source.mean + (factors[row, source.rank] if source.stride > source.rank else 0.0)
+        for first in range(offsets[row], offsets[row + 1], LANES):
+            end = min(first + LANES, offsets[row + 1])
+            _score(source, rows[first:end], offset, room)
+            out[first:end] = room.scores[: end - first]

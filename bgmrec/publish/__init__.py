@@ -1,0 +1,1 @@
+"""What readers see: contracts, the quality gate, versions and manifests, catalogue, retention, exporters."""

@@ -1,0 +1,1 @@
+"""Copies of the published tables in the stores that serve them."""

@@ -1,0 +1,1 @@
+"""Facts of a report: small plain numbers, gathered from the tables of a run by Spark."""

@@ -1,0 +1,82 @@
+"""One HTML file out of finished sections: style, script and figures inside, nothing fetched, everything escaped.
+
+Titles, ids and records come from outside. Jinja2 escapes them, and the page's own policy allows no script but the
+one whose digest it names, so that a title that was let through would still not run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bgmrec.report.numbers import count, share, significant
+from bgmrec.report.page.parts import Figure, Section
+from bgmrec.report.page.style import plain
+from bgmrec.report.score_text import NOT_APART, score_parts_text, sum_text
+
+
+def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
+    """The page of a night."""
+    run = facts["run"]
+    return _page(
+        "night.html",
+        sections,
+        title=run["run_id"],
+        run=run,
+        day=date.fromisoformat(run["ds"]).strftime("%A, %-d %B %Y"),
+        people=[_person(row) for row in facts["people"]],
+        tracks=facts["tracks"],
+        not_apart=NOT_APART,
+    )
+
+
+def render_study(results: Sequence[dict[str, Any]], sections: Sequence[Section]) -> str:
+    """The page of a study's programme."""
+    return _page(
+        "study.html",
+        sections,
+        title="study",
+        results=results,
+        ratings=max((row["ratings"] for row in results if "ratings" in row), default=None),
+        seeds=sorted({row["seed"] for row in results}),
+        parts=sorted({row["part"] for row in results}),
+    )
+
+
+def _page(template: str, sections: Sequence[Section], **values: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("bgmrec.report.page", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else plain_lines(value),
+    )
+    environment.filters |= {"count": count, "significant": significant, "share": share}
+    environment.tests["figure"] = lambda block: isinstance(block, Figure)
+    script, style = (_own(name) for name in ("page.js", "page.css"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    texts = {"script": Markup(script), "style": Markup(style), "digest": digest}
+    return environment.get_template(template).render(sections=sections, **texts, **values)
+
+
+def plain_lines(value: object) -> object:
+    """Text without the control characters that no page may hold; line ends stay."""
+    if not isinstance(value, str):
+        return value
+    return "\n".join(plain(line) for line in value.split("\n"))
+
+
+def _own(name: str) -> str:
+    return (resources.files("bgmrec.report.page") / name).read_text(encoding="utf-8")
+
+
+def _person(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "list": [{**one, "parts": score_parts_text(one), "sum": sum_text(one)} for one in row["list"]]}

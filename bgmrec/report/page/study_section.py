@@ -1,0 +1,220 @@
+"""The paper's performance and function tests out of a study's results: plain numbers in, sections out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from matplotlib.figure import Figure as Drawing
+
+from bgmrec.report.numbers import count, significant
+from bgmrec.report.page import draw
+from bgmrec.report.page.draw import Line
+from bgmrec.report.page.parts import Figure, Section, Table, figure
+from bgmrec.report.page.side_information import side_information_figures, spread
+from bgmrec.report.page.study_names import BASELINES, BOTH, RANK, REGULARISATION, VARIANTS
+
+Results = Sequence[dict[str, Any]]
+_COLD = {
+    "RMSE": {"rmse_cold_item": "cold tracks", "rmse_cold_user": "cold users"},
+    "NDCG@10": {"ndcg_10_cold_items": "cold tracks"},
+}
+
+
+def study_sections(results: Results) -> list[Section]:
+    """Accuracy, what its numbers depend on, what is cold, and time."""
+    real = [row for row in results if row["side_information"] == "real"]
+    random = [row for row in real if row["protocol"] == "random"]
+    cold = [row for row in real if row["protocol"] == "cold"]
+    return [_accuracy(random), _side_information(results), _sensitivity(random), _cold(cold), _time(random)]
+
+
+def _accuracy(results: Results) -> Section:
+    own = [row for row in results if row["model"] in VARIANTS]
+    fractions = sorted({row["fraction"] for row in own})
+    models = [model for model in VARIANTS if any(row["model"] == model for row in own)]
+    blocks = [_by_fraction(own, models, fractions, metric) for metric in ("rmse", "mae")]
+    most = fractions[-1]
+    best = min(models, key=lambda model: _mean(_values(own, model, most, "rmse")))
+    found, pmf = (_mean(_values(own, model, most, "rmse")) for model in (best, models[0]))
+    lead = f"With {_percent(most)} of the ratings {VARIANTS[best]} is the most accurate: RMSE {significant(found, 4)}"
+    lead += "." if best == models[0] else f", {VARIANTS[models[0]]} {significant(pmf, 4)}."
+    return Section("accuracy", "Accuracy", lead, blocks=blocks, missing=[_seeds(own)])
+
+
+def _by_fraction(own: Results, models: Sequence[str], fractions: Sequence[float], metric: str) -> Figure:
+    name, places = metric.upper(), [100 * fraction for fraction in fractions]
+    series = {m: [_mean(_values(own, m, fraction, metric)) for fraction in fractions] for m in models}
+
+    def body(drawing: Drawing) -> None:
+        lines = [Line(VARIANTS[m], places, values) for m, values in series.items()]
+        ax = drawing.subplots()
+        draw.lines(ax, lines, x_label="training ratings, % of all", y_label=f"{name} on test ratings")
+        ax.set_xticks(places)
+
+    rows = [[_percent(f), *(spread(_values(own, m, f, metric)) for m in models)] for f in fractions]
+    return figure(
+        metric,
+        f"{name} by training fraction",
+        f"{name} with {_percent(fractions[-1])} of the ratings: "
+        + ", ".join(f"{VARIANTS[m]} {significant(values[-1], 4)}" for m, values in series.items()),
+        Table(["training ratings", *(VARIANTS[m] for m in models)], rows),
+        body,
+        height=3.4,
+    )
+
+
+def _side_information(results: Results) -> Section:
+    blocks = list(side_information_figures([row for row in results if row["protocol"] == "random"], VARIANTS))
+    return Section(
+        "side",
+        "Side information",
+        "The same model with what is known of users and tracks, with what is known of others, and with nothing.",
+        blocks=blocks,
+        missing=[] if blocks else ["Nothing was learnt without it."],
+    )
+
+
+def _sensitivity(results: Results) -> Section:
+    rank = _varied(results, "rank", RANK, "Dimension", "dimension of the factors", False)
+    pull = _varied(
+        results, "regularisation", REGULARISATION, "Regularisation", "times the configured regularisation", True
+    )
+    blocks = [made for made in (rank, pull) if made is not None]
+    return Section(
+        "sensitivity",
+        "What it depends on",
+        "The model with both encoders, one of its numbers varied at a time.",
+        blocks=blocks,
+    )
+
+
+def _varied(results: Results, name: str, prefix: str, title: str, label: str, log: bool) -> Figure | None:
+    own = [row for row in results if row["model"].startswith(prefix)]
+    at = sorted({float(row["model"].removeprefix(prefix)) for row in own})
+    if not at:
+        return None
+    values = [_of([row for row in own if float(row["model"].removeprefix(prefix)) == one], "rmse") for one in at]
+    means = [_mean(found) for found in values]
+    best = at[means.index(min(means))]
+
+    def body(drawing: Drawing) -> None:
+        ax = drawing.subplots()
+        draw.lines(ax, [Line(BOTH, at, means)], x_label=label, y_label="RMSE on test ratings", log_x=log)
+        ax.set_xticks(at, [f"{one:g}" for one in at])
+
+    return figure(
+        name,
+        f"{title}: the least error is at {significant(best, 2)}",
+        f"RMSE by {label}: " + ", ".join(f"{one:g}: {significant(v, 4)}" for one, v in zip(at, means, strict=True)),
+        Table([label, "RMSE"], [[f"{one:g}", spread(found)] for one, found in zip(at, values, strict=True)]),
+        body,
+    )
+
+
+def _cold(results: Results) -> Section:
+    """Models and, with them, the baselines of the same cold rows."""
+    models = [model for model in VARIANTS if any(row["model"] == model for row in results)]
+    rows = {VARIANTS[model]: [row for row in results if row["model"] == model] for model in models}
+    # baselines are those of the data, whatever was learnt: the first model's runs have them
+    for row in (row for row in results if row["model"] == models[0]):
+        for name, found in row.get("baselines", {}).items():
+            rows.setdefault(BASELINES.get(name, name), []).append(found)
+    made = [_cold_figure(name, rows, keys) for name, keys in _COLD.items()]
+    blocks = [one for one in made if one is not None]
+    return Section(
+        "cold",
+        "Cold start",
+        "Tracks and users without any training rating: only side information can speak for them.",
+        blocks=blocks,
+        missing=[] if blocks else ["No cold study was run."],
+    )
+
+
+def _cold_figure(name: str, rows: dict[str, list[dict[str, Any]]], keys: dict[str, str]) -> Figure | None:
+    """A metric of what is cold: a row per model or baseline that has it, a mark per side."""
+    known = {model: own for model, own in rows.items() if any(_of(own, key) for key in keys)}
+    if not known:
+        return None
+    values = {model: {key: _of(own, key) for key in keys} for model, own in known.items()}
+    series = {
+        side: [fmean(values[model][key]) if values[model][key] else None for model in known]
+        for key, side in keys.items()
+    }
+    told = "; ".join(
+        f"{model}: " + ", ".join(f"{keys[key]} {significant(fmean(one), 4)}" for key, one in found.items() if one)
+        for model, found in values.items()
+    )
+    return figure(
+        f"cold-{name.lower().replace('@', '-')}",
+        f"{name}, {' and '.join(keys.values())}",
+        f"{name} of what is cold. {told}",
+        Table(["model", *keys.values()], [[m, *(spread(found[key]) for key in keys)] for m, found in values.items()]),
+        lambda drawing: draw.dots(drawing.subplots(), list(known), series, x_label=name),
+        height=1.6 + 0.24 * len(known),
+    )
+
+
+def _time(results: Results) -> Section:
+    own = [row for row in results if row["model"] in VARIANTS and "round_seconds" in row]
+    models = [model for model in VARIANTS if any(row["model"] == model for row in own)]
+    blocks = [
+        _by_size(own, models, "round_seconds", "round", "Seconds per round, encoders included"),
+        _by_size(own, models, "seconds", "whole", "Seconds of a whole run, data and judging included"),
+    ]
+    lead = "Each point is a model at a training fraction, on the machine that ran the study. "
+    lead += "A process's first run also pays for its start."
+    return Section("time", "Running time", lead, blocks=blocks)
+
+
+def _by_size(own: Results, models: Sequence[str], key: str, name: str, title: str) -> Figure:
+    series = {}
+    for model in models:
+        sizes: dict[float, list[dict[str, Any]]] = {}
+        for row in (row for row in own if row["model"] == model):
+            sizes.setdefault(row["fraction"], []).append(row)
+        points = sorted((_mean(_of(rows, "ratings")), _mean(_of(rows, key))) for rows in sizes.values())
+        series[model] = points
+
+    def body(drawing: Drawing) -> None:
+        lines = [Line(VARIANTS[m], [x for x, _ in points], [y for _, y in points]) for m, points in series.items()]
+        ax = drawing.subplots()
+        draw.lines(ax, lines, x_label="training ratings", y_label="seconds")
+        ax.set_ylim(bottom=0)
+
+    rows = [[VARIANTS[m], count(x), significant(y, 3)] for m, points in series.items() for x, y in points]
+    return figure(
+        f"time-{name}",
+        title,
+        f"{title}, with the most ratings: "
+        + ", ".join(f"{VARIANTS[m]} {significant(points[-1][1], 2)}" for m, points in series.items()),
+        Table(["model", "training ratings", "seconds"], rows),
+        body,
+        height=3.4,
+    )
+
+
+def _values(results: Results, model: str, fraction: float, metric: str) -> list[float]:
+    return _of([row for row in results if (row["model"], row["fraction"]) == (model, fraction)], metric)
+
+
+def _of(rows: Results, key: str) -> list[float]:
+    return [row[key] for row in rows if key in row]
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:g} %"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return fmean(values) if values else float("nan")
+
+
+def _seeds(results: Results) -> str:
+    seeds = len({row["seed"] for row in results})
+    return (
+        f"Means over {seeds} seeds, ± their standard deviation."
+        if seeds > 1
+        else "One seed: differences this small may be chance."
+    )

@@ -1,0 +1,135 @@
+"""Draws of everything above the rows: mean, precision and linear link of a side, ridges, noise precision.
+
+Rows x_i ~ N(mu + Bᵀ (f_i − f̄), Λ⁻¹) with
+
+    Λ ~ Wishart(nu0, W0),  mu | Λ ~ N(0, (beta0 Λ)⁻¹),  B | Λ ~ matrix-normal(0, diag(ridge)⁻¹, Λ⁻¹)
+
+Without features that is BPMF's Normal-Wishart (Salakhutdinov & Mnih 2008), with them Macau's link (Simm et al.
+2017). Macau draws B given Λ and Λ given B by turns; here (Λ, mu, B) is one exact draw, because B can be
+integrated out of Λ: with the centred K = FᵀF + diag(ridge), R = FᵀX and N rows,
+
+    Λ ~ Wishart(nu0 + N, (W0⁻¹ + XᵀX − N² x̄ x̄ᵀ / (beta0 + N) − Rᵀ K⁻¹ R)⁻¹)
+    mu | Λ ~ N(N x̄ / (beta0 + N), Λ⁻¹ / (beta0 + N)),   B | Λ ~ matrix-normal(K⁻¹ R, K⁻¹, Λ⁻¹)
+
+so that all that passes from one round to the next are the rows and the ridges. Columns belong to groups with a
+ridge each, Gamma(1, .01) before the data. All from N, Σx, Σxxᵀ, Σfxᵀ (sums.py), whatever the number of rows.
+Where rows have scales (row_scale.py), x_i ~ N(…, (s_i Λ)⁻¹), every sum above is weighted by s_i, x̄ and f̄ too, and
+N is Σ s but in the Wishart's degrees of freedom, where it stays the number of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+
+from bgmrec.sampler.conditionals.sums import SideSums
+
+BETA0 = 1.0
+RIDGE_SHAPE, RIDGE_RATE = 1.0, 0.01
+NOISE_SHAPE, NOISE_RATE = 1.0, 1.0
+
+
+@dataclass
+class Link:
+    """What is known of a side's features before any draw, and the factored K of the ridges used last.
+
+    Args:
+        mean: (columns,), f̄ over all rows, by their scales.
+        gram: (columns, columns), centred FᵀF.
+        groups: int (columns,), each column's group.
+    """
+
+    mean: np.ndarray
+    gram: np.ndarray
+    groups: np.ndarray
+    _factored: tuple[bytes, tuple[np.ndarray, bool]] | None = field(default=None, repr=False)
+
+    @property
+    def n_groups(self) -> int:
+        return int(self.groups.max()) + 1 if self.groups.size else 0
+
+    def factored(self, ridges: np.ndarray) -> tuple[np.ndarray, bool]:
+        """The lower Cholesky factor of K; columns³/3 operations where the ridges are new."""
+        key = ridges.tobytes()
+        if self._factored is None or self._factored[0] != key:
+            matrix = self.gram + np.diag(ridges[self.groups])
+            self._factored = key, cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+        return self._factored[1]
+
+
+def no_link() -> Link:
+    """The link of a side without features."""
+    return Link(np.zeros(0), np.zeros((0, 0)), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True)
+class RowPrior:
+    """Rows ~ N(offset + Bᵀ f, precision⁻¹), f as it is stored; `offset` is mu − Bᵀ f̄."""
+
+    offset: np.ndarray
+    weights: np.ndarray
+    precision: np.ndarray
+
+    def means(self, features: np.ndarray) -> np.ndarray:
+        """float32 (n_rows, width) from float32 (n_rows, columns)."""
+        means = np.broadcast_to(self.offset.astype(np.float32), (len(features), len(self.offset)))
+        return means + features @ self.weights.astype(np.float32) if self.weights.size else means
+
+
+def stream(seed: int, round_: int, side: int) -> np.random.Generator:
+    """The driver's random numbers of one side in one round: a function of these three alone."""
+    return np.random.default_rng([seed, round_, side, 0x6267])
+
+
+def draw_prior(random: np.random.Generator, sums: SideSums, link: Link, ridges: np.ndarray, scale: float) -> RowPrior:
+    """One draw of (Λ, mu, B) given the rows.
+
+    Args:
+        random: from `stream`.
+        sums: over the side's rows.
+        link: of its features.
+        ridges: (groups,).
+        scale: W0⁻¹ = scale · width · I, nu0 = width.
+    """
+    width, n = len(sums.total), sums.scale
+    crossed = sums.cross - np.outer(link.mean, sums.total)
+    inverse = scale * width * np.eye(width) + sums.outer - np.outer(sums.total, sums.total) / (BETA0 + n)
+    coefficients = cho_solve(link.factored(ridges), crossed, check_finite=False) if link.groups.size else crossed
+    precision = wishart(random, inverse - crossed.T @ coefficients, width + sums.rows)
+    root = np.linalg.cholesky(precision)
+    mu = sums.total / (BETA0 + n) + _spread(random.normal(size=(1, width)), root)[0] / np.sqrt(BETA0 + n)
+    if link.groups.size:
+        noise = _spread(random.normal(size=coefficients.shape), root)
+        factor = link.factored(ridges)[0]
+        coefficients = coefficients + solve_triangular(factor, noise, lower=True, trans="T", check_finite=False)
+    return RowPrior(mu - link.mean @ coefficients, coefficients, precision)
+
+
+def draw_ridges(random: np.random.Generator, prior: RowPrior, link: Link) -> np.ndarray:
+    """One draw of every group's ridge given B and Λ; (groups,)."""
+    of_column = np.einsum("dw,wv,dv->d", prior.weights, prior.precision, prior.weights)
+    columns = np.bincount(link.groups, minlength=link.n_groups)
+    rate = RIDGE_RATE + 0.5 * np.bincount(link.groups, of_column, minlength=link.n_groups)
+    return random.gamma(RIDGE_SHAPE + 0.5 * columns * len(prior.offset)) / rate
+
+
+def draw_noise_precision(random: np.random.Generator, squared_error: float, ratings: float) -> float:
+    """One draw of alpha given all residuals."""
+    return float(random.gamma(NOISE_SHAPE + 0.5 * ratings) / (NOISE_RATE + 0.5 * squared_error))
+
+
+def wishart(random: np.random.Generator, inverse_scale: np.ndarray, freedom: float) -> np.ndarray:
+    """One draw from Wishart(freedom, inverse_scale⁻¹), by Bartlett's decomposition; (width, width)."""
+    width = len(inverse_scale)
+    lower = np.tril(random.normal(size=(width, width)), -1)
+    lower[np.diag_indices(width)] = np.sqrt(random.chisquare(freedom - np.arange(width)))
+    # inverse_scale = C Cᵀ, so that (C⁻ᵀ lower)(C⁻ᵀ lower)ᵀ has the scale (C Cᵀ)⁻¹
+    root = solve_triangular(np.linalg.cholesky(inverse_scale), lower, lower=True, trans="T", check_finite=False)
+    return root @ root.T
+
+
+def _spread(rows: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Standard normal rows → rows of covariance (root rootᵀ)⁻¹."""
+    return solve_triangular(root, rows.T, lower=True, trans="T", check_finite=False).T

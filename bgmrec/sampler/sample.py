@@ -1,0 +1,86 @@
+"""A whole sampling: links, chain, and the kept draws as one wide table that everything else reads as a model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from bgmrec.factorize.blocks.factors import solved_factors
+from bgmrec.factorize.kernels.row_scale import RowScale
+from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.runtime.logs import Progress
+from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
+from bgmrec.sampler.chain import Chain, ChainNumbers, ChainState, chain_sides, run_chain, start_chain
+from bgmrec.sampler.link import write_linked
+from bgmrec.sampler.pieces import Known, side_pieces
+from bgmrec.sampler.wide import wide_factors, wide_shape
+from bgmrec.storage.tables import Tables
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The averaged model, and the chain's state."""
+
+    user_factors: DataFrame
+    item_factors: DataFrame
+    shape: ModelShape
+    state: ChainState
+
+
+def sample(place: Tables, known: Known, progress: Progress) -> Sampled:
+    """Runs the chain from the best round's factors, from where an interrupted one stopped. Actions.
+
+    Args:
+        place: of the chain.
+        known: ratings, features, and the folder of the best round.
+        progress: told every draw.
+    """
+    progress.update("bayes", step="features")
+    chain = open_chain(place, known)
+    state = run_chain(chain, progress)
+    user_factors, item_factors = (_wide(chain, side.name, side.num_blocks) for side in chain.sides)
+    return Sampled(user_factors, item_factors, wide_shape(chain.shape, known.settings.bayes.draws), state)
+
+
+def open_chain(place: Tables, known: Known) -> Chain:
+    """A chain that is ready to run: links written and draw 0 made, unless an interrupted one left them. Actions.
+
+    Args:
+        place: of the chain.
+        known: as for `sample`.
+    """
+    settings, sizes = known.settings, known.sizes
+    bayes, shape = settings.bayes, sizes.shape(settings.factorize)
+    pieces = side_pieces(place, known, {"user": bayes.user_groups, "item": bayes.item_groups})
+    scales = {
+        "user": RowScale(bayes.user_prior_exponent, sizes.train / sizes.users),
+        "item": RowScale(bayes.item_prior_exponent, sizes.train / sizes.items),
+    }
+    links = {
+        side: write_linked(
+            place, side, known.rated.read(f"{side}_rating_blocks"), pieces[side], scale, bayes.max_columns
+        )
+        for side, scale in scales.items()
+    }
+    sides = chain_sides((sizes.users, sizes.user_blocks), (sizes.items, sizes.item_blocks), place, links, scales)
+    numbers = ChainNumbers(
+        bayes.burn_in, bayes.draws, bayes.noise_strength, bayes.prior_scale, bayes.ridge_every, settings.seed,
+        settings.factorize.broadcast_bytes,
+    )  # fmt: skip
+    chain = Chain(place, shape, sides, numbers)
+    solved = {side: solved_factors(known.priors, side) for side in ("user", "item")}
+    errors = [row["squared_error"] for row in solved["item"].select("squared_error").collect()]
+    start_chain(chain, solved["user"], solved["item"], math.fsum(errors))
+    return chain
+
+
+def _wide(chain: Chain, side: str, num_blocks: int) -> DataFrame:
+    name = f"{side}_factors"
+    if not chain.tables.exists(name):
+        paths = [chain.place(number).path(f"{side}_draw") for number in chain.kept]
+        with arrow_batch(chain.tables.spark, BLOCKS_PER_BATCH):
+            wide = wide_factors(chain.tables.spark, paths, chain.shape, scaled=side == "user", partitions=num_blocks)
+            chain.tables.write(wide, name)
+    return chain.tables.read(name)

@@ -1,0 +1,16 @@
+"""Collects side information from one source: web pages or an API → gzip JSON lines that ingest_side_info reads."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from bgmrec.config import load_settings
+from bgmrec.runtime.logs import Progress
+
+
+def crawl(arguments: Namespace, progress: Progress) -> None:
+    """Collects the source and prints where its result is."""
+    settings = load_settings(arguments.config, arguments.overrides)
+    from bgmrec.crawl.run import collect  # Scrapy loads slowly: settings are refused before it
+
+    print(collect(settings, arguments.ds, progress))

@@ -1,0 +1,37 @@
+"""The whole night for one logical date: ingest, features, training, evaluation, top-N, publishing."""
+
+from __future__ import annotations
+
+from bgmrec.run.state import STAGES, Run
+from bgmrec.stages import build_features, evaluate, ingest_ratings, ingest_side_info, recommend, train
+from bgmrec.stages.job import run_stage
+from bgmrec.stages.summary import summarised
+
+_STAGES = dict(
+    zip(
+        STAGES,
+        (
+            ingest_ratings.stage,
+            ingest_side_info.stage,
+            build_features.stage,
+            train.stage,
+            evaluate.stage,
+            recommend.stage,
+        ),
+        strict=True,
+    )
+)
+
+
+def night(run: Run) -> str:
+    """Runs the stages that are not done yet; returns the path of the summary, which failures get too."""
+    with summarised(run) as summary:
+        resume = True
+        for name, stage in _STAGES.items():
+            # a stage counts only where every stage before it counts too
+            resume = resume and run.is_resumable(name)
+            if resume:
+                run.progress.done(name, resumed="finished before the interruption")
+            else:
+                run_stage(run, name, stage)
+    return summary.path

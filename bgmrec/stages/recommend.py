@@ -1,0 +1,93 @@
+"""Makes the top-N lists of all users and the similar items, checks them, and publishes both."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from pyspark.sql import DataFrame
+
+from bgmrec.publish.contracts import RECOMMENDATION_REASONS
+from bgmrec.recommend.candidates import shown_items
+from bgmrec.recommend.checks import list_faults, list_violations, pack_lists
+from bgmrec.recommend.explain import reasons
+from bgmrec.recommend.lists import (
+    described_users,
+    heard_blocks,
+    load_items,
+    make_lists,
+    night_sizes,
+    popular_list,
+    stored_model,
+)
+from bgmrec.recommend.similar import similar_items
+from bgmrec.recommend.top_n import ListRules
+from bgmrec.run.state import Run
+from bgmrec.runtime.session import arrow_batch
+from bgmrec.stages.job import run_stage
+from bgmrec.stages.publishing import publish
+from bgmrec.stages.summary import summarised
+from bgmrec.storage.models import StoredModel
+from bgmrec.train.solved import solved_tables
+
+REASONS = RECOMMENDATION_REASONS.table
+
+
+def stage(run: Run) -> None:
+    """Writes `top_n` and `similar`, then publishes them."""
+    if (record := run.shelf.record(run.run_id)) is not None:  # interrupted in the switch: what it staged is immutable
+        run.summary.add("published", **record["tables"])
+        run.shelf.switch(record)
+        return
+    stored = run.models.load(run.model_id)
+    model = stored_model(stored)
+    shown = shown_items(run, run.scratch("recommend"), stored.table("item_index"))
+    settings = run.settings.recommend
+    heard = heard_blocks(run, run.work, run.work.read("ratings_split"), night_sizes(stored.facts))
+    rules = ListRules(settings.n, settings.filter_seen, settings.max_per_value if settings.max_per_field else 0)
+    popular = popular_list(run, run.work.read("ratings_split"), shown, rules)
+    described = described_users(run, run.scratch("recommend"), stored.table("user_index"), model.user_blocks)
+    with arrow_batch(run.spark, 1):
+        items = load_items(run, model, shown)
+        run.progress.update("recommend", table="top_n", users=stored.facts["users"])
+        with make_lists(run, model, items, heard, described, rules, popular) as made:
+            lists = run.work.write(made, "top_n")
+        run.progress.update("recommend", table="similar", items=stored.facts["items"])
+        similar = similar_items(
+            model.item_factors, items, shape=model.shape, num_blocks=model.item_blocks, n=settings.similar_n
+        )
+        with similar as made:
+            run.work.write(made, "similar")
+        if REASONS in run.settings.publish.tables:
+            run.progress.update("recommend", table="reasons")
+            with _reasons(run, stored, lists) as made:
+                run.work.write(made, "reasons")
+    run.progress.update("recommend", table="publishing")
+    faults = _broken_rules(run, lists, heard if settings.filter_seen else None, model.user_blocks)
+    publish(run, stored, shown, faults)
+
+
+def _broken_rules(run: Run, lists: DataFrame, hidden: DataFrame | None, num_blocks: int) -> dict[str, int]:
+    """How often the lists break a rule."""
+    place, n = run.scratch("recommend"), run.settings.recommend.n
+    packed = place.write(pack_lists(lists, num_blocks), "packed_lists")  # as large as the lists themselves
+    with arrow_batch(run.spark, 1):
+        faults = list_faults(list_violations(packed, hidden, num_blocks=num_blocks, n=n))
+    place.delete("packed_lists")
+    return faults
+
+
+def _reasons(run: Run, stored: StoredModel, lists: DataFrame) -> AbstractContextManager[DataFrame]:
+    """What carries every score."""
+    return reasons(
+        solved_tables(run, stored),
+        lists,
+        n=run.settings.recommend.reasons,
+        n_users=stored.facts["users"],
+        broadcast_bytes=run.settings.factorize.broadcast_bytes,
+    )
+
+
+def published(run: Run) -> None:
+    """The stage as a job of its own."""
+    with summarised(run):
+        run_stage(run, "recommend", stage)

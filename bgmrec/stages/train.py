@@ -1,0 +1,48 @@
+"""Learns the model of one logical date and stores it under models/<run_id>."""
+
+from __future__ import annotations
+
+from bgmrec.run.state import Run, decisive, fingerprint
+from bgmrec.train.finish import data_digest, judged_facts, store_model
+from bgmrec.train.learn import Learned, learn, served_factors
+
+
+def stage(run: Run) -> None:
+    """Writes the model and, for the evaluation, the best round's factors."""
+    if run.models.has(run.run_id):  # interrupted after the model was stored, which comes last
+        run.learnt()
+        return
+    learned = learn(run)
+    facts = {"rounds": learned.state.round, "best_round": learned.state.best_round, "valid": learned.valid}
+    run.summary.add("train", **facts)
+    _finish(run, learned)
+    run.learnt()
+
+
+def _finish(run: Run, learned: Learned) -> None:
+    """The judged factors, the served ones, and the model store."""
+    settings, problem, sizes, best = run.settings, learned.problem, learned.sizes, learned.best
+    for name, table in learned.factors.items():
+        run.work.write(table, f"judged_{name}")
+    run.work.write_json("judged", judged_facts(learned.shape, sizes))
+    store_model(
+        run.models,
+        run.run_id,
+        served=served_factors(run, learned),
+        shape=learned.shape,
+        best=best,
+        work=run.work,
+        problem=problem,
+        sizes=sizes,
+        facts={
+            "ds": str(run.ds),
+            "mode": settings.factorize.mode,
+            "fingerprint": fingerprint(settings),
+            "data": data_digest(run.work.read("ratings_split")),
+            "best_round": learned.state.best_round,
+            "validation": learned.valid,
+            "history": list(learned.state.history),
+            "warm_nights": 0 if (warm := run.warm_model()) is None else warm.facts["warm_nights"] + 1,
+            "settings": decisive(settings),
+        },
+    )

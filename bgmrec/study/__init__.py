@@ -1,0 +1,1 @@
+"""Protocols, the tuning of settings, and the paper's programme."""
