@@ -58,7 +58,7 @@ demo-crawl: $(STAMP) $(CRAWL)/world/_SUCCESS ## Crawl a sample site, run a night
 	@$(PY) jobs/serve_site.py $(CRAWL_SETTINGS) & site=$$!; trap "kill $$site; wait $$site" EXIT; sleep 3; \
 		set -x; $(PY) jobs/crawl_side_info.py $(CRAWL_SITE) --set crawl.contact=demo@bgmrec.example --ds $(DEMO_DS)
 	$(PY) jobs/nightly.py $(CRAWL_SETTINGS) --ds $(DEMO_DS)
-	$(PY) jobs/compare_nights.py $(CRAWL_WITHOUT) --with-root $(CRAWL)/with --names without with --ds $(DEMO_DS)
+	$(PY) jobs/compare_runs.py $(CRAWL_WITHOUT) --with-root $(CRAWL)/with --names without with --ds $(DEMO_DS)
 
 $(CRAWL)/world/_SUCCESS: conf/demo.toml conf/demo-crawl.toml $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
 	$(PY) jobs/generate_world.py $(CRAWL_SETTINGS)

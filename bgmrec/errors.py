@@ -21,23 +21,23 @@ class BgmrecError(Exception):
         where: the file, table, column or setting it was found in.
         expected: what would have been right.
         found: what was there instead.
-        cure: what the reader can do about it.
+        hint: what the reader can do about it.
     """
 
     exit_status = EXIT_UNEXPECTED
 
-    def __init__(self, message: str, *, where: str = "", expected: str = "", found: str = "", cure: str = ""):
-        self.message, self.where, self.expected, self.found, self.cure = message, where, expected, found, cure
-        details = {"where": where, "expected": expected, "found": found, "cure": cure}
+    def __init__(self, message: str, *, where: str = "", expected: str = "", found: str = "", hint: str = ""):
+        self.message, self.where, self.expected, self.found, self.hint = message, where, expected, found, hint
+        details = {"where": where, "expected": expected, "found": found, "hint": hint}
         super().__init__("\n".join([message, *(f"  {name}: {text}" for name, text in details.items() if text)]))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.message, self.where, self.expected, self.found, self.cure)
+        return _rebuild, (type(self), self.message, self.where, self.expected, self.found, self.hint)
 
 
-def _rebuild(kind: type[BgmrecError], message: str, where: str, expected: str, found: str, cure: str) -> BgmrecError:
+def _rebuild(kind: type[BgmrecError], message: str, where: str, expected: str, found: str, hint: str) -> BgmrecError:
     # keyword-only arguments do not survive the default pickling that brings an error back from a worker
-    return kind(message, where=where, expected=expected, found=found, cure=cure)
+    return kind(message, where=where, expected=expected, found=found, hint=hint)
 
 
 class SettingsError(BgmrecError):

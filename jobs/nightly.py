@@ -12,12 +12,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from bgmrec.stages.nightly import night
+from bgmrec.runtime.command import write_line
+from bgmrec.stages.nightly import run_stages
 from bgmrec.stages.summary import run_publishing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run_publishing("nightly", __doc__, lambda run: print(night(run)), argv)
+    return run_publishing("nightly", __doc__, lambda run: write_line(run_stages(run)), argv)
 
 
 if __name__ == "__main__":

@@ -31,14 +31,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     from bgmrec.config.runtime import SparkSettings
     from bgmrec.runtime.session import build_session
 
-    place = tmp_path_factory.mktemp("spark")
+    folder = tmp_path_factory.mktemp("spark")
     extra = {
         **QUICK,
         "spark.python.daemon.module": "tests.quick_daemon",
-        "spark.local.dir": str(place / "local"),
-        "spark.sql.warehouse.dir": str(place / "warehouse"),
-        "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} -Dderby.system.home={place / 'derby'}",
-        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={place / 'metastore'};create=true",
+        "spark.local.dir": str(folder / "local"),
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.driver.extraJavaOptions": f"{JAVA_OPTIONS} -Dderby.system.home={folder / 'derby'}",
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder / 'metastore'};create=true",
     }
     # a second try for every task: Spark may reuse a Python worker whose socket the failure of another test has closed
     session = build_session(SparkSettings(master="local[2,2]", shuffle_partitions=4), extra, hive=True)

@@ -15,6 +15,7 @@ from bgmrec.bench.nights import nightly, warm
 from bgmrec.bench.parts import Bench, Result, machine, show
 from bgmrec.bench.scale import bayes, cost, kernel, scale, skew
 from bgmrec.config import load_settings
+from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.storage.tables import Tables
 
@@ -82,12 +83,12 @@ def run_benchmark(arguments: argparse.Namespace, progress: Progress) -> None:
     from bgmrec.runtime.session import build_session  # starting Java is slow: settings are refused before it
 
     spark = build_session(settings.spark)
-    place = Tables(spark, arguments.root).below(arguments.name)
-    bench = Bench(spark, settings, place, progress, arguments.repeats, settings.spark.shuffle_partitions)
+    store = Tables(spark, arguments.root).below(arguments.name)
+    bench = Bench(spark, settings, store, progress, arguments.repeats, settings.spark.shuffle_partitions)
     found = BENCHMARKS[arguments.name](bench, arguments).document()
-    print(show(found))
+    write_line(show(found))
     line = json.dumps({**found, "peak_mb": bench.peaks, **machine(load)})
     if arguments.json:
         with Path(arguments.json).open("a") as out:
             out.write(line + "\n")
-    print(line, flush=True)
+    write_line(line)

@@ -102,7 +102,7 @@ def encode(bench: Bench, arguments: argparse.Namespace) -> Result:
 
 
 def _write_feed(bench: Bench, ratings: DataFrame, users: int, rank: int) -> str:
-    place = bench.fresh("encode")
+    folder = bench.fresh("encode")
 
     def vector(width: int) -> Any:
         return f.udf(
@@ -110,15 +110,15 @@ def _write_feed(bench: Bench, ratings: DataFrame, users: int, rank: int) -> str:
         )
 
     every = bench.spark.range(0, users, 1, 4 * bench.partitions).select(f.col("id").cast("int").alias(c.IDX))
-    features = place.write(every.withColumn(c.FEATURES, vector(FEATURE_WIDTH)(c.IDX)), "features")
-    targets = place.write(every.withColumn(c.TARGET, vector(rank)(c.IDX)), "targets")
+    features = folder.write(every.withColumn(c.FEATURES, vector(FEATURE_WIDTH)(c.IDX)), "features")
+    targets = folder.write(every.withColumn(c.TARGET, vector(rank)(c.IDX)), "targets")
     blocks = num_blocks(users, ratings.count(), bench.settings.factorize)
-    rated = place.write(rating_blocks(ratings, c.USER_IDX, c.ITEM_IDX, blocks, users), "user_rating_blocks")
+    rated = folder.write(rating_blocks(ratings, c.USER_IDX, c.ITEM_IDX, blocks, users), "user_rating_blocks")
     with arrow_batch(bench.spark, BLOCKS_PER_BATCH):
         rows = user_inputs(features, unpack_ratings(rated, blocks), weight_exponent=0.0)
-        inputs = place.write(rows, "user_inputs")
+        inputs = folder.write(rows, "user_inputs")
     feed = lay_out(
         with_targets(inputs, targets), n_rows=users, processes=2, row_group_rows=bench.settings.feed.row_group_rows
     )
-    place.write(feed, "user_feed")
-    return place.path("user_feed")
+    folder.write(feed, "user_feed")
+    return folder.path("user_feed")

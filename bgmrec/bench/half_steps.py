@@ -72,34 +72,34 @@ def als(bench: Bench, arguments: argparse.Namespace) -> Result:
     shape, rank, iterations = shape_of(arguments), arguments.rank, arguments.iterations
     ratings = bench.ratings(shape)
     sizes, settings = bench.sizes(ratings, shape), like_mllib(bench.settings.factorize, rank)
-    place = bench.fresh("als")
-    write_blocks(place, ratings, sizes)
-    problem = make_problem(place, sizes, settings, None, None)
-    ours, last = timed_rounds(bench, place, problem, sizes, settings, iterations)
+    store = bench.fresh("als")
+    write_blocks(store, ratings, sizes)
+    problem = make_problem(store, sizes, settings, None, None)
+    ours, last = timed_rounds(bench, store, problem, sizes, settings, iterations)
     first = bench.timed("mllib, 1 iteration", lambda _: _mllib(ratings, rank, 1))
     models: list[ALSModel] = []
     peer_fit = bench.timed(
         f"mllib, {iterations} iterations", lambda _: models.append(_mllib(ratings, rank, iterations))
     )
     peer = Times([(whole - first.median) / (iterations - 1) for whole in peer_fit.seconds])
-    judge = rmse_validator(
-        place.read("user_rating_blocks"), problem.shape, item_blocks=sizes.item_blocks,
+    evaluate_models = rmse_validator(
+        store.read("user_rating_blocks"), problem.shape, item_blocks=sizes.item_blocks,
         broadcast_bytes=settings.broadcast_bytes, clip=None, blocks_per_batch=BLOCKS_PER_BATCH,
     )  # fmt: skip
-    of_peer = _packed(place.below("mllib"), models[-1], sizes, rank)
+    of_peer = _packed(store.below("mllib"), models[-1], sizes, rank)
     return Result(
         f"als rank {rank}",
         ours,
         peer,
-        judge(solved_factors(last, "user"), solved_factors(last, "item")),
-        judge(of_peer["user"], of_peer["item"]),
+        evaluate_models(solved_factors(last, "user"), solved_factors(last, "item")),
+        evaluate_models(of_peer["user"], of_peer["item"]),
         {"iterations": iterations, "ratings": sizes.train, "peer_first_iteration_s": first.facts()},
     )
 
 
 def timed_rounds(
     bench: Bench,
-    place: Tables,
+    store: Tables,
     problem: Problem,
     sizes: Sizes,
     settings: FactorizeSettings,
@@ -110,16 +110,16 @@ def timed_rounds(
 
     The last one is that of `iterations`, also where more are timed.
     """
-    first = place.below("round-0")
+    first = store.below("round-0")
     write_start(first, sizes.items, sizes.item_blocks, problem.shape, seed=1, scale=settings.init_scale, previous=None)
-    solve(problem, first, place.below("round-1"), place)
+    solve(problem, first, store.below("round-1"), store)
 
     def one(repetition: int) -> None:
         number = repetition + 2
-        solve(problem, place.below(f"round-{number - 1}"), place.below(f"round-{number}"), place)
+        solve(problem, store.below(f"round-{number - 1}"), store.below(f"round-{number}"), store)
 
     times = bench.timed(what, one, max(iterations - 1, bench.repeats))
-    return times, place.below(f"round-{iterations}")
+    return times, store.below(f"round-{iterations}")
 
 
 def _mllib(ratings: DataFrame, rank: int, iterations: int) -> ALSModel:
@@ -135,7 +135,7 @@ def _mllib(ratings: DataFrame, rank: int, iterations: int) -> ALSModel:
     return model
 
 
-def _packed(place: Tables, model: ALSModel, sizes: Sizes, rank: int) -> dict[str, DataFrame]:
+def _packed(store: Tables, model: ALSModel, sizes: Sizes, rank: int) -> dict[str, DataFrame]:
     """MLlib's factors as blocks; entities without ratings, which it leaves out, get zeros."""
     sides = (("user", model.userFactors, sizes.users, sizes.user_blocks),
              ("item", model.itemFactors, sizes.items, sizes.item_blocks))  # fmt: skip
@@ -145,7 +145,7 @@ def _packed(place: Tables, model: ALSModel, sizes: Sizes, rank: int) -> dict[str
         every = table.sparkSession.range(n).select(f.col("id").cast("int").alias(c.IDX))
         rows = every.join(table.select(f.col("id").alias(c.IDX), "features"), c.IDX, "left")
         rows = rows.select(c.IDX, cell("features").alias(c.FEATURES))
-        written[side] = place.write(pack_factors(rows, n, num_blocks), f"{side}_factors")
+        written[side] = store.write(pack_factors(rows, n, num_blocks), f"{side}_factors")
     return written
 
 
@@ -154,14 +154,14 @@ def als_implicit(bench: Bench, arguments: argparse.Namespace) -> Result:
     shape, rank, iterations = shape_of(arguments), arguments.rank, arguments.iterations
     ratings = bench.ratings(shape).withColumn(c.RATING, f.lit(1.0).cast("float"))
     sizes = bench.sizes(ratings, shape)
-    place = bench.fresh("als-implicit")
-    write_blocks(place, ratings, sizes)
+    store = bench.fresh("als-implicit")
+    write_blocks(store, ratings, sizes)
     matrix = rating_matrix(ratings, shape)
     results: dict[str, tuple[Times, Times, float, float]] = {}
     for solver, steps in (("cg", CG_STEPS), ("exact", 0)):
         settings = like_implicit(bench.settings.factorize, rank, steps)
-        problem = make_problem(place, sizes, settings, None, None)
-        ours, last = timed_rounds(bench, place.below(solver), problem, sizes, settings, iterations, f"ours, {solver}")
+        problem = make_problem(store, sizes, settings, None, None)
+        ours, last = timed_rounds(bench, store.below(solver), problem, sizes, settings, iterations, f"ours, {solver}")
         found = (
             collect_table(solved_factors(last, side), n, blocks, rank)
             for side, n, blocks in (

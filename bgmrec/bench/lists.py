@@ -38,14 +38,14 @@ def topn(bench: Bench, arguments: argparse.Namespace) -> Result:
     shape, n = shape_of(arguments), arguments.n
     ratings = bench.ratings(shape)
     sizes, model = bench.sizes(ratings, shape), ModelShape(arguments.rank)
-    place = bench.fresh("topn")
-    write_blocks(place, ratings, sizes)
+    folder = bench.fresh("topn")
+    write_blocks(folder, ratings, sizes)
     tables = {}
     for side, number, count, blocks in (
         ("user", USER_SIDE, sizes.users, sizes.user_blocks), ("item", ITEM_SIDE, sizes.items, sizes.item_blocks),
     ):  # fmt: skip
         drawn = initial_factors(bench.spark, count, blocks, model, seed=1, side=number, scale=0.1)
-        tables[side] = place.write(drawn, f"{side}_factors")
+        tables[side] = folder.write(drawn, f"{side}_factors")
     users = collect_table(tables["user"], sizes.users, sizes.user_blocks, model.width)
     items = collect_table(tables["item"], sizes.items, sizes.item_blocks, model.width)
     every = bench.spark.range(sizes.items).select(f.col("id").cast("int").alias(c.ITEM_IDX))
@@ -57,19 +57,19 @@ def topn(bench: Bench, arguments: argparse.Namespace) -> Result:
             total = shard_bytes(candidates, model.width)
             limit = bench.settings.recommend.item_block_bytes
             shard = gather_shards(shards, limit, total, num_blocks=sizes.item_blocks)
-            blocks = user_blocks(tables["user"], place.read("user_rating_blocks"), None, partitions=bench.partitions)
+            blocks = user_blocks(tables["user"], folder.read("user_rating_blocks"), None, partitions=bench.partitions)
             rules = ListRules(n, filter_seen)
             made = top_n(blocks, shard, shape=model, num_blocks=sizes.user_blocks, rules=rules, popular=NOBODY)
             with made as rows:
-                return place.write(rows, name, rows.schema)
+                return folder.write(rows, name, rows.schema)
 
     unfiltered = lists("unfiltered", filter_seen=False)  # compiles
     ours = bench.timed("ours", lambda _: lists("lists", filter_seen=True))
     if arguments.peer == "implicit":
-        return _against_implicit(bench, arguments, ratings, ours, place.read("lists"), users, items)
+        return _against_implicit(bench, arguments, ratings, ours, folder.read("lists"), users, items)
     model_of_peer = _mllib_model(bench, users, items)
-    peer = bench.timed("mllib", lambda _: place.write(model_of_peer.recommendForAllUsers(n), "mllib"))
-    theirs = place.read("mllib").select(c.USER_IDX, f.posexplode("recommendations").alias("place", "one"))
+    peer = bench.timed("mllib", lambda _: folder.write(model_of_peer.recommendForAllUsers(n), "mllib"))
+    theirs = folder.read("mllib").select(c.USER_IDX, f.posexplode("recommendations").alias("place", "one"))
     theirs = theirs.select(c.USER_IDX, (f.col("place") + 1).alias(c.POSITION), f.col("one.rating").alias("their_score"))
     return Result(f"topn rank {arguments.rank}, MLlib", ours, peer, _agreement(unfiltered, theirs), facts=_NOTE)
 
@@ -90,7 +90,7 @@ def _mllib_model(bench: Bench, users: np.ndarray, items: np.ndarray) -> ALSModel
         rows = bench.spark.range(0, len(table), 1, bench.partitions).select(f.col("id").cast("int").alias("id"))
         shared = bench.spark.sparkContext.broadcast(table)
         cell: Callable[..., Any] = f.udf(lambda idx, shared=shared: shared.value[idx].tolist(), "array<float>")
-        frames.append(bench.place.write(rows.select("id", cell("id").alias("features")), f"mllib_{name}"))
+        frames.append(bench.store.write(rows.select("id", cell("id").alias("features")), f"mllib_{name}"))
     java = bench.spark._jvm.org.apache.spark.ml.recommendation.ALSModel(  # type: ignore[union-attr]
         "benchmark", users.shape[1], frames[0]._jdf, frames[1]._jdf
     )

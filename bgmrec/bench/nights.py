@@ -18,7 +18,7 @@ from bgmrec.evaluate.table import MODEL
 from bgmrec.publish.gate import gate_metric
 from bgmrec.run.state import Run, Summary
 from bgmrec.stages.generate_world import generate
-from bgmrec.stages.nightly import night
+from bgmrec.stages.nightly import run_stages
 from bgmrec.storage import files
 
 UNBOUNDED = ("train", "recommend")  # the work itself
@@ -28,7 +28,7 @@ BOUND = 0.15  # of the night's time, for every other stage
 def nightly(bench: Bench, arguments: argparse.Namespace) -> Result:
     """One night: the longest stage besides training and top-N against 15 % of the night."""
     settings, last = _world(bench, arguments)
-    facts = _night(bench, settings, "nightly", last)
+    facts = _one_run(bench, settings, "nightly", last)
     seconds = facts["seconds"]
     longest = max((name for name in seconds if name not in UNBOUNDED), key=lambda name: seconds[name])
     whole = sum(seconds.values())
@@ -42,43 +42,43 @@ def warm(bench: Bench, arguments: argparse.Namespace) -> Result:
 
     Times are medians over the nights, qualities their means.
     """
-    longest = bench.settings.train.warm_nights
+    longest = bench.settings.train.warm_runs
     if bench.repeats > longest:
         raise SettingsError(
             "not all nights that are compared would be warm ones",
             where="--repeats",
-            expected=f"at most {longest}, after which a night begins anew (train.warm_nights)",
+            expected=f"at most {longest}, after which a night begins anew (train.warm_runs)",
             found=str(bench.repeats),
-            cure="ask for fewer nights, or raise train.warm_nights",
+            hint="ask for fewer nights, or raise train.warm_runs",
         )
     settings, last = _world(bench, arguments)
-    _night(bench, settings, "warm", last - timedelta(days=bench.repeats))
+    _one_run(bench, settings, "warm", last - timedelta(days=bench.repeats))
     days = [last - timedelta(days=age) for age in reversed(range(bench.repeats))]
-    of_warm = [_night(bench, settings, "warm", day, fresh=False) for day in days]
-    of_cold = [_night(bench, settings, "cold", day) for day in days]
-    ours, peer = (Times([sum(facts["seconds"].values()) for facts in nights]) for nights in (of_warm, of_cold))
+    of_warm = [_one_run(bench, settings, "warm", day, fresh=False) for day in days]
+    of_cold = [_one_run(bench, settings, "cold", day) for day in days]
+    ours, peer = (Times([sum(facts["seconds"].values()) for facts in runs]) for runs in (of_warm, of_cold))
     metric = gate_metric(settings, {})
-    of_ours, of_peer = ([facts["metrics"][MODEL][metric] for facts in nights] for nights in (of_warm, of_cold))
+    of_ours, of_peer = ([facts["metrics"][MODEL][metric] for facts in runs] for runs in (of_warm, of_cold))
     kinds = {"warm": of_warm, "cold": of_cold}
     facts = {
         "quality": f"{metric} of the held-out ratings, mean over the nights",
         "qualities": {"warm": of_ours, "cold": of_peer},
         "share_of_a_cold_night": rounded(ours.median / peer.median, 3),
-        "rounds": {kind: [facts["train"]["rounds"] for facts in nights] for kind, nights in kinds.items()},
-        "seconds": {kind: _median_seconds(nights) for kind, nights in kinds.items()},
+        "rounds": {kind: [facts["train"]["rounds"] for facts in runs] for kind, runs in kinds.items()},
+        "seconds": {kind: _median_seconds(runs) for kind, runs in kinds.items()},
     }
     return Result("warm", ours, peer, statistics.fmean(of_ours), statistics.fmean(of_peer), facts)
 
 
-def _median_seconds(nights: list[dict[str, Any]]) -> dict[str, float]:
-    stages = nights[0]["seconds"]
-    return {stage: statistics.median(facts["seconds"][stage] for facts in nights) for stage in stages}
+def _median_seconds(runs: list[dict[str, Any]]) -> dict[str, float]:
+    stages = runs[0]["seconds"]
+    return {stage: statistics.median(facts["seconds"][stage] for facts in runs) for stage in stages}
 
 
 def _world(bench: Bench, arguments: argparse.Namespace) -> tuple[Settings, date]:
     sizes = {"users": arguments.users, "items": arguments.items, "events": arguments.ratings, "days": arguments.days}
     world = bench.settings.world.model_copy(update={**sizes, "partitions": 4 * bench.partitions})
-    paths = bench.settings.paths.model_copy(update={"data": bench.place.path("world")})
+    paths = bench.settings.paths.model_copy(update={"data": bench.store.path("world")})
     settings = bench.settings.model_copy(update={"world": world, "paths": paths})
     began = time.monotonic()
     last = generate(bench.spark, settings, bench.progress)
@@ -86,8 +86,8 @@ def _world(bench: Bench, arguments: argparse.Namespace) -> tuple[Settings, date]
     return settings, date.fromisoformat(last)
 
 
-def _night(bench: Bench, settings: Settings, name: str, ds: date, *, fresh: bool = True) -> dict[str, Any]:
-    root = bench.place.path(name)
+def _one_run(bench: Bench, settings: Settings, name: str, ds: date, *, fresh: bool = True) -> dict[str, Any]:
+    root = bench.store.path(name)
     if fresh:
         files.delete(bench.spark, root)
     paths = settings.paths.model_copy(update={"root": root})
@@ -95,5 +95,5 @@ def _night(bench: Bench, settings: Settings, name: str, ds: date, *, fresh: bool
     # a world of any size is timed, whether its lists are worth publishing or not
     run = Run(settings, ds, bench.spark, bench.progress, Summary(), force_publish="a benchmark")
     with bench.watched(f"{name} {ds}"):
-        night(run)
+        run_stages(run)
     return run.summary.facts

@@ -98,7 +98,7 @@ class Bench:
 
     spark: SparkSession
     settings: Settings
-    place: Tables
+    store: Tables
     progress: Progress
     repeats: int
     partitions: int
@@ -127,7 +127,7 @@ class Bench:
     def ratings(self, shape: PowerLaw, name: str = "generated") -> DataFrame:
         """Generated ratings, written once: user_idx, item_idx, rating, weight."""
         self.progress.update("benchmark", step="generating", ratings=shape.ratings)
-        return self.place.write(power_law_ratings(self.spark, shape, 4 * self.partitions), name)
+        return self.store.write(power_law_ratings(self.spark, shape, 4 * self.partitions), name)
 
     def sizes(self, ratings: DataFrame, shape: PowerLaw) -> Sizes:
         """Sizes and blocks of generated ratings."""
@@ -137,8 +137,8 @@ class Bench:
 
     def fresh(self, name: str) -> Tables:
         """An empty folder."""
-        files.delete(self.spark, self.place.path(name))
-        return self.place.below(name)
+        files.delete(self.spark, self.store.path(name))
+        return self.store.below(name)
 
 
 def machine(load_before: float) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from bgmrec.factorize.kernels.solve import solve_block
 from bgmrec.factorize.kernels.terms import Regularisation
 from bgmrec.runtime.logs import Progress
 from bgmrec.sampler.chain import run_chain
-from bgmrec.sampler.pieces import Known
+from bgmrec.sampler.feature_blocks import Known
 from bgmrec.sampler.sample import open_chain
 from bgmrec.storage.arrays import FLOAT, INT
 from bgmrec.storage.tables import Tables
@@ -97,17 +97,17 @@ def bayes(bench: Bench, arguments: argparse.Namespace) -> Result:
     shape = shape_of(arguments)
     ratings = bench.ratings(shape)
     sizes, settings = bench.sizes(ratings, shape), _with_bias(bench.settings.factorize, arguments.rank)
-    place = bench.fresh("bayes")
-    write_blocks(place, ratings, sizes)
-    problem = make_problem(place, sizes, settings, None, None)
-    peer, best = timed_rounds(bench, place, problem, sizes, settings, bench.repeats + 1)
+    store = bench.fresh("bayes")
+    write_blocks(store, ratings, sizes)
+    problem = make_problem(store, sizes, settings, None, None)
+    peer, best = timed_rounds(bench, store, problem, sizes, settings, bench.repeats + 1)
     of_chain = bench.settings.bayes.model_copy(
         update={"burn_in": 0, "draws": 1, "noise_strength": 0.0, "user_groups": [], "item_groups": []}
     )
     known = Known(
-        place, place, best, sizes, bench.settings.model_copy(update={"factorize": settings, "bayes": of_chain})
+        store, store, best, sizes, bench.settings.model_copy(update={"factorize": settings, "bayes": of_chain})
     )
-    chain, clock = open_chain(place.below("chain"), known), _Clock()
+    chain, clock = open_chain(store.below("chain"), known), _Clock()
     with bench.watched("draws"):
         run_chain(replace(chain, numbers=replace(chain.numbers, draws=bench.repeats + 1)), clock)
     ours = Times(np.diff(clock.ends).tolist())  # without the first draw, which also reads the state before it
@@ -136,8 +136,8 @@ def scale(bench: Bench, arguments: argparse.Namespace) -> Result:
         shape = PowerLaw(n // RATINGS_PER_USER, n // RATINGS_PER_ITEM, n)
         settings = like_mllib(bench.settings.factorize, arguments.rank)
         with bench.watched(f"{n} ratings, blocks"):
-            problem, sizes, place = prepared(bench, shape, settings, "scale")
-        times, _ = timed_rounds(bench, place, problem, sizes, settings, bench.repeats + 1, f"{n} ratings")
+            problem, sizes, store = prepared(bench, shape, settings, "scale")
+        times, _ = timed_rounds(bench, store, problem, sizes, settings, bench.repeats + 1, f"{n} ratings")
         measured[sizes.train] = times
     (few, before), (many, last) = list(measured.items())[-2:]
     points = {str(n): {**times.facts(), "microseconds_per_rating": rounded(times.median / n * 1e6)}
@@ -151,11 +151,11 @@ def scale(bench: Bench, arguments: argparse.Namespace) -> Result:
 
 def prepared(bench: Bench, shape: PowerLaw, settings: FactorizeSettings, name: str) -> tuple[Problem, Sizes, Tables]:
     """Generated ratings as blocks of both sides, in a fresh folder."""
-    place = bench.fresh(name)
+    store = bench.fresh(name)
     ratings = bench.ratings(shape, f"{name}/generated")
     sizes = bench.sizes(ratings, shape)
-    write_blocks(place, ratings, sizes)
-    return make_problem(place, sizes, settings, None, None), sizes, place
+    write_blocks(store, ratings, sizes)
+    return make_problem(store, sizes, settings, None, None), sizes, store
 
 
 def skew(bench: Bench, arguments: argparse.Namespace) -> Result:
@@ -170,8 +170,8 @@ def skew(bench: Bench, arguments: argparse.Namespace) -> Result:
         )
     for name, user, item in (("even", 0.0, 0.0), ("skewed", HEAVY_USER, HEAVY_ITEM)):
         shape = replace(even, heavy_user=user, heavy_item=item)
-        problem, sizes, place = prepared(bench, shape, settings, f"skew-{name}")
-        times[name], _ = timed_rounds(bench, place, problem, sizes, settings, bench.repeats + 1, name)
+        problem, sizes, store = prepared(bench, shape, settings, f"skew-{name}")
+        times[name], _ = timed_rounds(bench, store, problem, sizes, settings, bench.repeats + 1, name)
         times[name] = times[name].per(sizes.train / shape.ratings)
     return Result(f"skew rank {arguments.rank}", times["skewed"], times["even"])
 
@@ -192,7 +192,7 @@ class Load:
     items: float
     rank: int
     blocks: float
-    routed_rows: float
+    shuffled_rows: float
     cores: int
 
     def terms(self) -> np.ndarray:
@@ -201,8 +201,8 @@ class Load:
         operations = 2 * self.ratings * self.rank**2 + (self.users + self.items) * self.rank**3 / 3
         gathered = 2 * self.ratings * row_bytes
         moved = 2 * self.ratings * RATING_BYTES + (self.users + self.items) * row_bytes
-        shared = (self.blocks, operations, gathered, moved, self.routed_rows * row_bytes)
-        return np.array([1.0, float(self.routed_rows > 0), *(part / self.cores for part in shared)])
+        shared = (self.blocks, operations, gathered, moved, self.shuffled_rows * row_bytes)
+        return np.array([1.0, float(self.shuffled_rows > 0), *(part / self.cores for part in shared)])
 
 
 RATING_BYTES = 8  # source position and rating, in each side's blocks
@@ -225,18 +225,18 @@ def cost(bench: Bench, arguments: argparse.Namespace) -> Result:
     seconds: list[Times] = []
     for n, ways in POINTS.items():
         shape = PowerLaw(n // RATINGS_PER_USER, n // RATINGS_PER_ITEM, n)
-        _, sizes, place = prepared(bench, shape, like_mllib(bench.settings.factorize, ways[0][0]), "cost")
-        for rank, routed in ways:
-            bound = {"broadcast_bytes": 0} if routed else {}
+        _, sizes, store = prepared(bench, shape, like_mllib(bench.settings.factorize, ways[0][0]), "cost")
+        for rank, shuffled in ways:
+            bound = {"broadcast_bytes": 0} if shuffled else {}
             settings = like_mllib(bench.settings.factorize, rank).model_copy(update=bound)
-            problem = make_problem(place, sizes, settings, None, None)
-            what = f"{n} ratings, rank {rank}{', routed' if routed else ''}"
+            problem = make_problem(store, sizes, settings, None, None)
+            what = f"{n} ratings, rank {rank}{', shuffled' if shuffled else ''}"
             if not points:
-                timed_rounds(bench, place.below("warm-up"), problem, sizes, settings, WARM_UP, "warm-up")
-            own = place.below(f"rank-{rank}-{'routed' if routed else 'broadcast'}")
+                timed_rounds(bench, store.below("warm-up"), problem, sizes, settings, WARM_UP, "warm-up")
+            own = store.below(f"rank-{rank}-{'routed' if shuffled else 'broadcast'}")
             times, _ = timed_rounds(bench, own, problem, sizes, settings, bench.repeats + 1, what)
-            points.append((n, rank, routed))
-            loads.append(_load(bench, sizes, rank, problem if routed else None))
+            points.append((n, rank, shuffled))
+            loads.append(_load(bench, sizes, rank, problem if shuffled else None))
             seconds.append(times)
     measured = np.array([times.median for times in seconds])
     terms = np.array([load.terms() for load in loads])
@@ -248,22 +248,22 @@ def cost(bench: Bench, arguments: argparse.Namespace) -> Result:
     facts: dict[str, Any] = {
         "seconds_per": dict(zip(TERMS, (float(f"{one:.3g}") for one in fitted), strict=True)),
         "points": [
-            {"ratings": n, "rank": rank, "routed": routed, "measured_s": rounded(m), "model_s": rounded(p)}
-            for (n, rank, routed), m, p in zip(points, measured, predicted, strict=True)
+            {"ratings": n, "rank": rank, "routed": shuffled, "measured_s": rounded(m), "model_s": rounded(p)}
+            for (n, rank, shuffled), m, p in zip(points, measured, predicted, strict=True)
         ],
         "largest_fitted_error": rounded(float(np.abs(predicted / measured - 1)[seen].max())),
         "unseen_errors": [rounded(float(error)) for error in (predicted / measured - 1)[~seen]],
         "far": {**FAR, "seconds": rounded(float(far.terms() @ fitted)), "seconds_by_term": parts,
-                "routed_tb": rounded(far.routed_rows * far.rank * FLOAT.itemsize / 1e12)},
+                "routed_tb": rounded(far.shuffled_rows * far.rank * FLOAT.itemsize / 1e12)},
     }  # fmt: skip
     unseen = int(np.flatnonzero(~seen)[0])
     return Result("cost model, unseen point", seconds[unseen], Times([float(predicted[unseen])]), facts=facts)
 
 
-def _load(bench: Bench, sizes: Sizes, rank: int, routed: Problem | None) -> Load:
+def _load(bench: Bench, sizes: Sizes, rank: int, shuffled: Problem | None) -> Load:
     rows = 0
-    if routed is not None:
-        for side in (routed.user, routed.item):
+    if shuffled is not None:
+        for side in (shuffled.user, shuffled.item):
             rows += side.ratings.agg(f.sum(f.length("src_ids"))).collect()[0][0] // INT.itemsize
     cores = bench.spark.sparkContext.defaultParallelism
     return Load(sizes.train, sizes.users, sizes.items, rank, sizes.user_blocks + sizes.item_blocks, rows, cores)

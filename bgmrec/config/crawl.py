@@ -106,8 +106,8 @@ class RecordRule(Section):
         return self
 
 
-class MannersSettings(Section):
-    """`[crawl.manners]`: how a host is asked. robots.txt and its Crawl-delay always hold."""
+class PolitenessSettings(Section):
+    """`[crawl.politeness]`: how a host is asked. robots.txt and its Crawl-delay always hold."""
 
     delay: NonNegative = 1.0  # seconds between two requests to a host, at least
     start_delay: NonNegative = 2.0  # the first delay; the throttle moves it with the host's latency
@@ -144,7 +144,7 @@ class CrawlSettings(Section):
     follow: FollowSettings = FollowSettings()
     paging: PagingSettings = PagingSettings()
     records: list[RecordRule] = []
-    manners: MannersSettings = MannersSettings()
+    politeness: PolitenessSettings = PolitenessSettings()
     budget: BudgetSettings = BudgetSettings()
     deny_fields: list[str] = []  # names that are never stored, however deep in a raw field
     min_extraction_rate: Share = 0.5  # share of a rule's pages that gave its record; below it the job fails
@@ -156,8 +156,8 @@ class CrawlSettings(Section):
             names = {*rule.schema_fields, *rule.css, *rule.xpath, *rule.json_fields}
             if wrong := sorted(name for name in names if name.lower() in denied):
                 raise ValueError(f"deny_fields forbids {wrong[0]}, which the records {rule.entity_type} ask for")
-        if self.manners.cache_days and any(rule.hash_id for rule in self.records):
-            raise ValueError("records with hash_id need manners.cache_days = 0: a cache would keep the whole page")
+        if self.politeness.cache_days and any(rule.hash_id for rule in self.records):
+            raise ValueError("records with hash_id need politeness.cache_days = 0: a cache would keep the whole page")
         return self
 
 

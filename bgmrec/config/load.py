@@ -62,14 +62,14 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(
-            "a settings file cannot be read", where=str(file), found=str(error), cure="check the path after --config"
+            "a settings file cannot be read", where=str(file), found=str(error), hint="check the path after --config"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
             "a settings file is not valid TOML",
             where=str(file),
             found=str(error),
-            cure="correct the line that the message names",
+            hint="correct the line that the message names",
         ) from None
 
 
@@ -127,7 +127,7 @@ def _explain(error: ValidationError, origin: dict[Path_, str]) -> SettingsError:
         where=", ".join(inside) or around,
         expected=_expected(first, path),
         found=_found(first, path),
-        cure="every key is documented in conf/base.toml",
+        hint="every key is documented in conf/base.toml",
     )
 
 

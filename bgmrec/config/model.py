@@ -164,5 +164,5 @@ class TrainSettings(Section):
     final_rounds: Count = 1  # on all ratings, validation ones too, for the model that is served
     warm_start: bool = True  # from last night's published model, where it fits
     warm_rounds: AtLeastOne = 1  # at most, where factors and encoders all go on from that model
-    warm_nights: Count = 6  # in a row; then one begins anew, with a vocabulary and encoders of its own
+    warm_runs: Count = 6  # in a row; then one begins anew, with a vocabulary and encoders of its own
     minimum_ratings: AtLeastOne = 10

@@ -110,8 +110,8 @@ class ReportSettings(Section):
     side_information: Path | None = None  # results of jobs/study.py --side-information real,permuted,none --json FILE
     users: AtLeastOne = 60  # whose lists are shown, and taken apart
     items: AtLeastOne = 30  # whose similar tracks are shown
-    judged_users: AtLeastOne = 5000  # with held-out ratings, whom intervals are made of
+    evaluated_users: AtLeastOne = 5000  # with held-out ratings, whom intervals are made of
     listed_users: AtLeastOne = 500  # of those, whose lists diversity and concentration are measured on
     map_items: AtLeastOne = Field(1500, ge=2)
     draws: AtLeastOne = 1000  # of the bootstrap
-    nights: AtLeastOne = 30  # in the course over time
+    runs: AtLeastOne = 30  # in the course over time

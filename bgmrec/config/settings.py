@@ -32,7 +32,7 @@ from bgmrec.config.tune import TuneSettings
 
 # what linear links may name besides the fields of the features
 MATRIX = {"svd:ratings", "log:counts"}
-LINKED = MATRIX | {"prior:encoder"}
+LINK_COLUMNS = MATRIX | {"prior:encoder"}
 TEXT = {"svd:text"}
 
 
@@ -146,8 +146,8 @@ class Settings(Section):
     def _links_have_features(self) -> Settings:
         """Every column of a linear link is a feature of its side, or made of the training ratings or texts."""
         links = {
-            "bayes.user_groups": (self.user_features, self.bayes.user_groups, LINKED),
-            "bayes.item_groups": (self.item_features, self.bayes.item_groups, LINKED | TEXT),
+            "bayes.user_groups": (self.user_features, self.bayes.user_groups, LINK_COLUMNS),
+            "bayes.item_groups": (self.item_features, self.bayes.item_groups, LINK_COLUMNS | TEXT),
             "user_encoder.linear.groups": (self.user_features, self.user_encoder.linear.groups, MATRIX),
             "item_encoder.linear.groups": (self.item_features, self.item_encoder.linear.groups, MATRIX | TEXT),
         }

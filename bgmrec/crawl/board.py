@@ -33,7 +33,7 @@ class Board:
         self._progress, self._name, self._frontier = progress, name, frontier
         self._seen: deque[tuple[float, int]] = deque(maxlen=_WINDOW + 1)
 
-    def attach(self, crawler: Crawler) -> None:
+    def join_source(self, crawler: Crawler) -> None:
         """Follows the crawl from its opening to its close."""
         crawler.signals.connect(self._opened, signal=signals.spider_opened)
         crawler.signals.connect(self._closed, signal=signals.spider_closed)

@@ -11,7 +11,7 @@ from bgmrec.crawl.spider import MOST_HOPS
 
 def scrapy_settings(plan: Plan, cache: Path) -> dict[str, Any]:
     """Scrapy's settings for a source; what is not here is Scrapy's default."""
-    manners, budget = plan.settings.manners, plan.settings.budget
+    politeness, budget = plan.settings.politeness, plan.settings.budget
     return {
         "USER_AGENT": plan.user_agent,
         "ROBOTSTXT_OBEY": True,
@@ -22,12 +22,12 @@ def scrapy_settings(plan: Plan, cache: Path) -> dict[str, Any]:
             "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
             "bgmrec.crawl.robots.ObedientRobots": 100,
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
-            "bgmrec.crawl.manners.PatientRetry": 550,
+            "bgmrec.crawl.politeness.PatientRetry": 550,
             "bgmrec.crawl.budget.HostBudget": 950,
         },
         "EXTENSIONS": {
             "scrapy.extensions.throttle.AutoThrottle": None,
-            "bgmrec.crawl.manners.KeptDelays": 0,
+            "bgmrec.crawl.politeness.KeptDelays": 0,
             "scrapy.extensions.logstats.LogStats": None,  # the board tells more
         },
         "TWISTED_DNS_RESOLVER": "bgmrec.crawl.addresses.GuardedResolver",
@@ -43,25 +43,25 @@ def scrapy_settings(plan: Plan, cache: Path) -> dict[str, Any]:
         "REDIRECT_MAX_TIMES": MOST_HOPS,
         "HTTPERROR_ALLOW_ALL": True,  # the spider accounts for every status
         # the throttle's slot needs a delay to pause by; a jitter would undercut the delay
-        "DOWNLOAD_DELAY": max(manners.delay, 0.001),
+        "DOWNLOAD_DELAY": max(politeness.delay, 0.001),
         "DOWNLOAD_DELAY_JITTER": 0.0,
         "AUTOTHROTTLE_ENABLED": True,
-        "AUTOTHROTTLE_START_DELAY": manners.start_delay,
-        "AUTOTHROTTLE_MAX_DELAY": max(manners.max_delay, manners.delay),
-        "AUTOTHROTTLE_TARGET_CONCURRENCY": float(manners.concurrency_per_host),
-        "CONCURRENT_REQUESTS": manners.concurrency,
-        "CONCURRENT_REQUESTS_PER_DOMAIN": manners.concurrency_per_host,
-        "DOWNLOAD_TIMEOUT": manners.timeout,
+        "AUTOTHROTTLE_START_DELAY": politeness.start_delay,
+        "AUTOTHROTTLE_MAX_DELAY": max(politeness.max_delay, politeness.delay),
+        "AUTOTHROTTLE_TARGET_CONCURRENCY": float(politeness.concurrency_per_host),
+        "CONCURRENT_REQUESTS": politeness.concurrency,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": politeness.concurrency_per_host,
+        "DOWNLOAD_TIMEOUT": politeness.timeout,
         "DOWNLOAD_MAXSIZE": budget.page_bytes,
         "DOWNLOAD_WARNSIZE": 0,
-        "RETRY_TIMES": manners.retries,
+        "RETRY_TIMES": politeness.retries,
         "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",  # the manifest counts them
-        "BGMREC_RETRY_WAIT": manners.retry_wait,
-        "HTTPCACHE_ENABLED": manners.cache_days > 0,
+        "BGMREC_RETRY_WAIT": politeness.retry_wait,
+        "HTTPCACHE_ENABLED": politeness.cache_days > 0,
         "HTTPCACHE_POLICY": "scrapy.extensions.httpcache.RFC2616Policy",
         "HTTPCACHE_STORAGE": "bgmrec.crawl.cache.SqliteCacheStorage",
         "BGMREC_CACHE": str(cache),
-        "BGMREC_CACHE_DAYS": manners.cache_days,
+        "BGMREC_CACHE_DAYS": politeness.cache_days,
         # doors into the process that nobody asked for
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,

@@ -67,7 +67,7 @@ def check(plan: Plan, facts: dict[str, Any], where: str) -> None:
             where=where,
             expected="answers of status 200 that robots.txt allows",
             found=_found(facts),
-            cure="see errors and left in the manifest; is the host up, do crawl.start and crawl.hosts fit it?",
+            hint="see errors and left in the manifest; is the host up, do crawl.start and crawl.hosts fit it?",
         )
     minimum = plan.settings.min_extraction_rate
     poor = {rule: rate for rule, rate in facts["extraction"].items() if rate["rate"] < minimum}
@@ -78,7 +78,7 @@ def check(plan: Plan, facts: dict[str, Any], where: str) -> None:
             where=where,
             expected=f"records from at least {minimum:.0%} of the pages that should hold one (min_extraction_rate)",
             found="; ".join(told) or f"no record in {read:,} pages",
-            cure="compare a page of errors in the manifest with the rules in [[crawl.records]]; "
+            hint="compare a page of errors in the manifest with the rules in [[crawl.records]]; "
             "with changed settings the crawl begins anew, and so it does where this folder is deleted",
         )
 

@@ -120,7 +120,7 @@ def _check_whole(settings: CrawlSettings) -> None:
             where="crawl.contact",
             expected="a mail address or the https address of a page about this crawler",
             found=settings.contact or "nothing",
-            cure="--set crawl.contact=data-team@your.company, or the same in an overlay",
+            hint="--set crawl.contact=data-team@your.company, or the same in an overlay",
         )
     missing = [
         name
@@ -138,7 +138,7 @@ def _check_whole(settings: CrawlSettings) -> None:
             where=", ".join(missing),
             expected="a name, hosts, records, and urls, sitemaps or lists to start from",
             found="nothing",
-            cure="give a source as one more --config, for example conf/crawl/schema-org.toml",
+            hint="give a source as one more --config, for example conf/crawl/schema-org.toml",
         )
     _check_starts(settings)
 
@@ -153,7 +153,7 @@ def _check_starts(settings: CrawlSettings) -> None:
                 where="crawl.start",
                 expected=f"http or https addresses of {', '.join(settings.hosts)} and subdomains",
                 found=urlsplit(url)._replace(query="").geturl() if refusal == "offsite" else "an address like that",
-                cure="correct the address, or add its host to crawl.hosts",
+                hint="correct the address, or add its host to crawl.hosts",
             )
 
 
@@ -172,7 +172,7 @@ def _check_header(name: str, text: str) -> None:
             where="crawl.headers",
             expected="other headers",
             found=name,
-            cure="say who is asking by crawl.contact",
+            hint="say who is asking by crawl.contact",
         )
     if _SECRETIVE.search(name) and not NAMED.search(text):
         raise refuse_plain(name, f"crawl.headers.{name}")

@@ -18,11 +18,11 @@ from scrapy.crawler import AsyncCrawlerProcess
 
 from bgmrec.config import Settings
 from bgmrec.crawl.board import Board
+from bgmrec.crawl.crawl_folders import Folders, alone, crawl_folders, drop_other_settings, expander
 from bgmrec.crawl.engine import scrapy_settings
 from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.manifest import check, manifest
 from bgmrec.crawl.output import is_published, publish
-from bgmrec.crawl.places import Places, alone, expander, forget_other_settings, places
 from bgmrec.crawl.plan import Plan, make_plan
 from bgmrec.crawl.seeds import seeds
 from bgmrec.crawl.spider import SideInfoSpider
@@ -46,7 +46,7 @@ def collect(settings: Settings, ds: date, progress: Progress) -> Path:
         KeyboardInterrupt: it was asked to stop; the state is kept.
     """
     plan = make_plan(settings.crawl, ds)
-    where = places(settings, plan)
+    where = crawl_folders(settings, plan)
     if is_published(where.result):
         shutil.rmtree(where.state, ignore_errors=True)  # of a process that was killed right after publishing
         progress.done(f"crawl {plan.name}", result=str(where.result), resumed="was collected before")
@@ -54,7 +54,7 @@ def collect(settings: Settings, ds: date, progress: Progress) -> Path:
     with ExitStack() as held:
         for host in plan.settings.hosts:
             held.enter_context(alone(where.locks / host, f"at {host}"))
-        forget_other_settings(settings, plan, where)
+        drop_other_settings(settings, plan, where)
         frontier = Frontier(where.state / "frontier.sqlite")
         held.callback(frontier.close)
         facts = _crawl(settings, plan, frontier, where, progress)
@@ -67,7 +67,7 @@ def collect(settings: Settings, ds: date, progress: Progress) -> Path:
     return where.result
 
 
-def _crawl(settings: Settings, plan: Plan, frontier: Frontier, where: Places, progress: Progress) -> dict[str, Any]:
+def _crawl(settings: Settings, plan: Plan, frontier: Frontier, where: Folders, progress: Progress) -> dict[str, Any]:
     """Fetches all pages; the manifest of a crawl that came to its end."""
     if not frontier.fact("seeded"):
         frontier.seed(seeds(plan, expander(settings, plan.ds)))
@@ -86,12 +86,12 @@ def _crawl(settings: Settings, plan: Plan, frontier: Frontier, where: Places, pr
     return facts
 
 
-def _run(plan: Plan, frontier: Frontier, where: Places, board: Board) -> tuple[bool, dict[str, str]]:
+def _run(plan: Plan, frontier: Frontier, where: Folders, board: Board) -> tuple[bool, dict[str, str]]:
     """Runs Scrapy until it ends or is stopped; whether it came to its end, and the hosts that were left."""
     process = AsyncCrawlerProcess(scrapy_settings(plan, where.cache))
     _hand_over_logs(plan)
     crawler = process.create_crawler(SideInfoSpider)
-    board.attach(crawler)
+    board.join_source(crawler)
     task = process.crawl(crawler, plan=plan, frontier=frontier)
     with _stopping(process):
         process.start(install_signal_handlers=False)
@@ -105,7 +105,7 @@ def _run(plan: Plan, frontier: Frontier, where: Places, board: Board) -> tuple[b
             where=str(where.state),
             expected="a local disk with room",
             found=str(spider.trouble),
-            cure="make room, then give the same command again: it goes on where this one stopped",
+            hint="make room, then give the same command again: it goes on where this one stopped",
         )
     board.tell()
     return spider.came_to_its_end, spider.resting

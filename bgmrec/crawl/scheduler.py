@@ -29,7 +29,7 @@ class FrontierScheduler(BaseScheduler):
 
     def open(self, spider: SideInfoSpider) -> None:  # type: ignore[override]
         self._spider, self._frontier = spider, spider.frontier
-        self._per_host = spider.plan.settings.manners.concurrency_per_host
+        self._per_host = spider.plan.settings.politeness.concurrency_per_host
         self._again: deque[Request] = deque()  # retries that may start
         self._later: set[CallLaterResult] = set()  # and those that wait
 

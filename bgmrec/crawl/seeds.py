@@ -47,7 +47,7 @@ def _values(seed_list: SeedList, expand: Callable[[str], str]) -> Iterator[str]:
                 where=pattern,
                 expected="at least one file, one value or one JSON object with an id per line",
                 found="nothing",
-                cure="run jobs/crawl_frontier.py for the same --ds first, or correct crawl.start.lists",
+                hint="run jobs/crawl_frontier.py for the same --ds first, or correct crawl.start.lists",
             )
         for path in paths:
             yield from _lines(Path(path))

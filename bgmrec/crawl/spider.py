@@ -140,7 +140,7 @@ class SideInfoSpider(scrapy.Spider):
             self._in_a_row[host] = 0
             return
         self._in_a_row[host] += 1
-        if self._in_a_row[host] >= self.plan.settings.manners.failures_in_a_row:
+        if self._in_a_row[host] >= self.plan.settings.politeness.failures_in_a_row:
             self.rest(host, f"{self._in_a_row[host]} failures in a row, the last one: {finding.outcome}")
 
     def rest(self, host: str, why: str) -> None:

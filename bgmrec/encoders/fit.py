@@ -172,14 +172,14 @@ def _check(loss: EpochLoss, rows_written: int) -> None:
             where=f"epoch {loss.epoch}",
             expected=f"{rows_written} rows",
             found=f"{loss.rows} rows",
-            cure="write the feed table again; if it happens again, the reader loses rows: report it",
+            hint="write the feed table again; if it happens again, the reader loses rows: report it",
         )
     if not math.isfinite(loss.total):
         raise TrainingError(
             "the loss of an encoder is no longer finite",
             where=f"epoch {loss.epoch}",
             found=", ".join(f"{name} {getattr(loss, name)}" for name in TERMS),
-            cure="lower the fit's learning_rate, or look for outliers in features and factors",
+            hint="lower the fit's learning_rate, or look for outliers in features and factors",
         )
 
 

@@ -60,7 +60,7 @@ class EncoderState:
                 "these bytes are no encoder",
                 expected=f"a safetensors file with {_META!r} in its metadata",
                 found=repr(error),
-                cure="train again without a warm start",
+                hint="train again without a warm start",
             ) from error
         arrays = safetensors.load(content)
         own = {name: arrays.pop(name) for name in [*arrays] if name.startswith(_CALIBRATION)}
@@ -100,7 +100,7 @@ def state_of(kind: str, numbers: dict[str, Any], network: nn.Module) -> EncoderS
     return EncoderState(kind, numbers, weights)
 
 
-def grown(state: EncoderState, fresh: EncoderState) -> EncoderState | None:
+def resized(state: EncoderState, fresh: EncoderState) -> EncoderState | None:
     """The state for more items: an item keeps its row of every item table, new items have those of a fresh state.
 
     Args:

@@ -34,19 +34,19 @@ def list_metrics(
     user = np.repeat(np.arange(users), np.diff(offsets))
     number = np.arange(len(positions)) - np.repeat(offsets[:-1], np.diff(offsets)) + 1  # h(p)
     shown = positions <= k
-    user, number, place = user[shown], number[shown], positions[shown].astype(np.float64)
+    user, number, folder = user[shown], number[shown], positions[shown].astype(np.float64)
     hits = np.bincount(user, minlength=users).astype(np.float64)
     reachable = np.minimum(targets, k)
     ideal = np.cumsum(discounts(k))[reachable - 1]
-    gained = np.bincount(user, 1.0 / np.log2(place + 1), users)
-    first = np.bincount(user, np.where(number == 1, 1.0 / place, 0.0), users)
+    gained = np.bincount(user, 1.0 / np.log2(folder + 1), users)
+    first = np.bincount(user, np.where(number == 1, 1.0 / folder, 0.0), users)
     one = np.ones(users)
     return {
         "ndcg": (gained / ideal, one),
         "recall": (hits / targets, one),
         "pooled_recall": (hits, targets.astype(np.float64)),
         "precision": (hits / k, one),
-        "map": (np.bincount(user, number / place, users) / reachable, one),
+        "map": (np.bincount(user, number / folder, users) / reachable, one),
         "mrr": (first, one),
         "hit_rate": ((hits > 0).astype(np.float64), one),
     }

@@ -17,9 +17,16 @@ from bgmrec.evaluate.baselines import Baseline, Sizes, als_baseline, bias_baseli
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.evaluate.table import collect_metrics
-from bgmrec.factorize.delivery import deliver
 from bgmrec.factorize.pairs import score_pairs
-from bgmrec.recommend.lists import FactorModel, described_users, load_items, make_lists, popular_list, popularity_scores
+from bgmrec.factorize.source_tables import broadcast_or_shuffle
+from bgmrec.recommend.lists import (
+    FactorModel,
+    load_items,
+    make_lists,
+    popular_list,
+    popularity_scores,
+    users_with_side_information,
+)
 from bgmrec.recommend.top_n import ListRules, members_by_block
 from bgmrec.run.state import Run
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
@@ -44,10 +51,12 @@ class HeldOut:
     pair_blocks: DataFrame | None
     targets: DataFrame | None
     catalogue: DataFrame
-    heard: DataFrame
+    seen: DataFrame
 
 
-def judge(run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: frozenset[str]) -> list[dict[str, Any]]:
+def evaluate_models(
+    run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: frozenset[str]
+) -> list[dict[str, Any]]:
     """The metric rows of all models, measured in one pass over the held-out ratings.
 
     Args:
@@ -92,16 +101,18 @@ def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, Fa
     """The models' lists of users with targets, written: the metrics read them several times."""
     rules = ListRules(max(run.settings.evaluate.ks), run.settings.recommend.filter_seen)
     popular = popular_list(run, held_out.train, held_out.catalogue, rules)
-    place, num_blocks = run.scratch("evaluate"), next(iter(models.values())).user_blocks  # the same of all
-    described = described_users(run, place, run.work.read("user_index"), num_blocks)
-    asked = place.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "asked")
+    folder, num_blocks = run.scratch("evaluate"), next(iter(models.values())).user_blocks  # the same of all
+    with_side_information = users_with_side_information(run, folder, run.work.read("user_index"), num_blocks)
+    query_users = folder.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "query_users")
     made = []
     for name, model in models.items():
         run.progress.update("evaluate", model=name, step="lists")
         with arrow_batch(run.spark, 1):
             items = load_items(run, model, held_out.catalogue)
-            with make_lists(run, model, items, held_out.heard, described, rules, popular, asked) as lists:
-                written = place.below(name).write(lists, "top_n")
+            with make_lists(
+                run, model, items, held_out.seen, with_side_information, rules, popular, query_users
+            ) as lists:
+                written = folder.below(name).write(lists, "top_n")
         made.append(written.withColumn("model", f.lit(name)))
     return made
 
@@ -111,7 +122,7 @@ def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> 
     bound = run.settings.factorize.broadcast_bytes
     with (
         arrow_batch(run.spark, BLOCKS_PER_BATCH),
-        deliver(model.item_factors, model.item_blocks, model.shape, broadcast_bytes=bound) as source,
+        broadcast_or_shuffle(model.item_factors, model.item_blocks, model.shape, broadcast_bytes=bound) as source,
     ):
         scored = score_pairs(
             pair_blocks,
@@ -151,10 +162,10 @@ def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, F
 
 def written(run: Run, baseline: Baseline, sizes: Sizes) -> FactorModel:
     """A baseline's tables, written below the scratch of the evaluation."""
-    place = run.scratch("evaluate").below(baseline.name)
+    folder = run.scratch("evaluate").below(baseline.name)
     return FactorModel(
-        place.write(baseline.user_factors, "user_factors"),
-        place.write(baseline.item_factors, "item_factors"),
+        folder.write(baseline.user_factors, "user_factors"),
+        folder.write(baseline.item_factors, "item_factors"),
         baseline.shape,
         sizes.user_blocks,
         sizes.item_blocks,

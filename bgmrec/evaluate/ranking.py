@@ -16,7 +16,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from bgmrec.evaluate.hits import KEYS, LISTED, TARGETS, sums_by_slice
 from bgmrec.evaluate.metrics import discounts, gini
 from bgmrec.evaluate.rating import METRICS, for_each
-from bgmrec.evaluate.slices import ALL, ITEM_POPULARITY, USER_ACTIVITY, with_places
+from bgmrec.evaluate.slices import ALL, ITEM_POPULARITY, USER_ACTIVITY, with_levels
 from bgmrec.storage import columns as c
 
 _SUMS = t.StructType(
@@ -55,12 +55,12 @@ def ranking_metrics(
         ks: cut-offs.
         slices: of items by popularity, and of users by activity.
     """
-    judged = lists.join(targets.select(c.USER_IDX).distinct(), c.USER_IDX, "left_semi")
+    evaluated = lists.join(targets.select(c.USER_IDX).distinct(), c.USER_IDX, "left_semi")
     users = _user_hits(lists, targets, train, models, slices)
     sums = users.mapInArrow(_summer(ks), _SUMS).groupBy(*KEYS, "metric", "k")
     totals = sums.agg(*(f.sum(name).alias(name) for name in ("total", "weight", "count", "missing")))
     ranked = totals.withColumn("result", f.col("total") / f.col("weight"))
-    return ranked.select(*METRICS.names).unionByName(_catalogue_metrics(judged, for_each(models, catalogue), ks))
+    return ranked.select(*METRICS.names).unionByName(_catalogue_metrics(evaluated, for_each(models, catalogue), ks))
 
 
 def mean_ndcg(lists: DataFrame, targets: DataFrame, k: int) -> float:
@@ -92,7 +92,7 @@ def _user_hits(lists: DataFrame, targets: DataFrame, train: DataFrame, models: l
     pairs = targets.select(c.USER_IDX, c.ITEM_IDX)
     # the many rows of the lists are looked at one by one, beside the few targets, and never put in order themselves
     hits = lists.select("model", c.USER_IDX, c.ITEM_IDX, c.POSITION).join(pairs, [c.USER_IDX, c.ITEM_IDX])
-    known = for_each(models, with_places(pairs, train, slices))
+    known = for_each(models, with_levels(pairs, train, slices))
     target = f.struct(ITEM_POPULARITY, c.POSITION)
     per_user = (
         known.join(hits, ["model", c.USER_IDX, c.ITEM_IDX], "left")

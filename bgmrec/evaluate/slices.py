@@ -9,7 +9,7 @@ from bgmrec.storage import columns as c
 
 ALL, USER, ITEM = "all", "user", "item"
 ITEM_POPULARITY, USER_ACTIVITY = "item_popularity", "user_activity"
-PLACE = "_place"
+LEVEL = "_place"
 BY_RATINGS = (ITEM_POPULARITY, USER_ACTIVITY)
 
 
@@ -32,19 +32,19 @@ def with_slices(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
         *of_ratings,
     )
     of_row = f.explode(f.filter(slices_of, lambda part: part.isNotNull()))
-    exploded = with_places(pairs, train, slices).withColumn("_slice", of_row)
+    exploded = with_levels(pairs, train, slices).withColumn("_slice", of_row)
     return exploded.select(*pairs.columns, "_slice.slice", "_slice.value")
 
 
-def with_places(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
+def with_levels(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
     """Each (user, item) row with the places of both, `USER_ACTIVITY` and `ITEM_POPULARITY`; null: cold.
 
     Args:
         pairs, train, slices: of `with_slices`.
     """
     items, users = by_ratings(train, c.ITEM_IDX, slices), by_ratings(train, c.USER_IDX, slices)
-    return pairs.join(users.withColumnRenamed(PLACE, USER_ACTIVITY), c.USER_IDX, "left").join(
-        items.withColumnRenamed(PLACE, ITEM_POPULARITY), c.ITEM_IDX, "left"
+    return pairs.join(users.withColumnRenamed(LEVEL, USER_ACTIVITY), c.USER_IDX, "left").join(
+        items.withColumnRenamed(LEVEL, ITEM_POPULARITY), c.ITEM_IDX, "left"
     )
 
 
@@ -64,10 +64,10 @@ def by_ratings(train: DataFrame, side: str, slices: int) -> DataFrame:
     # the windows run over the distinct counts only, a few thousand rows
     levels = counts.groupBy("ratings").agg(f.count(f.lit(1)).alias("entities")).withColumn("share", share)
     name = f.concat((f.floor(f.col("share") * slices) + 1).cast("string"), f.lit(f" of {slices}"))
-    return counts.join(levels, "ratings", "inner").select(side, name.alias(PLACE))
+    return counts.join(levels, "ratings", "inner").select(side, name.alias(LEVEL))
 
 
-def place_of(value: str) -> int:
+def level_order(value: str) -> int:
     """2 of "2 of 10", by which these values are sorted; 0 of any other."""
     number, of, _ = value.partition(" of ")
     return int(number) if of else 0

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from bgmrec.errors import QualityGateError
 from bgmrec.evaluate.rating import METRICS
-from bgmrec.evaluate.slices import ALL, BY_RATINGS, place_of
+from bgmrec.evaluate.slices import ALL, BY_RATINGS, level_order
 
 MODEL = "bgmrec"  # the night's own model among the names of models
 _MAIN = ("rmse", "mae", "ndcg", "recall", "hit_rate", "coverage", "gini")
@@ -30,15 +30,15 @@ def collect_metrics(metrics: DataFrame) -> list[dict[str, Any]]:
             where=", ".join(missing),
             expected="a score for every held-out rating, a list for every user with targets",
             found=", ".join(f"{model}: {count} missing" for model, count in missing.items()),
-            cure="a metric over the rest would flatter the model: make lists and factors for all users and items",
+            hint="a metric over the rest would flatter the model: make lists and factors for all users and items",
         )
     rows = [{name: value for name, value in row.items() if name != "missing"} for row in rows]
 
-    def place(row: dict[str, Any]) -> tuple[Any, ...]:
-        of_slice = (_SLICES.index(row["slice"]), place_of(row["value"]), row["value"])
+    def folder(row: dict[str, Any]) -> tuple[Any, ...]:
+        of_slice = (_SLICES.index(row["slice"]), level_order(row["value"]), row["value"])
         return (*of_slice, row["k"] or 0, row["metric"], row["model"])
 
-    return sorted(rows, key=place)
+    return sorted(rows, key=folder)
 
 
 def main_rows(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -14,12 +14,12 @@ from pyspark.sql import functions as f
 from bgmrec.errors import TrainingError
 from bgmrec.factorize.blocks.cells import OnBatches, one_row
 from bgmrec.factorize.blocks.factors import count_rows
-from bgmrec.factorize.delivery import BasisOf, ReadAttached, attach, deliver
-from bgmrec.factorize.kernels.conjugate import Basis, approach_block, shared_basis
+from bgmrec.factorize.kernels.conjugate import Basis, shared_basis, solve_block_cg
 from bgmrec.factorize.kernels.layout import RatingBlock
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.kernels.solve import solve_block
 from bgmrec.factorize.kernels.terms import Regularisation, Unobserved
+from bgmrec.factorize.source_tables import BasisOf, ReadJoined, broadcast_or_shuffle, join_source
 from bgmrec.storage import columns as c
 from bgmrec.storage import schemas
 from bgmrec.storage.arrays import FLOAT, from_cell
@@ -61,7 +61,7 @@ def half_step(
         broadcast_bytes: a factor or prior table above this is routed or shuffled, never in one piece.
         n_src, n_dst: rows of the fixed and of the solved side; counted where they are not said and needed.
     """
-    source = deliver(
+    source = broadcast_or_shuffle(
         src_factors, src_num_blocks, shape, broadcast_bytes=broadcast_bytes, with_gram=unobserved_weight > 0,
         basis_of=_basis_of(unobserved_weight, shape, regularisation) if cg_steps else None, n=n_src,
     )  # fmt: skip
@@ -73,7 +73,7 @@ def half_step(
             for name, rows in given.items()
             if rows is not None
         }
-        blocks, read = attach(rating_blocks, source, *cells.values())
+        blocks, read = join_source(rating_blocks, source, *cells.values())
         solve = _solver(
             read, frozenset(cells), shape, regularisation, unobserved, source.basis, cg_steps, dst_num_blocks
         )
@@ -104,13 +104,13 @@ def read_cell(row: dict[str, Any], name: str, block: RatingBlock, width: int) ->
             where=f"block {block.block}",
             expected=f"{block.n_rows} rows of {width} floats",
             found="no block" if cell is None else f"{len(cell)} bytes",
-            cure="write factors and priors with the blocks and the rank of this run",
+            hint="write factors and priors with the blocks and the rank of this run",
         )
     return from_cell(cell, width)
 
 
 def _solver(
-    read: ReadAttached,
+    read: ReadJoined,
     known: frozenset[str],
     shape: ModelShape,
     regularisation: Regularisation,
@@ -129,7 +129,7 @@ def _solver(
                     block, table, positions, prior, shape, regularisation, unobserved, num_blocks=num_blocks
                 )
             else:
-                solved = approach_block(
+                solved = solve_block_cg(
                     block, table, positions, prior, start, regularisation, unobserved, basis,
                     steps=cg_steps, num_blocks=num_blocks,
                 )  # fmt: skip

@@ -9,11 +9,11 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from bgmrec.factorize.blocks.cells import one_row
-from bgmrec.factorize.delivery import Source, attach
 from bgmrec.factorize.half_step import block_cells, read_cell
 from bgmrec.factorize.kernels.layout import RatingBlock
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.kernels.solve import score_block
+from bgmrec.factorize.source_tables import Source, join_source
 
 _FACTORS = "dst_factors"
 _PAIR = "dst_idx int, src_idx int, rating float, weight float, score float"
@@ -74,7 +74,7 @@ def _scored(
     result: Callable[[RatingBlock, np.ndarray], pa.RecordBatch],
     schema: str,
 ) -> DataFrame:
-    blocks, read = attach(pair_blocks, source, block_cells(dst_factors, _FACTORS, shape.width, broadcast_bytes))
+    blocks, read = join_source(pair_blocks, source, block_cells(dst_factors, _FACTORS, shape.width, broadcast_bytes))
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row, block, table, positions in read(batches):

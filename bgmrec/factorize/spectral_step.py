@@ -9,10 +9,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from bgmrec.factorize.blocks.cells import one_row, read_rows
-from bgmrec.factorize.delivery import Source, attach
 from bgmrec.factorize.kernels.layout import RatingBlock, block_idx
 from bgmrec.factorize.kernels.noise import normals
 from bgmrec.factorize.kernels.spectral import gram_of, project, row_degrees
+from bgmrec.factorize.source_tables import Source, join_source
 from bgmrec.storage import schemas
 
 
@@ -34,7 +34,7 @@ def spectral_start(blocks: DataFrame, width: int, *, normalised: bool, num_block
 
 def spectral_step(blocks: DataFrame, source: Source, transform: np.ndarray, *, normalised: bool) -> DataFrame:
     """Rows [N V T, scale] of a side, `schemas.DRAWN_BLOCKS` with the Gram matrix as sums."""
-    attached, read = attach(blocks, source)
+    joined, read = join_source(blocks, source)
 
     def multiply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         def rows() -> Iterator[tuple[RatingBlock, np.ndarray]]:
@@ -43,7 +43,7 @@ def spectral_step(blocks: DataFrame, source: Source, transform: np.ndarray, *, n
 
         yield from _with_gram(rows(), transform.shape[1])
 
-    return attached.mapInArrow(multiply, schemas.DRAWN_BLOCKS)
+    return joined.mapInArrow(multiply, schemas.DRAWN_BLOCKS)
 
 
 def _with_gram(made: Iterator[tuple[RatingBlock, np.ndarray]], width: int) -> Iterator[pa.RecordBatch]:

@@ -43,7 +43,7 @@ def write_features(run: Run, split: DataFrame, *, known: dict[str, Any] | None =
     users = entities_by_idx(run.work.read("user_index"), _users(run), c.USER_ID, c.USER_IDX)
     items = entities_by_idx(run.work.read("item_index"), _items(run), c.ITEM_ID, c.ITEM_IDX)
     known = known or {}
-    run.summary.add("build_features", fitted_anew=not known)
+    run.summary.add("build_features", refitted=not known)
     fitted = {
         "user_features": _features(run, "user_features", users, split, c.USER_IDX, settings.user_features, known),
         "item_features": _features(run, "item_features", items, split, c.ITEM_IDX, settings.item_features, known),

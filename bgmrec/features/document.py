@@ -120,7 +120,7 @@ def _text(items: DataFrame, field: str) -> Column:
             where="item_features.document.fields",
             expected=f"one of {', '.join(name for name in items.columns if name != c.IDX)}",
             found=field,
-            cure="correct the name, or add the field to items.fields",
+            hint="correct the name, or add the field to items.fields",
         )
     column = f.col(field)
     is_array = isinstance(items.schema[field].dataType, t.ArrayType)

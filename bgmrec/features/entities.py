@@ -79,5 +79,5 @@ def _mismatch(feature: Feature, expected: str, found: str) -> SettingsError:
         where=f"user_features.features or item_features.features: field = {feature.field!r}",
         expected=expected,
         found=found,
-        cure="correct field or kind, or the type of the field in [users] / [items]",
+        hint="correct field or kind, or the type of the field in [users] / [items]",
     )

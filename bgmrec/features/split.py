@@ -56,8 +56,8 @@ def cold_to_train(parts: DataFrame) -> DataFrame:
     train = parts.where(f.col(c.PART) == c.TRAIN)
     held_out = beside_known(parts.where(f.col(c.PART) != c.TRAIN), train)
     known = f.col(USER_KNOWN).isNotNull() & f.col(ITEM_KNOWN).isNotNull()
-    judged = held_out.withColumn(c.PART, f.when(known, f.col(c.PART)).otherwise(c.TRAIN))
-    return train.unionByName(judged.select(parts.columns))
+    evaluated = held_out.withColumn(c.PART, f.when(known, f.col(c.PART)).otherwise(c.TRAIN))
+    return train.unionByName(evaluated.select(parts.columns))
 
 
 def beside_known(ratings: DataFrame, train: DataFrame) -> DataFrame:

@@ -117,7 +117,7 @@ class ParquetFeed:
                 "the feed table has fewer row groups than processes that train on it",
                 where=spec.path,
                 expected=f"at least {self._shard_count} row groups",
-                cure="lower feed.processes or feed.row_group_rows",
+                hint="lower feed.processes or feed.row_group_rows",
             ) from None
 
 

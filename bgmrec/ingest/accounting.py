@@ -102,16 +102,16 @@ def check_rejects(counts: Sequence[Row], max_share: float, *, setting: str, reje
     """
     refused = sorted((row for row in counts if row[STATE] == REJECTED), key=lambda row: (-row[DISTINCT], row[c.REASON]))
     n_refused = sum(row[DISTINCT] for row in refused)
-    n_judged = n_refused + sum(row[DISTINCT] for row in counts if row[STATE] == KEPT)
-    if n_refused <= max_share * n_judged:
+    n_evaluated = n_refused + sum(row[DISTINCT] for row in counts if row[STATE] == KEPT)
+    if n_refused <= max_share * n_evaluated:
         return
     reasons = [
         f"{row[DISTINCT]:,} × {row[c.REASON]} in {row[c.SOURCE]}, for example {row[EXAMPLE]}" for row in refused[:5]
     ]
     raise InputError(
-        f"{n_refused:,} of {n_judged:,} rows were refused ({n_refused / n_judged:.1%})",
+        f"{n_refused:,} of {n_evaluated:,} rows were refused ({n_refused / n_evaluated:.1%})",
         where=rejects_at,
         expected=f"at most {max_share:.1%} ({setting})",
         found="\n    ".join(["", *reasons]).rstrip(),
-        cure=f"correct the source or its expressions; raise {setting} only if these rows are truly worthless",
+        hint=f"correct the source or its expressions; raise {setting} only if these rows are truly worthless",
     )

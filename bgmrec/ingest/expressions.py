@@ -77,7 +77,7 @@ def _bad_expression(where: str, text: str, error: AnalysisException, columns: st
         where=where,
         expected=f"an expression over the columns {columns}" if columns else "a Spark SQL expression",
         found=f"{text!r}: {str(error).strip().splitlines()[0][:300]}",
-        cure="correct the expression, or name the file's columns in the source's `columns`",
+        hint="correct the expression, or name the file's columns in the source's `columns`",
     )
 
 

@@ -26,7 +26,7 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from bgmrec.ingest.duplicates import SOURCE_POSITION
-from bgmrec.ingest.recipe import Recipe
+from bgmrec.ingest.source_mapping import SourceMapping
 from bgmrec.ingest.sources import files_below, raw_columns, reading
 from bgmrec.storage import columns as c
 from bgmrec.storage import files as fs
@@ -50,12 +50,12 @@ class MappedFiles:
         added: files that were read, and whose rows were kept.
     """
 
-    place: Tables
+    store: Tables
     ds: date
     kept: int = 0
     added: int = 0
 
-    def rows(self, paths: Sequence[str], recipe: Recipe) -> list[DataFrame] | None:
+    def rows(self, paths: Sequence[str], mapping: SourceMapping) -> list[DataFrame] | None:
         """The mapped rows of all files below the paths; those of other files than before are made and kept. An action.
 
         Args:
@@ -68,33 +68,33 @@ class MappedFiles:
         """
         below: dict[str, list[fs.Listed]] = {}
         for path in paths:
-            found = fs.listed(self.place.spark, path)
+            found = fs.listed(self.store.spark, path)
             if found is None:
                 return None
             below[path] = found
-        tonight = {_one_slash(file.uri): (file.size, file.changed) for found in below.values() for file in found}
-        if not tonight:
+        current = {_one_slash(file.uri): (file.size, file.changed) for found in below.values() for file in found}
+        if not current:
             return None
-        shelf = _Shelf(self.place.below(_digest(recipe.way())))
-        batches = shelf.unchanged(shelf.holding(tonight), recipe.changed)
+        mapped_batches = _MappedBatches(self.store.below(_digest(mapping.cache_key())))
+        batches = mapped_batches.unchanged(mapped_batches.holding(current), mapping.changed)
         known = {uri for batch in batches for uri in batch.files}
         missing = [part for path, found in below.items() for part in _unknown(path, found, known)]
         if missing:
-            raw = recipe.read(missing)
+            raw = mapping.read(missing)
             columns = {*raw_columns(raw), *(name for batch in batches for name in batch.columns)}
             if len({name.lower() for name in columns}) < len(columns):
                 return None  # which of them counts, reading all files at once would settle among all
             for absent in sorted(columns - set(raw.columns)):
                 raw = raw.withColumn(absent, f.lit(None).cast("string"))
-            new = {uri: identity for uri, identity in tonight.items() if uri not in known}
-            batches.append(shelf.add(recipe.map(raw), raw.inputFiles(), sorted(columns), new, self.ds))
+            new = {uri: identity for uri, identity in current.items() if uri not in known}
+            batches.append(mapped_batches.add(mapping.map(raw), raw.inputFiles(), sorted(columns), new, self.ds))
             self.added += len(new)
         self.kept += len(known)
-        return shelf.tables(batches)
+        return mapped_batches.tables(batches)
 
 
 def map_sources(
-    recipes: Sequence[Recipe],
+    mappings: Sequence[SourceMapping],
     columns: Sequence[str],
     kept: MappedFiles | None,
     write: Callable[[DataFrame], DataFrame],
@@ -113,14 +113,14 @@ def map_sources(
     """
     lasting: list[DataFrame] = []
     fresh: list[DataFrame] = []
-    for position, recipe in enumerate(recipes):
-        paths = recipe.paths()
+    for position, mapping in enumerate(mappings):
+        paths = mapping.paths()
         rows = None
-        if kept is not None and recipe.lasts:
-            with reading(recipe.where, recipe.spark, files_below(recipe.spark, paths)):
-                rows = kept.rows(paths, recipe)
-        tables, place = ([recipe.map(recipe.read(paths))], fresh) if rows is None else (rows, lasting)
-        place += [table.withColumn(SOURCE_POSITION, f.lit(position)).select(*columns) for table in tables]
+        if kept is not None and mapping.cacheable:
+            with reading(mapping.where, mapping.spark, files_below(mapping.spark, paths)):
+                rows = kept.rows(paths, mapping)
+        tables, store = ([mapping.map(mapping.read(paths))], fresh) if rows is None else (rows, lasting)
+        store += [table.withColumn(SOURCE_POSITION, f.lit(position)).select(*columns) for table in tables]
     if fresh:
         lasting.append(write(reduce(DataFrame.unionByName, fresh)))
     return reduce(DataFrame.unionByName, lasting)
@@ -146,17 +146,17 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class _Shelf:
+class _MappedBatches:
     """The batches of one way to map."""
 
-    place: Tables
+    store: Tables
 
     def holding(self, wanted: Mapping[str, Identity]) -> list[_Batch]:
         """The batches with the wanted files, each file in the newest that has it as it is now."""
         left = dict(wanted)
         found = []
         for name in reversed(self._names()):
-            document = self.place.document(name)
+            document = self.store.document(name)
             files = document["files"]
             same = frozenset(uri for uri, identity in files.items() if left.get(uri) == tuple(identity))
             if same:
@@ -185,32 +185,32 @@ class _Shelf:
         """Writes the rows, then the document, without which nobody reads them."""
         numbers = [int(known.rsplit("-", 1)[-1]) for known in self._names() if known.startswith(str(ds))]
         name = f"{ds}-{max(numbers, default=-1) + 1:03d}"  # not their count: some of them may have been removed
-        written = self.place.write(rows, name)
+        written = self.store.write(rows, name)
         row = written.select(c.SOURCE_FILE).first()
         # a file that Spark names in quite another way could not be told from one that is gone
         if {_one_slash(file) for file in (named if row is None else [*named, row[c.SOURCE_FILE]])} == set(files):
-            self.place.write_json(name, {"columns": columns, "files": files, "schema": written.schema.jsonValue()})
+            self.store.write_json(name, {"columns": columns, "files": files, "schema": written.schema.jsonValue()})
         return _Batch(name, columns, written.schema, frozenset(files), True)
 
     def tables(self, batches: list[_Batch]) -> list[DataFrame]:
         """The wanted rows: batches that are wanted whole are one table."""
-        whole = [self.place.path(batch.name) for batch in batches if batch.whole]
-        found = [self._read(batch.schema, [self.place.path(batch.name)], batch) for batch in batches if not batch.whole]
+        whole = [self.store.path(batch.name) for batch in batches if batch.whole]
+        found = [self._read(batch.schema, [self.store.path(batch.name)], batch) for batch in batches if not batch.whole]
         return [*found, self._read(batches[0].schema, whole)] if whole else found
 
     def _read(self, schema: t.StructType, paths: list[str], part: _Batch | None = None) -> DataFrame:
-        rows = self.place.spark.read.schema(schema).parquet(*paths)
+        rows = self.store.spark.read.schema(schema).parquet(*paths)
         if part is None:
             return rows
         return rows.where(f.regexp_replace(c.SOURCE_FILE, _SLASHES, _ONE_SLASH).isin(sorted(part.files)))
 
     def _names(self) -> list[str]:
-        found = fs.glob(self.place.spark, f"{self.place.root}/*.json")
+        found = fs.glob(self.store.spark, f"{self.store.root}/*.json")
         return [path.rsplit("/", 1)[-1].removesuffix(".json") for path in found]
 
 
-def _digest(way: Any) -> str:
-    return hashlib.sha256(json.dumps(way, sort_keys=True, default=str).encode()).hexdigest()[:12]
+def _digest(cache_key: Any) -> str:
+    return hashlib.sha256(json.dumps(cache_key, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def _one_slash(uri: str) -> str:

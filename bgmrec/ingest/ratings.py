@@ -16,7 +16,7 @@ from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
 from bgmrec.ingest.expressions import JOIN_MISSED, record_json, select_expressions, timestamp
 from bgmrec.ingest.mapped import MappedFiles, map_sources
-from bgmrec.ingest.recipe import Recipe
+from bgmrec.ingest.source_mapping import SourceMapping
 from bgmrec.ingest.sources import CORRUPT
 from bgmrec.storage import columns as c
 
@@ -52,16 +52,18 @@ def map_ratings(
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
-    recipes = [_recipe(spark, source, settings, data, ds) for source in settings.sources]
+    mappings = [_mapping(spark, source, settings, data, ds) for source in settings.sources]
     end = timestamp(datetime.combine(ds + timedelta(days=1), datetime.min.time()))
-    return _up_to(map_sources(recipes, _COLUMNS, kept, write), end)
+    return _up_to(map_sources(mappings, _COLUMNS, kept, write), end)
 
 
-def _recipe(spark: SparkSession, source: RatingSource, settings: RatingsSettings, data: str, ds: date) -> Recipe:
+def _mapping(
+    spark: SparkSession, source: RatingSource, settings: RatingsSettings, data: str, ds: date
+) -> SourceMapping:
     def mapped(joined: DataFrame, record: list[str], marks: list[str]) -> DataFrame:
         return map_source(joined, record, marks, source, settings)
 
-    return Recipe(
+    return SourceMapping(
         spark,
         source,
         f"ratings.sources.{source.name}",
@@ -120,8 +122,10 @@ def _ends(name: str) -> Column:
     """Whether a row that is not kept needs the value: a refused one's time decides whether it is judged at all."""
     if name != c.RATED_AT:
         return f.lit(False)
-    judged = (f.col("_state") == acc.REJECTED) & f.col(CORRUPT).isNull()
-    return judged & (f.col("_time") >= f.lit(_EARLIEST).cast("timestamp"))  # Parquet's writer refuses some earlier ones
+    evaluated = (f.col("_state") == acc.REJECTED) & f.col(CORRUPT).isNull()
+    return evaluated & (
+        f.col("_time") >= f.lit(_EARLIEST).cast("timestamp")
+    )  # Parquet's writer refuses some earlier ones
 
 
 def _up_to(mapped: DataFrame, end: Column) -> DataFrame:

@@ -15,7 +15,7 @@ from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
 from bgmrec.ingest.expressions import record_json, resolves, select_expressions
 from bgmrec.ingest.fields import is_malformed, plausible_time, typed_value
 from bgmrec.ingest.mapped import MappedFiles, map_sources
-from bgmrec.ingest.recipe import Recipe
+from bgmrec.ingest.source_mapping import SourceMapping
 from bgmrec.ingest.sources import CORRUPT, raw_columns
 from bgmrec.storage import columns as c
 
@@ -59,13 +59,13 @@ def map_entities(
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
-    recipes = [_recipe(spark, source, settings, id_column, data, ds) for source in settings.sources]
-    return map_sources(recipes, [*_COLUMNS, id_column], kept, write)
+    mappings = [_mapping(spark, source, settings, id_column, data, ds) for source in settings.sources]
+    return map_sources(mappings, [*_COLUMNS, id_column], kept, write)
 
 
-def _recipe(
+def _mapping(
     spark: SparkSession, source: EntitySource, settings: EntitySettings, id_column: str, data: str, ds: date
-) -> Recipe:
+) -> SourceMapping:
     where = f"{'users' if id_column == c.USER_ID else 'items'}.sources.{source.name}"
 
     def mapped(joined: DataFrame, record: list[str], marks: list[str]) -> DataFrame:
@@ -73,7 +73,7 @@ def _recipe(
 
     fields = [(field.expression, source.fields.get(field.name)) for field in settings.fields]
     rules = [id_column, settings.model_dump(mode="json", include={"fields"})]
-    return Recipe(
+    return SourceMapping(
         spark,
         source,
         where,

@@ -125,7 +125,7 @@ def _unreadable(where: str, found: str) -> InputError:
         where=where,
         expected="files of the format and options in the settings, with one header in a folder",
         found=found.strip()[:1000],
-        cure="compare the file with format, options and columns of its source, or move the damaged file away",
+        hint="compare the file with format, options and columns of its source, or move the damaged file away",
     )
 
 
@@ -163,7 +163,7 @@ def _missing(where: str, path: str, missing: list[date], days: list[date]) -> In
             where=where,
             expected="at least one file",
             found="nothing",
-            cure="check the path, and paths.data that {data} stands for",
+            hint="check the path, and paths.data that {data} stands for",
         )
     named = ", ".join(day.isoformat() for day in missing[:10]) + (" …" if len(missing) > 10 else "")
     return InputError(
@@ -171,7 +171,7 @@ def _missing(where: str, path: str, missing: list[date], days: list[date]) -> In
         where=where,
         expected=f"one partition for each of the {len(days)} days {days[0]} to {days[-1]}",
         found=f"{len(missing)} missing: {named}",
-        cure="deliver the missing days, or set allow_missing_days = true for this source if some days have no data",
+        hint="deliver the missing days, or set allow_missing_days = true for this source if some days have no data",
     )
 
 

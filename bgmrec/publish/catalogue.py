@@ -48,7 +48,7 @@ class Catalogue:
                     where=f"{self.database}.{contract.table}",
                     expected=field.dataType.simpleString(),
                     found=known[field.name].simpleString(),
-                    cure="a contract only gains columns; publish into another database (publish.database)",
+                    hint="a contract only gains columns; publish into another database (publish.database)",
                 )
         if new := [column_ddl(field) for field in contract.schema if field.name not in known]:
             # partitions written before read null there

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from pyspark.sql import types as t
@@ -142,4 +143,4 @@ def document() -> str:
 
 
 if __name__ == "__main__":
-    print(document())
+    sys.stdout.write(f"{document()}\n")

@@ -70,7 +70,7 @@ class TableNumbers:
 
 
 @dataclass(frozen=True)
-class Night:
+class GateInputs:
     """Everything that the gate looks at.
 
     Args:
@@ -102,9 +102,9 @@ class Night:
     ratings_before: int | None = None
 
 
-def gate_checks(night: Night, settings: GateSettings) -> list[Check]:
+def gate_checks(inputs: GateInputs, settings: GateSettings) -> list[Check]:
     """All checks, in the order of the settings."""
-    return [check for rule in _RULES for check in rule(night, settings)]
+    return [check for rule in _RULES for check in rule(inputs, settings)]
 
 
 def failed(checks: list[Check]) -> list[Check]:
@@ -126,22 +126,22 @@ def refuse(checks: list[Check], forced: str | None) -> dict[str, Any] | None:
         f"{len(broken)} of {len(checks)} checks before publishing failed",
         where="[publish.gate]",
         found="".join(f"\n    {check}" for check in broken),
-        cure="look for the cause in the summary of the run; what was published before stays. If the tables are right, "
+        hint="look for the cause in the summary of the run; what was published before stays. If the tables are right, "
         'correct the threshold, or publish once with --force-publish "why"',
     )
 
 
-def _rows(night: Night, settings: GateSettings) -> Iterator[Check]:
-    for table, numbers in night.tables.items():
+def _rows(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in inputs.tables.items():
         yield _at_least("rows", table, numbers.rows, settings.min_rows)
 
 
-def _shrink(night: Night, settings: GateSettings) -> Iterator[Check]:
-    for table, numbers in night.tables.items():
-        before = night.rows_before.get(table)
+def _shrink(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in inputs.tables.items():
+        before = inputs.rows_before.get(table)
         yield _lost("share of rows lost", table, numbers.rows, before, settings.max_shrink_share)
     limit = settings.max_ratings_lost_share
-    yield _lost("share of ratings lost", "ratings", night.ratings, night.ratings_before, limit)
+    yield _lost("share of ratings lost", "ratings", inputs.ratings, inputs.ratings_before, limit)
 
 
 def _lost(name: str, where: str, rows: int, before: int | None, limit: float | None) -> Check:
@@ -149,23 +149,23 @@ def _lost(name: str, where: str, rows: int, before: int | None, limit: float | N
     return _at_most(name, where, lost, limit, f" of {before:,} rows the night before" if before else "")
 
 
-def _nulls(night: Night, settings: GateSettings) -> Iterator[Check]:
-    for table, numbers in night.tables.items():
+def _nulls(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in inputs.tables.items():
         yield _at_most("rows with nulls", table, numbers.null_keys, settings.max_null_keys)
 
 
-def _duplicates(night: Night, settings: GateSettings) -> Iterator[Check]:
-    for table, numbers in night.tables.items():
+def _duplicates(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in inputs.tables.items():
         yield _at_most("rows that repeat a key", table, numbers.duplicate_keys, settings.max_duplicate_keys)
 
 
-def _faults(night: Night, settings: GateSettings) -> Iterator[Check]:
-    for rule, count in night.list_faults.items():
+def _faults(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
+    for rule, count in inputs.list_faults.items():
         yield _at_most(rule, "top_n", count, settings.max_list_faults)
 
 
-def _scores(night: Night, settings: GateSettings) -> Iterator[Check]:
-    for table, numbers in night.tables.items():
+def _scores(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
+    for table, numbers in inputs.tables.items():
         yield _at_most("scores that cannot be", table, numbers.impossible, settings.max_bad_scores)
         if numbers.score_range is not None:
             # a share and not the extremes: of 1e9 predictions a few lie far out in the best of models
@@ -188,20 +188,20 @@ def widened(bounds: tuple[float, float] | None, margin: float) -> tuple[float, f
     return bounds[0] - more, bounds[1] + more
 
 
-def _coverage(night: Night, settings: GateSettings) -> Iterator[Check]:
-    of_users, of_music = night.user_coverage, night.catalogue_coverage
+def _coverage(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
+    of_users, of_music = inputs.user_coverage, inputs.catalogue_coverage
     yield _at_least("share of users with a list", "recommendations", of_users, settings.min_user_coverage)
     yield _at_least("share of the music in lists", "recommendations", of_music, settings.min_catalogue_coverage)
 
 
-def _metric(night: Night, settings: GateSettings) -> Iterator[Check]:
-    lost = _loss(night.metric, night.value, night.value_before)
-    beside = "" if lost is None else f" of {_text(night.value_before)} the night before"
-    yield _at_most("share of the metric lost", night.metric, lost, settings.max_metric_loss, beside)
-    loss = _loss(night.metric, night.value, night.baseline)
+def _metric(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
+    lost = _loss(inputs.metric, inputs.value, inputs.value_before)
+    beside = "" if lost is None else f" of {_text(inputs.value_before)} the night before"
+    yield _at_most("share of the metric lost", inputs.metric, lost, settings.max_metric_loss, beside)
+    loss = _loss(inputs.metric, inputs.value, inputs.baseline)
     gain = None if loss is None else -loss
-    beside = "" if loss is None else f" over {_text(night.baseline)} of {night.baseline_name}"
-    yield _at_least("share of the metric won", night.metric, gain, settings.min_metric_gain, beside)
+    beside = "" if loss is None else f" over {_text(inputs.baseline)} of {inputs.baseline_name}"
+    yield _at_least("share of the metric won", inputs.metric, gain, settings.min_metric_gain, beside)
 
 
 def _loss(metric: str, value: float | None, other: float | None) -> float | None:
@@ -212,7 +212,7 @@ def _loss(metric: str, value: float | None, other: float | None) -> float | None
     return -fallen if metric.split("@")[0] in FALLING else fallen
 
 
-_RULES: tuple[Callable[[Night, GateSettings], Iterator[Check]], ...] = (
+_RULES: tuple[Callable[[GateInputs, GateSettings], Iterator[Check]], ...] = (
     _rows,
     _shrink,
     _nulls,
@@ -252,19 +252,19 @@ def _text(number: float | None) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
 
 
-def gate_metric(settings: Settings, judged: dict[str, float]) -> str:
+def gate_metric(settings: Settings, evaluated: dict[str, float]) -> str:
     """The name of the metric that the gate compares.
 
     Raises:
         SettingsError: the settings name one that is not judged.
     """
     named = settings.publish.gate.metric
-    if named is not None and judged and named not in judged:
+    if named is not None and evaluated and named not in evaluated:
         raise SettingsError(
             "publish.gate.metric is not among the metrics of the night",
             where="publish.gate.metric",
-            expected=f"one of: {', '.join(sorted(judged))}",
+            expected=f"one of: {', '.join(sorted(evaluated))}",
             found=named,
-            cure="correct it; [evaluate] says at which cut-offs lists are judged",
+            hint="correct it; [evaluate] says at which cut-offs lists are judged",
         )
     return named or ("rmse" if settings.factorize.mode == "explicit" else f"ndcg@{settings.evaluate.ks[0]}")

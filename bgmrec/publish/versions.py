@@ -35,7 +35,7 @@ LATEST = "latest"
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Versions:
     """The published tables below one root.
 
     Args:
@@ -99,7 +99,7 @@ class Shelf:
                 f"nothing is published for {ds}",
                 where=self.manifests.root,
                 found=f"published dates: {', '.join(self.dates()) or 'none'}",
-                cure=f"run jobs/nightly.py --ds {ds}",
+                hint=f"run jobs/nightly.py --ds {ds}",
             )
         return self.tables.spark.read.schema(TABLES[table]).parquet(manifest["tables"][table]["location"])
 
@@ -113,7 +113,7 @@ class Shelf:
             raise PublishingError(
                 f"run {run_id} was published already and cannot be written over",
                 where=self.records.path(run_id),
-                cure="a run that is made again gets a new number: begin it by jobs/nightly.py or the job of a stage",
+                hint="a run that is made again gets a new number: begin it by jobs/nightly.py or the job of a stage",
             )
         version = self.tables.below(table).below(f"{c.DS}={ds}")
         version.write(df, f"{c.RUN_ID}={run_id}", TABLES[table])
@@ -122,7 +122,7 @@ class Shelf:
             files.set_mode(self.tables.spark, location, self.mode)
         return location
 
-    def switch(self, record: dict[str, Any], *, rolled_back: bool = False) -> None:
+    def promote(self, record: dict[str, Any], *, rolled_back: bool = False) -> None:
         """Makes a run's versions the published ones of its date, and `latest` where no later date is published.
 
         Interrupted anywhere, it ends in the same state when it is called again.
@@ -146,9 +146,9 @@ class Shelf:
     def missing(self, record: dict[str, Any]) -> list[str]:
         """Locations of a record that hold no whole table any more."""
         locations = [facts["location"] for facts in record["tables"].values()]
-        return [place for place in locations if not files.exists(self.tables.spark, f"{place}/_SUCCESS")]
+        return [store for store in locations if not files.exists(self.tables.spark, f"{store}/_SUCCESS")]
 
-    def withdraw_after(self, ds: str) -> list[str]:
+    def unpublish_after(self, ds: str) -> list[str]:
         """Takes all later dates away from readers, so that `latest` is this one; returns them.
 
         Their versions and records stay: `switch` with a record of theirs brings them back.
@@ -165,7 +165,7 @@ class Shelf:
                         self.catalogue.drop_partition(table, date)
         return later
 
-    def withdraw(self, ds: str) -> None:
+    def unpublish(self, ds: str) -> None:
         """Takes a date away from readers, first from the catalogue; its versions and records stay.
 
         `latest` is not looked at: it must name another date.
@@ -175,7 +175,7 @@ class Shelf:
                 self.catalogue.drop_partition(table, ds)
         files.delete(self.tables.spark, f"{self.manifests.path(ds)}.json")
 
-    def forget(self, run_id: str) -> None:
+    def purge(self, run_id: str) -> None:
         """Deletes the versions of a run that no manifest names, then its record."""
         record = self.record(run_id) or {"tables": {}}
         for facts in record["tables"].values():
@@ -194,10 +194,10 @@ class Shelf:
         dates = self.dates()
         return self.manifest(dates[-1]) if dates else None
 
-    def _write(self, place: Tables, name: str, document: dict[str, Any]) -> None:
-        place.write_json(name, document)
+    def _write(self, store: Tables, name: str, document: dict[str, Any]) -> None:
+        store.write_json(name, document)
         if self.mode is not None:
-            files.set_mode(self.tables.spark, f"{place.path(name)}.json", self.mode)
+            files.set_mode(self.tables.spark, f"{store.path(name)}.json", self.mode)
 
     def _show(self, ds: str) -> None:
         """The catalogue follows the manifest of a date, and `latest`."""
@@ -229,7 +229,7 @@ class Shelf:
                 f"the catalogue refused to switch {self.database} to another version of {ds}",
                 where=f"database {self.database}",
                 found=str(error).splitlines()[0],
-                cure="check the metastore, then run the same command again; the former partitions stay published",
+                hint="check the metastore, then run the same command again; the former partitions stay published",
             ) from error
 
     def _show_before(self, ds: str, before: dict[str, Any] | None) -> None:

@@ -14,7 +14,7 @@ from bgmrec.storage import columns as c
 from bgmrec.storage.tables import Tables
 
 
-def candidates(
+def eligible_items(
     item_index: DataFrame,
     *,
     allow: DataFrame | None = None,
@@ -56,7 +56,7 @@ def _groups(item_index: DataFrame, items: DataFrame | None, field: str) -> DataF
             where="recommend.max_per_field",
             expected=", ".join(items.columns) if items is not None else "a staged items table",
             found=field,
-            cure="name a field of [items], or take the setting out",
+            hint="name a field of [items], or take the setting out",
         )
     is_list = isinstance(items.schema[field].dataType, t.ArrayType)
     value = f.get(field, f.lit(0)) if is_list else f.col(field)
@@ -66,7 +66,7 @@ def _groups(item_index: DataFrame, items: DataFrame | None, field: str) -> DataF
     return indexed.join(names, "value", "inner").select(c.ITEM_IDX, "group_idx")
 
 
-def shown_items(run: Run, place: Tables, item_index: DataFrame) -> DataFrame:
+def candidate_items(run: Run, store: Tables, item_index: DataFrame) -> DataFrame:
     """The candidates by the filters of [recommend], written: all lists of a stage are made of them.
 
     Args:
@@ -75,14 +75,14 @@ def shown_items(run: Run, place: Tables, item_index: DataFrame) -> DataFrame:
         item_index: `schemas.ITEM_INDEX`.
     """
     settings = run.settings.recommend
-    shown = candidates(
+    eligible = eligible_items(
         item_index,
         allow=_item_list(run, settings.allow),
         deny=_item_list(run, settings.deny),
         items=run.work.read("items") if settings.max_per_field else None,
         field=settings.max_per_field,
     )
-    return place.write(shown, "shown_items")
+    return store.write(eligible, "candidate_items")
 
 
 def _item_list(run: Run, files: ItemList | None) -> DataFrame | None:

@@ -17,7 +17,7 @@ _RULES = {
     "gaps": "places that are not 1, 2, 3, …",
     "order": "items after a lower score, or after a higher idx at the same score",
     "repeated": "items that a list holds twice",
-    "heard": "items that the user has already heard",
+    "seen": "items that the user has already heard",
 }
 _LISTED = np.dtype([(c.USER_IDX, INT), (c.POSITION, INT), (c.ITEM_IDX, INT), (c.SCORE, FLOAT)])
 _SCHEMA = ", ".join(f"{name} long" for name in _RULES)
@@ -61,8 +61,8 @@ def list_violations(packed: DataFrame, rating_blocks: DataFrame | None, *, num_b
     placed = packed.groupBy(c.BLOCK)
     if rating_blocks is None:
         return placed.applyInPandas(alone, _SCHEMA)
-    heard = rating_blocks.select(c.BLOCK, "row_offsets", "src_ids", "src_pos").groupBy(c.BLOCK)
-    return placed.cogroup(heard).applyInPandas(beside, _SCHEMA)
+    seen = rating_blocks.select(c.BLOCK, "row_offsets", "src_ids", "src_pos").groupBy(c.BLOCK)
+    return placed.cogroup(seen).applyInPandas(beside, _SCHEMA)
 
 
 def _unpacked(packed: pd.DataFrame) -> pd.DataFrame:
@@ -89,15 +89,15 @@ def count_violations(block: pd.DataFrame, rated: pd.DataFrame | None, num_blocks
     user, item, position = (block[name].to_numpy(np.int64) for name in (c.USER_IDX, c.ITEM_IDX, c.POSITION))
     score = block[c.SCORE].to_numpy(np.float32)
     first = np.r_[True, user[1:] != user[:-1]][: len(user)]
-    place = np.arange(len(user)) - np.maximum.accumulate(np.where(first, np.arange(len(user)), 0))
+    folder = np.arange(len(user)) - np.maximum.accumulate(np.where(first, np.arange(len(user)), 0))
     fallen = (score[1:] < score[:-1]) | ((score[1:] == score[:-1]) & (item[1:] > item[:-1]))
     pairs = _pairs(user // num_blocks, item)
     counts = {
-        "long": (place == n).sum(),
-        "gaps": (position != place + 1).sum(),
+        "long": (folder == n).sum(),
+        "gaps": (position != folder + 1).sum(),
         "order": (~first[1:] & ~fallen).sum(),
         "repeated": len(pairs) - len(np.unique(pairs)),
-        "heard": 0 if rated is None else np.isin(pairs, _rated_pairs(rated)).sum(),
+        "seen": 0 if rated is None else np.isin(pairs, _rated_pairs(rated)).sum(),
     }
     return pd.DataFrame({name: [int(count)] for name, count in counts.items()})
 

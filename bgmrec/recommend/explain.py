@@ -17,18 +17,20 @@ from pyspark.sql import functions as f
 
 from bgmrec.factorize.blocks.cells import one_row
 from bgmrec.factorize.blocks.ratings import rating_blocks
-from bgmrec.factorize.delivery import ReadAttached, Source, attach, deliver
 from bgmrec.factorize.half_step import block_cells, read_cell
 from bgmrec.factorize.kernels.layout import RatingBlock
 from bgmrec.factorize.kernels.reasons import ITEM, OTHERS, PRIOR, RATING, REST, ScoreParts, SolvedFrom, score_parts
 from bgmrec.factorize.kernels.terms import Unobserved
 from bgmrec.factorize.solved import Solved
+from bgmrec.factorize.source_tables import ReadJoined, Source, broadcast_or_shuffle, join_source
 from bgmrec.storage import columns as c
 from bgmrec.storage import schemas
 from bgmrec.storage.arrays import FLOAT, from_cell
 
 _PRIOR = "prior_cell"
-_LISTED = "block int, list_offsets binary, list_items binary, list_scores binary, list_places binary, list_rows binary"
+_LISTED = (
+    "block int, list_offsets binary, list_items binary, list_scores binary, list_positions binary, list_rows binary"
+)
 _NOBODY = -1
 
 
@@ -48,26 +50,28 @@ def reasons(solved: Solved, lists: DataFrame, *, n: int, n_users: int, broadcast
     """
     made = lists.where(f.col(c.SOURCE) != c.POPULAR)
     # a place travels as the weight of its pair, and the score as its rating
-    places = made.select(
+    list_positions = made.select(
         c.USER_IDX, c.ITEM_IDX, f.col(c.SCORE).alias(c.RATING), f.col(c.POSITION).cast("float").alias(c.WEIGHT)
     )
     served, before = (
-        deliver(side, solved.item_blocks, solved.shape, broadcast_bytes=broadcast_bytes, with_gram=with_gram)
+        broadcast_or_shuffle(
+            side, solved.item_blocks, solved.shape, broadcast_bytes=broadcast_bytes, with_gram=with_gram
+        )
         for side, with_gram in ((solved.served, False), (solved.before, solved.unobserved_weight > 0))
     )
     with served, before:
-        listed = _listed(rating_blocks(places, c.USER_IDX, c.ITEM_IDX, solved.user_blocks, n_users), served)
+        listed = _listed(rating_blocks(list_positions, c.USER_IDX, c.ITEM_IDX, solved.user_blocks, n_users), served)
         cells = [listed.hint("merge")]  # lists carry a row of factors per place: too much to be hashed in memory
         if solved.priors is not None:
             cells.append(block_cells(solved.priors, _PRIOR, solved.shape.width, broadcast_bytes, n_users))
-        blocks, read = attach(solved.ratings, before, *cells)
+        blocks, read = join_source(solved.ratings, before, *cells)
         unobserved = None if before.gram is None else Unobserved(solved.unobserved_weight, before.gram)
         yield blocks.mapInArrow(_explainer(solved, read, unobserved, n), schemas.REASONS)
 
 
 def _listed(list_blocks: DataFrame, served: Source) -> DataFrame:
     """Per block its lists' items, scores, places and served rows."""
-    blocks, read = attach(list_blocks, served)
+    blocks, read = join_source(list_blocks, served)
 
     def gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _, block, table, positions in read(batches):
@@ -76,7 +80,7 @@ def _listed(list_blocks: DataFrame, served: Source) -> DataFrame:
                 list_offsets=np.asarray(block.row_offsets),
                 list_items=block.src_ids[block.src_pos],
                 list_scores=np.asarray(block.ratings),
-                list_places=np.asarray(_weights(block), FLOAT),
+                list_positions=np.asarray(_weights(block), FLOAT),
                 list_rows=np.ascontiguousarray(table[positions]),
             )
 
@@ -87,7 +91,7 @@ def _weights(block: RatingBlock) -> np.ndarray:
     return block.weights if block.weights.size else np.ones_like(block.ratings)
 
 
-def _explainer(solved: Solved, read: ReadAttached, unobserved: Unobserved | None, n: int) -> Any:
+def _explainer(solved: Solved, read: ReadJoined, unobserved: Unobserved | None, n: int) -> Any:
     shape, has_prior = solved.shape, solved.priors is not None
     regularisation, num_blocks = solved.regularisation, solved.user_blocks
 
@@ -100,7 +104,7 @@ def _explainer(solved: Solved, read: ReadAttached, unobserved: Unobserved | None
             ends = np.frombuffer(row["list_offsets"], np.int64)
             wanted = from_cell(row["list_rows"], shape.width)
             listed = np.frombuffer(row["list_items"], np.int32)
-            scores, places = from_cell(row["list_scores"]), from_cell(row["list_places"])
+            scores, list_positions = from_cell(row["list_scores"]), from_cell(row["list_positions"])
             made = []
             for local in np.flatnonzero(np.diff(ends)):
                 own, at = slice(*block.row_offsets[local : local + 2]), slice(*ends[local : local + 2])
@@ -110,7 +114,7 @@ def _explainer(solved: Solved, read: ReadAttached, unobserved: Unobserved | None
                 )  # fmt: skip
                 parts = score_parts(known, wanted[at], shape, regularisation, unobserved)
                 user = int(local) * num_blocks + block.block
-                made.append(_rows(user, parts, items[own], listed[at], scores[at], places[at], n))
+                made.append(_rows(user, parts, items[own], listed[at], scores[at], list_positions[at], n))
             if made:
                 yield from pa.Table.from_batches(made).combine_chunks().to_batches()
 
@@ -118,11 +122,17 @@ def _explainer(solved: Solved, read: ReadAttached, unobserved: Unobserved | None
 
 
 def _rows(
-    user: int, parts: ScoreParts, rated: np.ndarray, items: np.ndarray, scores: np.ndarray, places: np.ndarray, n: int
+    user: int,
+    parts: ScoreParts,
+    rated: np.ndarray,
+    items: np.ndarray,
+    scores: np.ndarray,
+    list_positions: np.ndarray,
+    n: int,
 ) -> pa.RecordBatch:
     """All parts of a user's list, one per row."""
     rows: list[tuple[int, int, int, str, int, float]] = []
-    for at, (item, place) in enumerate(zip(items.tolist(), places.astype(int).tolist(), strict=True)):
+    for at, (item, folder) in enumerate(zip(items.tolist(), list_positions.astype(int).tolist(), strict=True)):
         own = parts.ratings[at]
         first = [one for one in np.argsort(-own, kind="stable")[:n] if own[one] > 0]
         named = [(RATING, int(rated[one]), float(own[one])) for one in first]
@@ -130,7 +140,7 @@ def _rows(
         rest = float(scores[at] - parts.total[at] + parts.unobserved[at])
         sums = ((OTHERS, others), (PRIOR, parts.prior[at]), (ITEM, parts.item[at]), (REST, rest))
         named += [(kind, _NOBODY, float(part)) for kind, part in sums if part or kind == PRIOR]
-        rows += [(place, item, number, *one) for number, one in enumerate(named, 1)]
+        rows += [(folder, item, number, *one) for number, one in enumerate(named, 1)]
     position, item_idx, number, kind, reason, part = zip(*rows, strict=True)
     arrays = [
         pa.array(np.full(len(rows), user), pa.int32()),

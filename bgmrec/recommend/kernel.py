@@ -212,20 +212,20 @@ def _insert(
     last = min(count, n - 1)  # the place that the shift fills: a new one, or that of the list's last item
     if per_group > 0:
         above, total, worst = 0, 0, -1
-        for place in range(count):
-            if groups[place] == group:
+        for folder in range(count):
+            if groups[folder] == group:
                 total += 1
-                above += place < at
-                worst = place
+                above += folder < at
+                worst = folder
         if above >= per_group:
             return count
         if total >= per_group:
             last = worst  # the group's worst makes room, and nobody else
-        for place in range(last, at, -1):
-            groups[place] = groups[place - 1]
+        for folder in range(last, at, -1):
+            groups[folder] = groups[folder - 1]
         groups[at] = group
-    for place in range(last, at, -1):
-        scores[place], idx[place] = scores[place - 1], idx[place - 1]
+    for folder in range(last, at, -1):
+        scores[folder], idx[folder] = scores[folder - 1], idx[folder - 1]
     scores[at], idx[at] = score, item
     return max(count, last + 1)
 
@@ -234,8 +234,8 @@ def _insert(
 def _merge(lists: TopLists, more: TopLists, per_group: int) -> None:
     for row in range(len(lists.counts)):
         scores, idx, groups, count = lists.scores[row], lists.idx[row], lists.groups[row], lists.counts[row]
-        for place in range(more.counts[row]):
-            score, item, group = more.scores[row, place], more.idx[row, place], more.groups[row, place]
+        for folder in range(more.counts[row]):
+            score, item, group = more.scores[row, folder], more.idx[row, folder], more.groups[row, folder]
             count = _insert(scores, idx, groups, count, score, item, group, per_group)
         lists.counts[row] = count
 
@@ -244,8 +244,12 @@ def _merge(lists: TopLists, more: TopLists, per_group: int) -> None:
 def _settle_ties(scores: np.ndarray, idx: np.ndarray, groups: np.ndarray, counts: np.ndarray) -> None:
     for row in range(len(counts)):
         for start in range(1, counts[row]):
-            place = start
-            while place > 0 and scores[row, place - 1] == scores[row, place] and idx[row, place - 1] > idx[row, place]:
-                idx[row, place - 1], idx[row, place] = idx[row, place], idx[row, place - 1]
-                groups[row, place - 1], groups[row, place] = groups[row, place], groups[row, place - 1]
-                place -= 1
+            folder = start
+            while (
+                folder > 0
+                and scores[row, folder - 1] == scores[row, folder]
+                and idx[row, folder - 1] > idx[row, folder]
+            ):
+                idx[row, folder - 1], idx[row, folder] = idx[row, folder], idx[row, folder - 1]
+                groups[row, folder - 1], groups[row, folder] = groups[row, folder], groups[row, folder - 1]
+                folder -= 1

@@ -36,12 +36,12 @@ class FactorModel:
     item_blocks: int
 
 
-def night_sizes(facts: dict[str, Any]) -> Sizes:
+def model_sizes(facts: dict[str, Any]) -> Sizes:
     """The sizes among a model's facts."""
     return Sizes(**{name: facts[name] for name in Sizes.__annotations__})
 
 
-def heard_blocks(run: Run, place: Tables, ratings: DataFrame, sizes: Sizes) -> DataFrame:
+def seen_blocks(run: Run, store: Tables, ratings: DataFrame, sizes: Sizes) -> DataFrame:
     """What no list may hold, as `schemas.RATING_BLOCKS` of the user side, by recommend.seen_rating.
 
     Args:
@@ -52,15 +52,15 @@ def heard_blocks(run: Run, place: Tables, ratings: DataFrame, sizes: Sizes) -> D
     """
     least = run.settings.recommend.seen_rating
     if least is None:
-        return place.read("user_rating_blocks")
-    write_user_blocks(place, "heard_rating_blocks", ratings.where(f.col(c.RATING) >= least), sizes)
-    return place.read("heard_rating_blocks")
+        return store.read("user_rating_blocks")
+    write_user_blocks(store, "seen_rating_blocks", ratings.where(f.col(c.RATING) >= least), sizes)
+    return store.read("seen_rating_blocks")
 
 
-def load_items(run: Run, model: FactorModel, shown: DataFrame) -> Shard | DataFrame:
+def load_items(run: Run, model: FactorModel, candidates: DataFrame) -> Shard | DataFrame:
     """The items that may be shown: one broadcast shard, or a table of shards where they exceed the bound."""
-    limit, total = run.settings.recommend.item_block_bytes, shard_bytes(shown, model.shape.width)
-    shards = item_shards(model.item_factors, shown, num_blocks=model.item_blocks)
+    limit, total = run.settings.recommend.item_block_bytes, shard_bytes(candidates, model.shape.width)
+    shards = item_shards(model.item_factors, candidates, num_blocks=model.item_blocks)
     if total > limit:
         return regroup_shards(shards, limit, total)
     return gather_shards(shards, limit, total, num_blocks=model.item_blocks)
@@ -73,9 +73,9 @@ def popularity_scores(run: Run, ratings: DataFrame) -> DataFrame:
     return popularity(ratings, implicit=run.settings.factorize.mode == "implicit", since=since)
 
 
-def popular_list(run: Run, ratings: DataFrame, shown: DataFrame, rules: ListRules) -> PopularItems:
+def popular_list(run: Run, ratings: DataFrame, candidates: DataFrame, rules: ListRules) -> PopularItems:
     """The list of users of whom nothing is known."""
-    return collect_popular(popular_items(popularity_scores(run, ratings), shown, rules.n, rules.per_group))
+    return collect_popular(popular_items(popularity_scores(run, ratings), candidates, rules.n, rules.per_group))
 
 
 def make_lists(
@@ -83,10 +83,10 @@ def make_lists(
     model: FactorModel,
     items: Shard | DataFrame,
     rating_blocks: DataFrame,
-    described: DataFrame | None,
+    with_side_information: DataFrame | None,
     rules: ListRules,
     popular: PopularItems,
-    asked: DataFrame | None = None,
+    query_users: DataFrame | None = None,
 ) -> AbstractContextManager[DataFrame]:
     """`schemas.TOP_N`; to be read inside the context, all of it inside `arrow_batch(spark, 1)`.
 
@@ -103,14 +103,14 @@ def make_lists(
     blocks = user_blocks(
         model.user_factors,
         rating_blocks,
-        described,
-        asked,
+        with_side_information,
+        query_users,
         partitions=run.settings.spark.shuffle_partitions,
     )
     return top_n(blocks, items, shape=model.shape, num_blocks=model.user_blocks, rules=rules, popular=popular)
 
 
-def described_users(run: Run, place: Tables, user_index: DataFrame, num_blocks: int) -> DataFrame | None:
+def users_with_side_information(run: Run, store: Tables, user_index: DataFrame, num_blocks: int) -> DataFrame | None:
     """Users with side information that an encoder read, from `members_by_block`; none: no user encoder.
 
     Args:
@@ -121,8 +121,8 @@ def described_users(run: Run, place: Tables, user_index: DataFrame, num_blocks: 
     """
     if run.settings.user_encoder.kind == "none":
         return None
-    described = run.work.read("users").join(user_index, c.USER_ID, "inner").select(c.USER_IDX)
-    return place.write(members_by_block(described, num_blocks), "described_users")
+    with_side_information = run.work.read("users").join(user_index, c.USER_ID, "inner").select(c.USER_IDX)
+    return store.write(members_by_block(with_side_information, num_blocks), "users_with_side_information")
 
 
 def stored_model(stored: StoredModel) -> FactorModel:

@@ -39,11 +39,11 @@ def popular_items(scores: DataFrame, candidates: DataFrame, n: int, per_group: i
     Greedy by score with a cap accepts the best `per_group` of every group (see `kernel.merge_lists`).
     """
     best_first = (f.col(c.SCORE).desc(), f.col(c.ITEM_IDX).asc())
-    shown = scores.join(candidates, c.ITEM_IDX, "inner")
+    ranked = scores.join(candidates, c.ITEM_IDX, "inner")
     if per_group > 0:
-        place = f.row_number().over(Window.partitionBy("group_idx").orderBy(*best_first))
-        shown = shown.withColumn("place", place).where(f.col("place") <= per_group)
-    return shown.select(c.ITEM_IDX, c.SCORE).orderBy(*best_first).limit(n)
+        position = f.row_number().over(Window.partitionBy("group_idx").orderBy(*best_first))
+        ranked = ranked.withColumn("place", position).where(f.col("place") <= per_group)
+    return ranked.select(c.ITEM_IDX, c.SCORE).orderBy(*best_first).limit(n)
 
 
 def collect_popular(popular: DataFrame) -> PopularItems:

@@ -75,7 +75,7 @@ def gather_shards(shards: DataFrame, max_bytes: int, total_bytes: int, *, num_bl
             where="item factors and the filters of [recommend]",
             expected=f"1 to {max_bytes} bytes of factors",
             found=f"{total_bytes} bytes",
-            cure="raise recommend.item_block_bytes, or stream"
+            hint="raise recommend.item_block_bytes, or stream"
             if total_bytes
             else "widen recommend.allow or shorten deny",
         )

@@ -76,10 +76,10 @@ def _decoder(shape: ModelShape, num_blocks: int) -> Decode:
 def _finish(lists: Lists) -> pa.RecordBatch:
     top = lists.top
     filled = (np.arange(top.scores.shape[1]) < top.counts[:, None]) & (lists.kind > 0)[:, None]
-    item, place = np.nonzero(filled)
+    item, folder = np.nonzero(filled)
     arrays = [
         pa.array(lists.idx[item], pa.int32()),
-        pa.array(place + 1, pa.int32()),
+        pa.array(folder + 1, pa.int32()),
         pa.array(top.idx[filled], pa.int32()),
         pa.array(np.clip(top.scores[filled], -1.0, 1.0), pa.float32()),  # rounding may leave 1.0000001
     ]

@@ -21,7 +21,7 @@ from bgmrec.storage.arrays import INT, from_cell
 _SOURCES = np.array([c.WARM, c.COLD, c.POPULAR], dtype=object)
 _WARM, _COLD, _POPULAR = 0, 1, 2
 _MEMBERS = "members"
-_DESCRIBED, _ASKED = "described", "asked"
+_WITH_SIDE_INFORMATION, _QUERY = "described", "query_users"
 
 
 class ListRules(NamedTuple):
@@ -48,8 +48,8 @@ def members_by_block(users: DataFrame, num_blocks: int) -> DataFrame:
 def user_blocks(
     user_factors: DataFrame,
     rating_blocks: DataFrame,
-    described: DataFrame | None,
-    asked: DataFrame | None = None,
+    with_side_information: DataFrame | None,
+    query_users: DataFrame | None = None,
     *,
     partitions: int,
 ) -> DataFrame:
@@ -64,12 +64,12 @@ def user_blocks(
     """
     rated = rating_blocks.select(c.BLOCK, "row_offsets", "src_ids", "src_pos").repartition(partitions, c.BLOCK)
     blocks = user_factors.repartition(partitions, c.BLOCK).join(rated, c.BLOCK, "left")
-    for users, name in ((described, _DESCRIBED), (asked, _ASKED)):
+    for users, name in ((with_side_information, _WITH_SIDE_INFORMATION), (query_users, _QUERY)):
         if users is None:
             blocks = blocks.withColumn(name, f.lit(None).cast("array<int>"))
             continue
         # a block in which nobody asks makes no list; without described users it still does
-        blocks = blocks.join(users.withColumnRenamed(_MEMBERS, name), c.BLOCK, "inner" if name == _ASKED else "left")
+        blocks = blocks.join(users.withColumnRenamed(_MEMBERS, name), c.BLOCK, "inner" if name == _QUERY else "left")
     return blocks
 
 
@@ -115,9 +115,9 @@ def _decoder(shape: ModelShape, num_blocks: int, filter_seen: bool) -> Decode:
         if shape.bias:  # [u, a] -> [u, 1], which meets [v, b]
             vectors, offsets = factors.copy(), offsets + factors[:, -1]
             vectors[:, -1] = 1.0
-        kind = _kinds(np.diff(rated.offsets) > 0, _members(idx, row[_DESCRIBED]))
+        kind = _kinds(np.diff(rated.offsets) > 0, _members(idx, row[_WITH_SIDE_INFORMATION]))
         queries = Queries(row[c.BLOCK], idx, vectors, offsets, rated if filter_seen else None, kind)
-        return queries if row[_ASKED] is None else _chosen(queries, np.flatnonzero(_members(idx, row[_ASKED])))
+        return queries if row[_QUERY] is None else _chosen(queries, np.flatnonzero(_members(idx, row[_QUERY])))
 
     return decode
 
@@ -135,8 +135,8 @@ def _chosen_rows(seen: Seen, rows: np.ndarray) -> Seen:
     return Seen(offsets, seen.idx[np.repeat(seen.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])])
 
 
-def _members(idx: np.ndarray, described: pa.Array | None) -> np.ndarray:
-    return np.zeros(len(idx), bool) if described is None else np.isin(idx, described.to_numpy())
+def _members(idx: np.ndarray, with_side_information: pa.Array | None) -> np.ndarray:
+    return np.zeros(len(idx), bool) if with_side_information is None else np.isin(idx, with_side_information.to_numpy())
 
 
 def _rated(row: dict, rows: int) -> Seen:
@@ -146,8 +146,8 @@ def _rated(row: dict, rows: int) -> Seen:
     return Seen(offsets, from_cell(row["src_ids"], dtype=INT)[from_cell(row["src_pos"], dtype=INT)])
 
 
-def _kinds(rated: np.ndarray, described: np.ndarray) -> np.ndarray:
-    return np.where(rated, _WARM, np.where(described, _COLD, _POPULAR)).astype(np.int8)
+def _kinds(rated: np.ndarray, with_side_information: np.ndarray) -> np.ndarray:
+    return np.where(rated, _WARM, np.where(with_side_information, _COLD, _POPULAR)).astype(np.int8)
 
 
 def _finisher(popular: PopularItems) -> Finish:
@@ -156,10 +156,10 @@ def _finisher(popular: PopularItems) -> Finish:
         unknown, length = lists.kind == _POPULAR, len(popular.idx)
         scores[unknown, :length], idx[unknown, :length], counts[unknown] = popular.scores, popular.idx, length
         filled = np.arange(scores.shape[1]) < counts[:, None]
-        user, place = np.nonzero(filled)
+        user, folder = np.nonzero(filled)
         arrays = [
             pa.array(lists.idx[user], pa.int32()),
-            pa.array(place + 1, pa.int32()),
+            pa.array(folder + 1, pa.int32()),
             pa.array(idx[filled], pa.int32()),
             pa.array(scores[filled], pa.float32()),
             pa.array(_SOURCES[lists.kind[user]], pa.string()),

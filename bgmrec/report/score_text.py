@@ -42,7 +42,7 @@ def sum_text(row: dict[str, Any]) -> str:
     return f"{significant(row['score'])} = {' '.join(words)}"
 
 
-def _sign(amount: float, place: int) -> str:
+def _sign(amount: float, folder: int) -> str:
     if amount < 0:
-        return "−" if place == 0 else "− "
-    return "" if place == 0 else "+ "
+        return "−" if folder == 0 else "− "
+    return "" if folder == 0 else "+ "

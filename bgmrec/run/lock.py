@@ -31,7 +31,7 @@ from bgmrec.runtime.logs import logger
 from bgmrec.storage import files
 from bgmrec.storage.tables import Tables, encoded
 
-BEAT = 10.0  # seconds between two beats
+HEARTBEAT = 10.0  # seconds between two beats
 PATIENCE = 60.0  # seconds without one after which an owner on another machine counts as dead
 
 
@@ -39,7 +39,7 @@ PATIENCE = 60.0  # seconds without one after which an owner on another machine c
 class Lock:
     """The lock of one place, once it is held."""
 
-    place: Tables
+    store: Tables
     number: int = 0
     lost: bool = False
     _over: threading.Event = field(default_factory=threading.Event)
@@ -53,26 +53,26 @@ class Lock:
         """
         self._document = _identity()
         while True:
-            number, owner = newest(self.place)
+            number, owner = newest(self.store)
             if owner is not None and not owner["released"]:
-                if _lives(self.place, number, owner, patience):
-                    raise _busy(self.place, owner)
+                if _lives(self.store, number, owner, patience):
+                    raise _busy(self.store, owner)
                 logger.warning("taking over from a dead run: %s", _described(owner))
-            if files.create(self.place.spark, _path(self.place, number + 1), encoded(self._document)):
+            if files.create(self.store.spark, _path(self.store, number + 1), encoded(self._document)):
                 self.number = number + 1
                 break
-        for path in _numbers(self.place)[:-1]:
-            files.delete(self.place.spark, path)
+        for path in _numbers(self.store)[:-1]:
+            files.delete(self.store.spark, path)
 
-    def keep(self, beat: float) -> None:
+    def keep(self, heartbeat: float) -> None:
         """Counts the beat up until `release`, or until somebody else has taken the lock over."""
-        while not self._over.wait(beat):
+        while not self._over.wait(heartbeat):
             with suppress(Py4JError, OSError):  # a file system may be away for a moment: the next beat tells
-                if newest(self.place)[0] != self.number:
+                if newest(self.store)[0] != self.number:
                     self.lost = True
                     os.kill(os.getpid(), signal.SIGINT)  # Spark's handler cancels what runs and interrupts the night
                     return
-                self._write(beat=self._document["beat"] + 1)
+                self._write(heartbeat=self._document["beat"] + 1)
 
     def release(self) -> None:
         self._over.set()
@@ -82,46 +82,46 @@ class Lock:
 
     def _write(self, **changed: Any) -> None:
         self._document |= {"at": _now(), **changed}
-        self.place.write_json(f"{self.number:06d}", self._document)
+        self.store.write_json(f"{self.number:06d}", self._document)
 
 
 @contextmanager
-def held(place: Tables, *, beat: float = BEAT, patience: float = PATIENCE) -> Iterator[Lock]:
+def held(store: Tables, *, heartbeat: float = HEARTBEAT, patience: float = PATIENCE) -> Iterator[Lock]:
     """Holds the lock of a place for the block.
 
     Raises:
         BusyError: somebody holds it, or took it over because this process stood still.
     """
-    lock = Lock(place)
+    lock = Lock(store)
     lock.acquire(patience)
-    keeper = threading.Thread(target=lock.keep, args=(beat,), name="lock", daemon=True)
+    keeper = threading.Thread(target=lock.keep, args=(heartbeat,), name="lock", daemon=True)
     keeper.start()
     try:
         yield lock
     except KeyboardInterrupt:
         if lock.lost:
-            raise _busy(place, newest(place)[1] or {}) from None
+            raise _busy(store, newest(store)[1] or {}) from None
         raise
     finally:
         lock.release()
         keeper.join()
 
 
-def newest(place: Tables) -> tuple[int, dict[str, Any] | None]:
+def newest(store: Tables) -> tuple[int, dict[str, Any] | None]:
     """(highest number, its document); 0 and none where nobody ever held the lock."""
-    paths = _numbers(place)
+    paths = _numbers(store)
     if not paths:
         return 0, None
     name = paths[-1].rsplit("/", 1)[-1].removesuffix(".json")
-    return int(name), place.read_json(name)
+    return int(name), store.read_json(name)
 
 
-def _numbers(place: Tables) -> list[str]:
-    return files.glob(place.spark, f"{place.root}/[0-9]*.json")
+def _numbers(store: Tables) -> list[str]:
+    return files.glob(store.spark, f"{store.root}/[0-9]*.json")
 
 
-def _path(place: Tables, number: int) -> str:
-    return f"{place.path(f'{number:06d}')}.json"
+def _path(store: Tables, number: int) -> str:
+    return f"{store.path(f'{number:06d}')}.json"
 
 
 def _identity() -> dict[str, Any]:
@@ -166,26 +166,26 @@ def _process_start(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _lives(place: Tables, number: int, owner: dict[str, Any], patience: float) -> bool:
+def _lives(store: Tables, number: int, owner: dict[str, Any], patience: float) -> bool:
     if owner["machine"] == _machine() and owner["process_start"] is not None:
         return _process_start(owner["pid"]) == owner["process_start"]
     logger.info("waiting up to %.0f s for a sign of life: %s", patience, _described(owner))
     end = time.monotonic() + patience
     while time.monotonic() < end:
         time.sleep(min(1.0, patience / 10))
-        now = newest(place)
+        now = newest(store)
         if now != (number, owner):
             return not (now[1] or owner)["released"]
     return False
 
 
-def _busy(place: Tables, owner: dict[str, Any]) -> BusyError:
+def _busy(store: Tables, owner: dict[str, Any]) -> BusyError:
     return BusyError(
         "another run is at work on the same logical date",
-        where=place.root,
+        where=store.root,
         expected="one run at a time for a logical date",
         found=_described(owner),
-        cure="wait until it ends, or end it; a dead run's place is taken over without further ado",
+        hint="wait until it ends, or end it; a dead run's place is taken over without further ado",
     )
 
 

@@ -18,7 +18,7 @@ from pyspark.sql.types import StructType
 import bgmrec
 from bgmrec.config import Settings
 from bgmrec.errors import InputError
-from bgmrec.publish.versions import Shelf
+from bgmrec.publish.versions import Versions
 from bgmrec.runtime.logs import Progress
 from bgmrec.runtime.memory import watched
 from bgmrec.runtime.openmetrics import openmetrics
@@ -49,20 +49,20 @@ _OUTSIDE_FINGERPRINT = {
 
 def fingerprint(settings: Settings) -> str:
     """A short digest of everything in the settings and the code version that decides the result."""
-    text = json.dumps({"version": bgmrec.__version__, **decisive(settings)}, sort_keys=True)
+    text = json.dumps({"version": bgmrec.__version__, **result_settings(settings)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def decisive(settings: Settings) -> dict[str, Any]:
+def result_settings(settings: Settings) -> dict[str, Any]:
     """The settings that decide the result; no address, account or path is among them."""
     return settings.model_dump(mode="json", exclude=_OUTSIDE_FINGERPRINT)
 
 
-def published(spark: SparkSession, settings: Settings) -> Shelf:
+def published(spark: SparkSession, settings: Settings) -> Versions:
     """The published tables below `paths.root`."""
-    place = Tables(spark, settings.paths.root).below("published")
+    store = Tables(spark, settings.paths.root).below("published")
     own = settings.publish
-    return Shelf(place, None if own.catalog == "none" else own.database, own.mode)
+    return Versions(store, None if own.catalog == "none" else own.database, own.mode)
 
 
 @dataclass
@@ -108,19 +108,19 @@ class Run:
         return ModelStore(self.root.below("models"))
 
     @property
-    def shelf(self) -> Shelf:
+    def versions(self) -> Versions:
         return published(self.spark, self.settings)
 
     def previous_model(self) -> StoredModel | None:
         """The model published for the newest earlier logical date; a rerun of a date finds the same one."""
-        manifest = self.shelf.manifest_before(str(self.ds))
+        manifest = self.versions.manifest_before(str(self.ds))
         return None if manifest is None else self.models.load(manifest["model"]["run_id"])
 
     def warm_model(self) -> StoredModel | None:
         """The model to go on from; none where the night begins anew, because it should or as nothing came before."""
         train = self.settings.train
         model = self.previous_model() if train.warm_start else None
-        return None if model is None or model.facts["warm_nights"] >= train.warm_nights else model
+        return None if model is None or model.facts["warm_runs"] >= train.warm_runs else model
 
     @property
     def end(self) -> datetime:
@@ -140,7 +140,7 @@ class Run:
                 f"no run has begun for {self.ds}",
                 where=self.work.root,
                 expected="working tables of an earlier stage",
-                cure="run jobs/nightly.py, or jobs/ingest_ratings.py first, with the same --ds and settings",
+                hint="run jobs/nightly.py, or jobs/ingest_ratings.py first, with the same --ds and settings",
             )
         return str(state["run_id"])
 
@@ -188,11 +188,11 @@ class Run:
     def _is_stored(self, state: dict[str, Any], stage: str) -> bool:
         """Whether what the stage leads to is stored under the run's number already."""
         run_id = state["run_id"]
-        return (self._learns(stage) and self.models.has(run_id)) or self.shelf.record(run_id) is not None
+        return (self._learns(stage) and self.models.has(run_id)) or self.versions.record(run_id) is not None
 
     def _numbered(self, state: dict[str, Any] | None) -> dict[str, Any]:
         # what is stored counts too: working tables may have been cleaned away
-        stored = [*self.shelf.runs(str(self.ds)), *self.models.runs(str(self.ds))]
+        stored = [*self.versions.runs(str(self.ds)), *self.models.runs(str(self.ds))]
         numbers = [int(run_id.rsplit("-", 1)[-1]) for run_id in stored]
         number = max([*numbers, state["number"] if state else 0]) + 1
         return {"run_id": f"{self.ds}-{number:03d}", "number": number}
@@ -210,7 +210,7 @@ class Run:
                 f"no model was learnt for {self.ds}",
                 where=self.work.root,
                 expected="a finished training",
-                cure="run jobs/nightly.py, or jobs/train.py first, with the same --ds and settings",
+                hint="run jobs/nightly.py, or jobs/train.py first, with the same --ds and settings",
             )
         return str(state["model"])
 

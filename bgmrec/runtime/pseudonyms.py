@@ -27,7 +27,7 @@ def pseudonymizer(key: str | None) -> Callable[[str], str]:
             where=f"environment variable {KEY_VARIABLE}",
             expected=f"a secret of at least {MINIMUM_KEY} characters, the same for the crawl and for the nights",
             found="nothing" if not key else f"{len(key)} characters",
-            cure=f"export {KEY_VARIABLE} from your secret store; a lost or changed key makes every user a new one",
+            hint=f"export {KEY_VARIABLE} from your secret store; a lost or changed key makes every user a new one",
         )
     keyed = hmac.new(key.encode(), digestmod=hashlib.sha256)
 

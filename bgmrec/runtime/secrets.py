@@ -26,7 +26,7 @@ def filled(text: str, where: str) -> tuple[str, tuple[str, ...]]:
                 where=where,
                 expected=f"environment variable {name}",
                 found="nothing",
-                cure=f"export {name} from your secret store",
+                hint=f"export {name} from your secret store",
             )
         secrets[name] = os.environ[name]
     return NAMED.sub(lambda match: secrets[match[1]], text), tuple(secrets.values())
@@ -39,7 +39,7 @@ def refuse_plain(key: str, where: str) -> SettingsError:
         where=where,
         expected="${NAME} of an environment variable",
         found="a value as it is",
-        cure=f'{key} = "${{MY_SECRET}}", and export MY_SECRET from your secret store',
+        hint=f'{key} = "${{MY_SECRET}}", and export MY_SECRET from your secret store',
     )
 
 

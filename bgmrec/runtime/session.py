@@ -115,8 +115,8 @@ def _remember_names(spark: SparkSession) -> None:
     """
     for name in _JAVA_NAMES:
         *path, last = name.split(".")
-        place = reduce(getattr, path, spark.sparkContext._jvm)
-        setattr(place, last, getattr(place, last))
+        folder = reduce(getattr, path, spark.sparkContext._jvm)
+        setattr(folder, last, getattr(folder, last))
 
 
 def _submitted() -> dict[str, str]:

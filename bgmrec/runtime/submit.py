@@ -79,7 +79,7 @@ def _by_name(configs: Sequence[str]) -> Sequence[str]:
             "settings files of one name cannot be shipped to a driver on the cluster",
             where="--config",
             found=", ".join(config for config in configs if Path(config).name in twice),
-            cure="rename one of them, or put both into one file",
+            hint="rename one of them, or put both into one file",
         )
     return configs
 
@@ -92,7 +92,7 @@ def _check_paths(settings: Settings) -> None:
                 where=key,
                 expected="a URI such as hdfs:///bgmrec, or an absolute path that every machine has mounted",
                 found=path,
-                cure=f"--set {key}=…",
+                hint=f"--set {key}=…",
             )
 
 
@@ -104,5 +104,5 @@ def _check_kubernetes(conf: dict[str, str]) -> None:
             where="submit.kubernetes.conf",
             expected=", ".join(_KUBERNETES_NEEDS),
             found=f"no {', no '.join(missing)}",
-            cure="state both in [submit.kubernetes.conf]",
+            hint="state both in [submit.kubernetes.conf]",
         )

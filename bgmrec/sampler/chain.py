@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 
-from bgmrec.factorize.delivery import Source
 from bgmrec.factorize.kernels.noise import ITEM_SIDE, USER_SIDE
 from bgmrec.factorize.kernels.row_scale import RowScale
 from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.factorize.source_tables import Source
 from bgmrec.runtime.logs import Progress
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
-from bgmrec.sampler.conditionals.hyper import Link, draw_noise_precision, draw_prior, draw_ridges, stream
+from bgmrec.sampler.conditionals.hyper import LinkMatrix, draw_noise_precision, draw_prior, draw_ridges, stream
 from bgmrec.sampler.conditionals.sums import SideSums, add_all
 from bgmrec.sampler.draw_step import DrawNumbers, draw_step, sum_rows
-from bgmrec.sampler.drawn import deliver_drawn, read_drawn
+from bgmrec.sampler.drawn import broadcast_or_shuffle_drawn, read_drawn
 from bgmrec.storage import files
 from bgmrec.storage.arrays import FLOAT
 from bgmrec.storage.tables import Tables
@@ -49,7 +49,7 @@ class ChainSide:
     n: int
     num_blocks: int
     blocks: DataFrame
-    link: Link
+    link_matrix: LinkMatrix
     row_scale: RowScale
 
 
@@ -94,7 +94,7 @@ class Chain:
     sides: tuple[ChainSide, ChainSide]
     numbers: ChainNumbers
 
-    def place(self, number: int) -> Tables:
+    def of_draw(self, number: int) -> Tables:
         return self.tables.below(f"draw-{number:04d}")
 
     def load(self) -> ChainState | None:
@@ -105,7 +105,7 @@ class Chain:
         """Records a draw, then drops the one before it where it belongs to the burn-in."""
         self.tables.write_json(STATE, asdict(state))
         if state.draw - 1 <= self.numbers.burn_in:
-            files.delete(self.tables.spark, self.place(state.draw - 1).root)
+            files.delete(self.tables.spark, self.of_draw(state.draw - 1).root)
 
     @property
     def kept(self) -> range:
@@ -114,7 +114,7 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Delivered:
+class SourceTable:
     """A side's last draw on its way to the next half step."""
 
     drawn: DataFrame
@@ -132,13 +132,13 @@ def start_chain(chain: Chain, user_factors: DataFrame, item_factors: DataFrame, 
     """
     if chain.load() is not None:
         return
-    place = chain.place(0)
-    with arrow_batch(place.spark, BLOCKS_PER_BATCH):
+    store = chain.of_draw(0)
+    with arrow_batch(store.spark, BLOCKS_PER_BATCH):
         for side, factors in zip(chain.sides, (user_factors, item_factors), strict=True):
-            summed = sum_rows(side.blocks, factors, chain.shape, len(side.link.groups), side.row_scale)
-            place.write(summed, f"{side.name}_draw")
-        ratings = _delivered(chain, chain.sides[0], place).sums.ratings
-    ridges = {side.name: [START_RIDGE] * side.link.n_groups for side in chain.sides}
+            summed = sum_rows(side.blocks, factors, chain.shape, len(side.link_matrix.groups), side.row_scale)
+            store.write(summed, f"{side.name}_draw")
+        ratings = _source_table(chain, chain.sides[0], store).sums.ratings
+    ridges = {side.name: [START_RIDGE] * side.link_matrix.n_groups for side in chain.sides}
     state = ChainState(0, ratings / squared_error, ridges, {side.name: 1.0 for side in chain.sides})
     chain.tables.write_json(STATE, asdict(state))
 
@@ -155,7 +155,7 @@ def run_chain(chain: Chain, progress: Progress) -> ChainState:
         raise ValueError("start_chain comes first")
     last, began, first = chain.numbers.burn_in + chain.numbers.draws, time.monotonic(), state.draw
     with arrow_batch(chain.tables.spark, BLOCKS_PER_BATCH):
-        at = {side.name: _delivered(chain, side, chain.place(state.draw)) for side in chain.sides}
+        at = {side.name: _source_table(chain, side, chain.of_draw(state.draw)) for side in chain.sides}
         while state.draw < last:
             state = _one_draw(chain, state, at)
             chain.save(state)
@@ -165,15 +165,15 @@ def run_chain(chain: Chain, progress: Progress) -> ChainState:
     return state
 
 
-def _one_draw(chain: Chain, state: ChainState, at: dict[str, Delivered]) -> ChainState:
+def _one_draw(chain: Chain, state: ChainState, at: dict[str, SourceTable]) -> ChainState:
     """Users given items, items given users, then alpha; `at` ends with the new draws."""
     number, ridges, scales = state.draw + 1, dict(state.ridges), dict(state.scales)
     for side, other in (chain.sides, chain.sides[::-1]):
         random = stream(chain.numbers.seed, number, side.number)
         sums, of_side = at[side.name].sums, np.array(ridges[side.name])
-        prior = draw_prior(random, sums, side.link, of_side, chain.numbers.prior_scale)
-        if side.link.groups.size and (number <= FIRST_RIDGES or number % chain.numbers.ridge_every == 0):
-            ridges[side.name] = draw_ridges(random, prior, side.link).tolist()
+        prior = draw_prior(random, sums, side.link_matrix, of_side, chain.numbers.prior_scale)
+        if side.link_matrix.groups.size and (number <= FIRST_RIDGES or number % chain.numbers.ridge_every == 0):
+            ridges[side.name] = draw_ridges(random, prior, side.link_matrix).tolist()
         numbers = DrawNumbers(
             prior, side.row_scale, state.alpha, chain.numbers.noise_strength, scales[side.name], scales[other.name],
             chain.numbers.seed, number, side.number,
@@ -190,7 +190,7 @@ def _one_draw(chain: Chain, state: ChainState, at: dict[str, Delivered]) -> Chai
 
 
 def _draw_side(
-    chain: Chain, side: ChainSide, number: int, numbers: DrawNumbers, at: dict[str, Delivered], other: ChainSide
+    chain: Chain, side: ChainSide, number: int, numbers: DrawNumbers, at: dict[str, SourceTable], other: ChainSide
 ) -> None:
     own = at[side.name].drawn if numbers.noise_strength else None
     small = side.n * (chain.shape.width + 1) * FLOAT.itemsize <= chain.numbers.broadcast_bytes
@@ -198,23 +198,28 @@ def _draw_side(
         side.blocks, at[other.name].source, own, chain.shape, numbers, num_blocks=side.num_blocks, own_is_small=small
     )
     before = at[side.name].source
-    place = chain.place(number)
-    place.write(drawn, f"{side.name}_draw")
-    at[side.name] = _delivered(chain, side, place)
+    store = chain.of_draw(number)
+    store.write(drawn, f"{side.name}_draw")
+    at[side.name] = _source_table(chain, side, store)
     before.free()
 
 
-def _delivered(chain: Chain, side: ChainSide, place: Tables) -> Delivered:
-    drawn, width = read_drawn(place, f"{side.name}_draw"), chain.shape.width
-    source, cells = deliver_drawn(drawn, side.n, side.num_blocks, width + 1, chain.numbers.broadcast_bytes)
-    return Delivered(drawn, source, add_all(cells, width))
+def _source_table(chain: Chain, side: ChainSide, store: Tables) -> SourceTable:
+    drawn, width = read_drawn(store, f"{side.name}_draw"), chain.shape.width
+    source, cells = broadcast_or_shuffle_drawn(drawn, side.n, side.num_blocks, width + 1, chain.numbers.broadcast_bytes)
+    return SourceTable(drawn, source, add_all(cells, width))
 
 
 def chain_sides(
-    users: tuple[int, int], items: tuple[int, int], place: Tables, links: dict[str, Link], scales: dict[str, RowScale]
+    users: tuple[int, int],
+    items: tuple[int, int],
+    store: Tables,
+    link_matrices: dict[str, LinkMatrix],
+    scales: dict[str, RowScale],
 ) -> Any:
     """Both sides over the linked blocks in `place`; (rows, blocks) of each."""
     known = (("user", USER_SIDE, *users), ("item", ITEM_SIDE, *items))
     return tuple(
-        ChainSide(s, k, n, blocks, place.read(f"{s}_linked_blocks"), links[s], scales[s]) for s, k, n, blocks in known
+        ChainSide(s, k, n, blocks, store.read(f"{s}_linked_blocks"), link_matrices[s], scales[s])
+        for s, k, n, blocks in known
     )

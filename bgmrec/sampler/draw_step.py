@@ -13,12 +13,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec.factorize.blocks.cells import OnBatches, one_row, read_rows
-from bgmrec.factorize.delivery import ReadAttached, Source, attach
 from bgmrec.factorize.half_step import read_cell
 from bgmrec.factorize.kernels.layout import RatingBlock
 from bgmrec.factorize.kernels.row_scale import RowScale
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.kernels.solve import Noise, draw_block
+from bgmrec.factorize.source_tables import ReadJoined, Source, join_source
 from bgmrec.sampler.conditionals.hyper import RowPrior
 from bgmrec.sampler.conditionals.row_noise import draw_weights, pair_weights
 from bgmrec.sampler.conditionals.sums import SideSums, block_sums
@@ -76,7 +76,7 @@ def draw_step(
     if own is not None:
         last = own.select(c.BLOCK, f.col(c.FACTORS).alias(OWN))
         cells.append(last.hint("broadcast" if own_is_small else "shuffle_hash"))
-    blocks, read = attach(rating_blocks, source, *cells)
+    blocks, read = join_source(rating_blocks, source, *cells)
     return blocks.mapInArrow(_drawer(read, own is not None, shape, numbers, num_blocks), schemas.DRAWN_BLOCKS)
 
 
@@ -115,7 +115,7 @@ def read_features(row: dict[str, Any], block: RatingBlock, columns: int) -> np.n
     return from_cell(row[c.FEATURES]).reshape(block.n_rows, columns)
 
 
-def _drawer(read: ReadAttached, weighted: bool, shape: ModelShape, numbers: DrawNumbers, num_blocks: int) -> OnBatches:
+def _drawer(read: ReadJoined, weighted: bool, shape: ModelShape, numbers: DrawNumbers, num_blocks: int) -> OnBatches:
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[RatingBlock, np.ndarray, SideSums]]:
         for row, block, table, positions in read(batches):
             last = read_cell(row, OWN, block, shape.width + 1) if weighted else None

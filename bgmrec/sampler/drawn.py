@@ -8,19 +8,19 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from bgmrec.factorize.blocks.factors import collect_cells, table_of
-from bgmrec.factorize.delivery import Source
+from bgmrec.factorize.source_tables import Source
 from bgmrec.storage import columns as c
 from bgmrec.storage import schemas
 from bgmrec.storage.arrays import FLOAT
 from bgmrec.storage.tables import Tables
 
 
-def read_drawn(place: Tables, name: str) -> DataFrame:
+def read_drawn(store: Tables, name: str) -> DataFrame:
     """Drawn blocks by their schema, which saves Spark a job."""
-    return place.spark.read.schema(schemas.DRAWN_BLOCKS).parquet(place.path(name))
+    return store.spark.read.schema(schemas.DRAWN_BLOCKS).parquet(store.path(name))
 
 
-def deliver_drawn(
+def broadcast_or_shuffle_drawn(
     drawn: DataFrame, n: int, num_blocks: int, width: int, broadcast_bytes: int
 ) -> tuple[Source, list[bytes]]:
     """The drawn side as a source, and its tasks' sums. An action.

@@ -13,8 +13,8 @@ from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.runtime.logs import Progress
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.sampler.chain import Chain, ChainNumbers, ChainState, chain_sides, run_chain, start_chain
-from bgmrec.sampler.link import write_linked
-from bgmrec.sampler.pieces import Known, side_pieces
+from bgmrec.sampler.feature_blocks import Known, side_feature_blocks
+from bgmrec.sampler.link_matrix import write_link_matrices
 from bgmrec.sampler.wide import wide_factors, wide_shape
 from bgmrec.storage.tables import Tables
 
@@ -29,7 +29,7 @@ class Sampled:
     state: ChainState
 
 
-def sample(place: Tables, known: Known, progress: Progress) -> Sampled:
+def sample(store: Tables, known: Known, progress: Progress) -> Sampled:
     """Runs the chain from the best round's factors, from where an interrupted one stopped. Actions.
 
     Args:
@@ -38,13 +38,13 @@ def sample(place: Tables, known: Known, progress: Progress) -> Sampled:
         progress: told every draw.
     """
     progress.update("bayes", step="features")
-    chain = open_chain(place, known)
+    chain = open_chain(store, known)
     state = run_chain(chain, progress)
     user_factors, item_factors = (_wide(chain, side.name, side.num_blocks) for side in chain.sides)
     return Sampled(user_factors, item_factors, wide_shape(chain.shape, known.settings.bayes.draws), state)
 
 
-def open_chain(place: Tables, known: Known) -> Chain:
+def open_chain(store: Tables, known: Known) -> Chain:
     """A chain that is ready to run: links written and draw 0 made, unless an interrupted one left them. Actions.
 
     Args:
@@ -53,23 +53,25 @@ def open_chain(place: Tables, known: Known) -> Chain:
     """
     settings, sizes = known.settings, known.sizes
     bayes, shape = settings.bayes, sizes.shape(settings.factorize)
-    pieces = side_pieces(place, known, {"user": bayes.user_groups, "item": bayes.item_groups})
+    feature_blocks = side_feature_blocks(store, known, {"user": bayes.user_groups, "item": bayes.item_groups})
     scales = {
         "user": RowScale(bayes.user_prior_exponent, sizes.train / sizes.users),
         "item": RowScale(bayes.item_prior_exponent, sizes.train / sizes.items),
     }
-    links = {
-        side: write_linked(
-            place, side, known.rated.read(f"{side}_rating_blocks"), pieces[side], scale, bayes.max_columns
+    link_matrices = {
+        side: write_link_matrices(
+            store, side, known.rated.read(f"{side}_rating_blocks"), feature_blocks[side], scale, bayes.max_columns
         )
         for side, scale in scales.items()
     }
-    sides = chain_sides((sizes.users, sizes.user_blocks), (sizes.items, sizes.item_blocks), place, links, scales)
+    sides = chain_sides(
+        (sizes.users, sizes.user_blocks), (sizes.items, sizes.item_blocks), store, link_matrices, scales
+    )
     numbers = ChainNumbers(
         bayes.burn_in, bayes.draws, bayes.noise_strength, bayes.prior_scale, bayes.ridge_every, settings.seed,
         settings.factorize.broadcast_bytes,
     )  # fmt: skip
-    chain = Chain(place, shape, sides, numbers)
+    chain = Chain(store, shape, sides, numbers)
     solved = {side: solved_factors(known.priors, side) for side in ("user", "item")}
     errors = [row["squared_error"] for row in solved["item"].select("squared_error").collect()]
     start_chain(chain, solved["user"], solved["item"], math.fsum(errors))
@@ -79,7 +81,7 @@ def open_chain(place: Tables, known: Known) -> Chain:
 def _wide(chain: Chain, side: str, num_blocks: int) -> DataFrame:
     name = f"{side}_factors"
     if not chain.tables.exists(name):
-        paths = [chain.place(number).path(f"{side}_draw") for number in chain.kept]
+        paths = [chain.of_draw(number).path(f"{side}_draw") for number in chain.kept]
         with arrow_batch(chain.tables.spark, BLOCKS_PER_BATCH):
             wide = wide_factors(chain.tables.spark, paths, chain.shape, scaled=side == "user", partitions=num_blocks)
             chain.tables.write(wide, name)

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from bgmrec.factorize.kernels.spectral import final_transforms, orthonormal
 from bgmrec.factorize.spectral_step import spectral_start, spectral_step
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
-from bgmrec.sampler.drawn import collect_sums, deliver_drawn, read_drawn
+from bgmrec.sampler.drawn import broadcast_or_shuffle_drawn, collect_sums, read_drawn
 from bgmrec.storage.tables import Tables
 
 OVERSAMPLED = 10  # directions beyond those asked for: the last of them converge with these
@@ -35,7 +35,7 @@ class SpectralRows:
 
 
 def singular_rows(
-    place: Tables, sides: tuple[PairSide, PairSide], *, rank: int, rounds: int, normalised: bool, seed: int,
+    store: Tables, sides: tuple[PairSide, PairSide], *, rank: int, rounds: int, normalised: bool, seed: int,
     broadcast_bytes: int,
 ) -> tuple[SpectralRows, SpectralRows]:  # fmt: skip
     """The leading singular vectors of both sides; an interrupted iteration begins anew. Actions.
@@ -49,35 +49,35 @@ def singular_rows(
         seed: of the random start.
         broadcast_bytes: a larger table is routed.
     """
-    known = place.read_json("transforms")
+    known = store.read_json("transforms")
     if known is None:
-        known = _iterate(place, sides, rank, rounds, normalised, seed, broadcast_bytes)
-        place.write_json("transforms", known)
+        known = _iterate(store, sides, rank, rounds, normalised, seed, broadcast_bytes)
+        store.write_json("transforms", known)
     made = [np.array(known[name]) for name in ("dst", "src")]
     return (
-        SpectralRows(read_drawn(place, "dst"), len(made[0]), made[0]),
-        SpectralRows(read_drawn(place, "src"), len(made[1]), made[1]),
+        SpectralRows(read_drawn(store, "dst"), len(made[0]), made[0]),
+        SpectralRows(read_drawn(store, "src"), len(made[1]), made[1]),
     )
 
 
 def _iterate(
-    place: Tables, sides: tuple[PairSide, PairSide], rank: int, rounds: int, normalised: bool, seed: int, bound: int
+    store: Tables, sides: tuple[PairSide, PairSide], rank: int, rounds: int, normalised: bool, seed: int, bound: int
 ) -> dict[str, list[list[float]]]:
     dst, src = sides
     width = min(rank + OVERSAMPLED, dst.n, src.n)
-    with arrow_batch(place.spark, BLOCKS_PER_BATCH):
+    with arrow_batch(store.spark, BLOCKS_PER_BATCH):
         start = spectral_start(src.blocks, width, normalised=normalised, num_blocks=src.num_blocks, seed=seed)
-        rows, transform = place.write(start, "src"), np.eye(width)
+        rows, transform = store.write(start, "src"), np.eye(width)
         grams = {}
         for step in range(2 * rounds + 1):
             to, of = (dst, src) if step % 2 == 0 else (src, dst)
             name = "dst" if to is dst else "src"
-            source, cells = deliver_drawn(rows, of.n, of.num_blocks, len(transform) + 1, bound)
+            source, cells = broadcast_or_shuffle_drawn(rows, of.n, of.num_blocks, len(transform) + 1, bound)
             if step:
                 gram = _gram(cells, len(transform))
                 transform = orthonormal(gram)
             with source:
-                rows = place.write(spectral_step(to.blocks, source, transform, normalised=normalised), name)
+                rows = store.write(spectral_step(to.blocks, source, transform, normalised=normalised), name)
             grams[name] = transform
             transform = np.eye(transform.shape[1])
         cells = collect_sums(rows)

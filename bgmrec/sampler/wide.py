@@ -63,7 +63,7 @@ def _widened(block: int, parts: list[np.ndarray], count: int, rank: int, scaled:
             where=f"block {block}",
             expected=f"{count} draws",
             found=str(len(parts)),
-            cure="delete the chain's folder and run the training again",
+            hint="delete the chain's folder and run the training again",
         )
     vectors = np.hstack([part[:, :rank] for part in parts])
     bias = np.mean([part[:, rank:] for part in parts], axis=0, dtype=np.float64)

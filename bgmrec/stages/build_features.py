@@ -43,5 +43,5 @@ def _report_split(run: Run, split: DataFrame) -> None:
             where=run.work.path("ratings_split"),
             expected="ratings before the validation days",
             found=f"{rows.get(c.VALID, 0)} validation ratings and no others",
-            cure="widen lookback_days of the sources, or make split.valid_days smaller",
+            hint="widen lookback_days of the sources, or make split.valid_days smaller",
         )

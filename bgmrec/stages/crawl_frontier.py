@@ -7,6 +7,7 @@ from argparse import Namespace
 from bgmrec.config import load_settings
 from bgmrec.ingest.frontier import lacking, most_wanted
 from bgmrec.run.state import Run
+from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages.job import start_run
 from bgmrec.storage import columns as c
@@ -15,7 +16,7 @@ from bgmrec.storage.schemas import entity_schema
 
 def write_frontier(run: Run) -> dict[str, str]:
     """Writes both lists; their places."""
-    settings, place = run.settings, run.root.below("frontier").below(f"ds={run.ds}")
+    settings, folder = run.settings, run.root.below("frontier").below(f"ds={run.ds}")
     ratings = run.work.read("ratings")
     sides = {
         "items": (c.ITEM_ID, settings.items, settings.frontier.item_fields),
@@ -26,13 +27,13 @@ def write_frontier(run: Run) -> dict[str, str]:
         ids = lacking(ratings, entities, id_column, fields)
         wanted = most_wanted(ids, id_column, run.ds, settings.frontier.limit)
         # one file: the order of the rows is the order of the crawl; the limit bounds it
-        wanted.coalesce(1).write.mode("overwrite").json(place.path(name))
-        run.progress.done("crawl_frontier", side=name, ids=run.spark.read.json(place.path(name)).count())
-    return {name: place.path(name) for name in sides}
+        wanted.coalesce(1).write.mode("overwrite").json(folder.path(name))
+        run.progress.done("crawl_frontier", side=name, ids=run.spark.read.json(folder.path(name)).count())
+    return {name: folder.path(name) for name in sides}
 
 
 def print_frontier(arguments: Namespace, progress: Progress) -> None:
     """Writes both lists and prints where they are."""
     settings = load_settings(arguments.config, arguments.overrides)
     for path in write_frontier(start_run(settings, arguments.ds, progress)).values():
-        print(path)
+        write_line(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from bgmrec.config import load_settings
+from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 
 
@@ -13,4 +14,4 @@ def crawl(arguments: Namespace, progress: Progress) -> None:
     settings = load_settings(arguments.config, arguments.overrides)
     from bgmrec.crawl.run import collect  # Scrapy loads slowly: settings are refused before it
 
-    print(collect(settings, arguments.ds, progress))
+    write_line(str(collect(settings, arguments.ds, progress)))

@@ -8,39 +8,40 @@ from typing import Any
 from pyspark.sql import functions as f
 
 from bgmrec.evaluate.baselines import Sizes
-from bgmrec.evaluate.models import HeldOut, baselines, judge
+from bgmrec.evaluate.models import HeldOut, baselines, evaluate_models
 from bgmrec.evaluate.table import MODEL, headline, main_rows, metrics_table
 from bgmrec.factorize.kernels.shape import ModelShape
-from bgmrec.recommend.candidates import shown_items
-from bgmrec.recommend.lists import FactorModel, heard_blocks, night_sizes
+from bgmrec.recommend.candidates import candidate_items
+from bgmrec.recommend.lists import FactorModel, model_sizes, seen_blocks
 from bgmrec.run.state import Run
+from bgmrec.runtime.command import write_line
 from bgmrec.storage import columns as c
 
 
 def stage(run: Run) -> None:
     """Writes `metrics.json`."""
-    facts = run.work.document("judged")
+    facts = run.work.document("evaluated")
     if not facts["valid"]:
         run.progress.done("evaluate", skipped="no ratings were held out")
         run.work.write_json("metrics", [])
         return
     sizes = Sizes(facts["users"], facts["items"], facts["user_blocks"], facts["item_blocks"])
     held_out = _held_out(run, facts)
-    models = {MODEL: judged_model(run), **dict(baselines(run, held_out.train, sizes))}
+    models = {MODEL: evaluated_model(run), **dict(baselines(run, held_out.train, sizes))}
     implicit = run.settings.factorize.mode == "implicit"
-    rows = judge(run, held_out, models, frozenset(models) if implicit else frozenset({"popularity"}))
+    rows = evaluate_models(run, held_out, models, frozenset(models) if implicit else frozenset({"popularity"}))
     run.work.write_json("metrics", rows)
     for name in models:
         run.summary.add("metrics", **{name: headline(rows, name)})
-    print(metrics_table(main_rows(rows)), file=sys.stderr)
+    write_line(metrics_table(main_rows(rows)), to=sys.stderr)
 
 
-def judged_model(run: Run) -> FactorModel:
+def evaluated_model(run: Run) -> FactorModel:
     """The best round's factors, which no held-out rating has touched."""
-    facts = run.work.document("judged")
+    facts = run.work.document("evaluated")
     return FactorModel(
-        run.work.read("judged_user_factors"),
-        run.work.read("judged_item_factors"),
+        run.work.read("evaluated_user_factors"),
+        run.work.read("evaluated_item_factors"),
         ModelShape(**facts["shape"]),
         facts["user_blocks"],
         facts["item_blocks"],
@@ -58,6 +59,6 @@ def _held_out(run: Run, facts: dict[str, Any]) -> HeldOut:
         pairs=pairs,
         pair_blocks=run.scratch("train").read("valid_rating_blocks") if rated else None,
         targets=pairs.where(relevant).select(c.USER_IDX, c.ITEM_IDX),
-        catalogue=shown_items(run, run.scratch("evaluate"), run.work.read("item_index")),
-        heard=heard_blocks(run, run.scratch("train"), train, night_sizes(facts)),
+        catalogue=candidate_items(run, run.scratch("evaluate"), run.work.read("item_index")),
+        seen=seen_blocks(run, run.scratch("train"), train, model_sizes(facts)),
     )

@@ -35,7 +35,7 @@ def address_of(address: str | None, where: str) -> tuple[str, tuple[str, ...]]:
     """
     if address is None:
         raise SettingsError(
-            "nowhere to export to", where=where, expected="an address", found="none", cure=f"set {where}"
+            "nowhere to export to", where=where, expected="an address", found="none", hint=f"set {where}"
         )
     text, secrets = filled(address, where)
     for handler in logger.handlers:
@@ -74,7 +74,7 @@ def export_latest(settings: Settings, store: Store, progress: Progress, name: st
     spark = start_session(settings)
     latest = published(spark, settings).latest()
     if latest is None:
-        raise PublishingError("nothing is published yet", where=settings.paths.root, cure="run jobs/nightly.py first")
+        raise PublishingError("nothing is published yet", where=settings.paths.root, hint="run jobs/nightly.py first")
     tables = {table: spark.read.parquet(facts["location"]) for table, facts in latest["tables"].items()}
     rows = {table: facts["rows"] for table, facts in latest["tables"].items()}
     fresh = store.export(latest["run_id"], tables, rows)

@@ -75,7 +75,7 @@ def _clear(spark: SparkSession, out: Tables) -> None:
             "the folder for the world is not empty and holds no world",
             where=out.root,
             expected="an empty folder, none, or a world to replace",
-            cure="choose another --out, or delete the folder",
+            hint="choose another --out, or delete the folder",
         )
     files.delete(spark, out.path("_SUCCESS"))
     for part in ("events", "videos", "crawl", "truth"):

@@ -24,7 +24,7 @@ def stage(run: Run) -> None:
             "no rating source is configured",
             where="ratings.sources",
             expected="at least one [[ratings.sources]]",
-            cure="give a --config file that names the rating logs, for example conf/kuairand.toml",
+            hint="give a --config file that names the rating logs, for example conf/kuairand.toml",
         )
     run.progress.update("ingest_ratings", sources=len(settings.sources))
     kept = MappedFiles(run.root.below(MAPPED), run.ds)
@@ -55,7 +55,7 @@ def stage(run: Run) -> None:
             where=run.work.path("ratings"),
             expected="at least one rating",
             found=", ".join(f"{state} {facts[state]}" for state in facts if isinstance(facts[state], int)),
-            cure="check --ds against the dates of the logs, and `where` of the sources",
+            hint="check --ds against the dates of the logs, and `where` of the sources",
         )
     run.summary.add("ingest_ratings", ratings=n_ratings, merged=facts["kept"] - n_ratings)
     run.work.delete(TABLE)

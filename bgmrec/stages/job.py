@@ -23,8 +23,8 @@ __all__ = [
     "add_ds",
     "arg_parser",
     "guarded",
+    "locked_run",
     "logical_date",
-    "night_of",
     "progress_for",
     "run_job",
     "run_stage",
@@ -51,7 +51,7 @@ def start_session(settings: Settings) -> SparkSession:
 
 
 @contextmanager
-def night_of(settings: Settings, ds: date, progress: Progress, force_publish: str | None = None) -> Iterator[Run]:
+def locked_run(settings: Settings, ds: date, progress: Progress, force_publish: str | None = None) -> Iterator[Run]:
     """The run of a logical date, which nobody else works at meanwhile.
 
     Raises:
@@ -84,7 +84,7 @@ def run_job(name: str, description: str | None, stage: Callable[[Run], None], ar
 
     def body() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        with night_of(settings, arguments.ds, progress) as run:
+        with locked_run(settings, arguments.ds, progress) as run:
             run_stage(run, name, stage)
 
     return guarded(body)

@@ -23,7 +23,7 @@ _STAGES = dict(
 )
 
 
-def night(run: Run) -> str:
+def run_stages(run: Run) -> str:
     """Runs the stages that are not done yet; returns the path of the summary, which failures get too."""
     with summarised(run) as summary:
         resume = True

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from bgmrec.config import Settings
 from bgmrec.evaluate.table import MODEL, headline
 from bgmrec.publish.contracts import CONTRACTS
-from bgmrec.publish.gate import Night, TableNumbers, failed, gate_checks, gate_metric, refuse, widened
+from bgmrec.publish.gate import GateInputs, TableNumbers, failed, gate_checks, gate_metric, refuse, widened
 from bgmrec.publish.measure import listed_items, table_numbers
 from bgmrec.recommend.external import external_table
 from bgmrec.run.state import Run
@@ -35,7 +35,7 @@ def _reason(text: str) -> str:
     return text.strip()
 
 
-def publish(run: Run, model: StoredModel, shown: DataFrame, list_faults: dict[str, int]) -> None:
+def publish(run: Run, model: StoredModel, candidates: DataFrame, list_faults: dict[str, int]) -> None:
     """Stages the tables of [publish], measures them, and makes them the published ones.
 
     Args:
@@ -50,23 +50,23 @@ def publish(run: Run, model: StoredModel, shown: DataFrame, list_faults: dict[st
     """
     staged = _stage(run, model)
     metrics = _metrics(run)
-    night = _measure(run, model, staged, shown, list_faults, metrics)
-    checks = gate_checks(night, run.settings.publish.gate)
+    inputs = _measure(run, model, staged, candidates, list_faults, metrics)
+    checks = gate_checks(inputs, run.settings.publish.gate)
     run.summary.add("gate", checks=[asdict(check) for check in checks], failed=len(failed(checks)), forced=None)
     forced = refuse(checks, run.force_publish)
     if forced is not None:
         run.summary.add("gate", forced=forced)
         run.progress.done("gate", forced=forced["reason"], overridden=len(forced["overridden"]))
-    tables = {table: {"location": location, "rows": night.tables[table].rows} for table, location in staged.items()}
+    tables = {table: {"location": location, "rows": inputs.tables[table].rows} for table, location in staged.items()}
     run.summary.add("published", **tables)
-    run.shelf.switch(
+    run.versions.promote(
         {
             "ds": str(run.ds),
             "run_id": run.run_id,
             "tables": tables,
             "model": {"run_id": model.run_id, "location": model.location},
             "metrics": metrics.get(MODEL, {}),
-            "ratings": night.ratings,
+            "ratings": inputs.ratings,
             "forced": forced,
         }
     )
@@ -75,7 +75,7 @@ def publish(run: Run, model: StoredModel, shown: DataFrame, list_faults: dict[st
 def _stage(run: Run, model: StoredModel) -> dict[str, str]:
     by_run = str(run.ds), run.run_id
     return {
-        table: run.shelf.stage(external_table(run, model, table), table, *by_run)
+        table: run.versions.stage(external_table(run, model, table), table, *by_run)
         for table in run.settings.publish.tables
     }
 
@@ -90,21 +90,21 @@ def _measure(
     run: Run,
     model: StoredModel,
     staged: dict[str, str],
-    shown: DataFrame,
+    candidates: DataFrame,
     list_faults: dict[str, int],
     metrics: dict[str, dict[str, float]],
-) -> Night:
-    settings, before = run.settings, run.shelf.manifest_before(str(run.ds)) or {}
+) -> GateInputs:
+    settings, before = run.settings, run.versions.manifest_before(str(run.ds)) or {}
     explicit = settings.factorize.mode == "explicit"
     ratings = widened(settings.evaluate.clip, settings.publish.gate.score_margin) if explicit else None
     numbers: dict[str, TableNumbers] = {}
     for table, location in staged.items():
         rows = run.spark.read.parquet(location)
         numbers[table] = table_numbers(rows, CONTRACTS[table], ratings)
-    of_users, of_music = _coverage(run, model, staged, shown, numbers)
+    of_users, of_music = _coverage(run, model, staged, candidates, numbers)
     metric = gate_metric(settings, metrics.get(MODEL, {}))
     baseline = _baseline(settings, metrics, metric)
-    return Night(
+    return GateInputs(
         tables=numbers,
         list_faults=list_faults,
         ratings=model.facts["train"] + model.facts["valid"],
@@ -128,10 +128,10 @@ def _baseline(settings: Settings, metrics: dict[str, dict[str, float]], metric: 
 
 
 def _coverage(
-    run: Run, model: StoredModel, staged: dict[str, str], shown: DataFrame, numbers: dict[str, TableNumbers]
+    run: Run, model: StoredModel, staged: dict[str, str], candidates: DataFrame, numbers: dict[str, TableNumbers]
 ) -> tuple[float | None, float | None]:
     """Shares of the indexed users and of the candidates that are in some published list."""
     if "recommendations" not in staged:
         return None, None
     listed = listed_items(run.spark.read.parquet(staged["recommendations"]))
-    return numbers["recommendations"].entities / model.facts["users"], listed / shown.count()
+    return numbers["recommendations"].entities / model.facts["users"], listed / candidates.count()

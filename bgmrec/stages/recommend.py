@@ -7,17 +7,17 @@ from contextlib import AbstractContextManager
 from pyspark.sql import DataFrame
 
 from bgmrec.publish.contracts import RECOMMENDATION_REASONS
-from bgmrec.recommend.candidates import shown_items
+from bgmrec.recommend.candidates import candidate_items
 from bgmrec.recommend.checks import list_faults, list_violations, pack_lists
 from bgmrec.recommend.explain import reasons
 from bgmrec.recommend.lists import (
-    described_users,
-    heard_blocks,
     load_items,
     make_lists,
-    night_sizes,
+    model_sizes,
     popular_list,
+    seen_blocks,
     stored_model,
+    users_with_side_information,
 )
 from bgmrec.recommend.similar import similar_items
 from bgmrec.recommend.top_n import ListRules
@@ -34,22 +34,26 @@ REASONS = RECOMMENDATION_REASONS.table
 
 def stage(run: Run) -> None:
     """Writes `top_n` and `similar`, then publishes them."""
-    if (record := run.shelf.record(run.run_id)) is not None:  # interrupted in the switch: what it staged is immutable
+    if (
+        record := run.versions.record(run.run_id)
+    ) is not None:  # interrupted in the switch: what it staged is immutable
         run.summary.add("published", **record["tables"])
-        run.shelf.switch(record)
+        run.versions.promote(record)
         return
     stored = run.models.load(run.model_id)
     model = stored_model(stored)
-    shown = shown_items(run, run.scratch("recommend"), stored.table("item_index"))
+    candidates = candidate_items(run, run.scratch("recommend"), stored.table("item_index"))
     settings = run.settings.recommend
-    heard = heard_blocks(run, run.work, run.work.read("ratings_split"), night_sizes(stored.facts))
+    seen = seen_blocks(run, run.work, run.work.read("ratings_split"), model_sizes(stored.facts))
     rules = ListRules(settings.n, settings.filter_seen, settings.max_per_value if settings.max_per_field else 0)
-    popular = popular_list(run, run.work.read("ratings_split"), shown, rules)
-    described = described_users(run, run.scratch("recommend"), stored.table("user_index"), model.user_blocks)
+    popular = popular_list(run, run.work.read("ratings_split"), candidates, rules)
+    with_side_information = users_with_side_information(
+        run, run.scratch("recommend"), stored.table("user_index"), model.user_blocks
+    )
     with arrow_batch(run.spark, 1):
-        items = load_items(run, model, shown)
+        items = load_items(run, model, candidates)
         run.progress.update("recommend", table="top_n", users=stored.facts["users"])
-        with make_lists(run, model, items, heard, described, rules, popular) as made:
+        with make_lists(run, model, items, seen, with_side_information, rules, popular) as made:
             lists = run.work.write(made, "top_n")
         run.progress.update("recommend", table="similar", items=stored.facts["items"])
         similar = similar_items(
@@ -62,17 +66,17 @@ def stage(run: Run) -> None:
             with _reasons(run, stored, lists) as made:
                 run.work.write(made, "reasons")
     run.progress.update("recommend", table="publishing")
-    faults = _broken_rules(run, lists, heard if settings.filter_seen else None, model.user_blocks)
-    publish(run, stored, shown, faults)
+    faults = _broken_rules(run, lists, seen if settings.filter_seen else None, model.user_blocks)
+    publish(run, stored, candidates, faults)
 
 
 def _broken_rules(run: Run, lists: DataFrame, hidden: DataFrame | None, num_blocks: int) -> dict[str, int]:
     """How often the lists break a rule."""
-    place, n = run.scratch("recommend"), run.settings.recommend.n
-    packed = place.write(pack_lists(lists, num_blocks), "packed_lists")  # as large as the lists themselves
+    folder, n = run.scratch("recommend"), run.settings.recommend.n
+    packed = folder.write(pack_lists(lists, num_blocks), "packed_lists")  # as large as the lists themselves
     with arrow_batch(run.spark, 1):
         faults = list_faults(list_violations(packed, hidden, num_blocks=num_blocks, n=n))
-    place.delete("packed_lists")
+    folder.delete("packed_lists")
     return faults
 
 

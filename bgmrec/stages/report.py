@@ -11,6 +11,7 @@ from bgmrec.errors import InputError, SettingsError
 from bgmrec.report.facts.gather import gather
 from bgmrec.report.numbers import finite
 from bgmrec.run.state import Run
+from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages.job import start_run
 from bgmrec.storage import files
@@ -32,17 +33,17 @@ def report(run: Run) -> str:
             f"run {run_id} has published nothing to report on",
             where=run.root.path(name),
             expected="the summary of a published night",
-            cure=f"run jobs/nightly.py --ds {run.ds} with the same settings to its end",
+            hint=f"run jobs/nightly.py --ds {run.ds} with the same settings to its end",
         )
     facts = finite(gather(run, summary))
     gathered = time.monotonic()
     sections = charts.sections(facts)
-    place = reports.below(run_id)
-    files.delete(run.spark, place.root)
-    place.write_json("facts", facts)
+    folder = reports.below(run_id)
+    files.delete(run.spark, folder.root)
+    folder.write_json("facts", facts)
     for figure in charts.figures(sections):
-        files.write_bytes(run.spark, f"{place.path(figure.name)}.svg", figure.pictures.svg)
-        files.write_bytes(run.spark, f"{place.path(figure.name)}.png", figure.pictures.png)
+        files.write_bytes(run.spark, f"{folder.path(figure.name)}.svg", figure.pictures.svg)
+        files.write_bytes(run.spark, f"{folder.path(figure.name)}.png", figure.pictures.png)
     path = f"{reports.path(run_id)}.html"
     content = page.render(facts, sections).encode()
     files.write_bytes(run.spark, path, content)
@@ -66,7 +67,7 @@ def drawing_parts() -> tuple[Any, Any]:
             "the report needs packages that are not installed",
             where="jobs/report.py",
             found=str(error),
-            cure="pip install '.[report]', or set report.enabled = false",
+            hint="pip install '.[report]', or set report.enabled = false",
         ) from None
     return page, charts
 
@@ -74,4 +75,4 @@ def drawing_parts() -> tuple[Any, Any]:
 def print_report(arguments: Namespace, progress: Progress) -> None:
     """Makes the report and prints where its page is."""
     settings = load_settings(arguments.config, arguments.overrides)
-    print(report(start_run(settings, arguments.ds, progress)))
+    write_line(report(start_run(settings, arguments.ds, progress)))

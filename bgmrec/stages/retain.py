@@ -10,6 +10,7 @@ from bgmrec.ingest.mapped import MAPPED
 from bgmrec.publish.contracts import CONTRACTS
 from bgmrec.publish.retention import Inventory, Plan, plan
 from bgmrec.run.state import STAGES, Run
+from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages.job import start_run
 from bgmrec.storage import columns as c
@@ -18,14 +19,14 @@ from bgmrec.storage import files
 
 def inventory(run: Run) -> Inventory:
     """What there is below the root, by listing names and reading small documents."""
-    shelf, nights = run.shelf, {ds: _night(run, ds) for ds in _names(run, run.root.path(f"work/{c.DS}=*"))}
+    versions, states = run.versions, {ds: _run_state(run, ds) for ds in _names(run, run.root.path(f"work/{c.DS}=*"))}
     return Inventory(
-        manifests={ds: shelf.manifest(ds) or {} for ds in shelf.dates()},
-        records={run_id: shelf.record(run_id) or {} for run_id in shelf.runs()},
-        versions={table: _names(run, shelf.tables.path(f"{table}/{c.DS}=*/{c.RUN_ID}=*")) for table in CONTRACTS},
+        manifests={ds: versions.manifest(ds) or {} for ds in versions.dates()},
+        records={run_id: versions.record(run_id) or {} for run_id in versions.runs()},
+        versions={table: _names(run, versions.tables.path(f"{table}/{c.DS}=*/{c.RUN_ID}=*")) for table in CONTRACTS},
         models=run.models.runs(),
-        work={ds: _finished(night) for ds, night in nights.items()},
-        under_way=[night["run_id"] for night in nights.values() if night is not None and not _finished(night)],
+        work={ds: _finished(state) for ds, state in states.items()},
+        under_way=[state["run_id"] for state in states.values() if state is not None and not _finished(state)],
         mapped=_mapped(run),
         summaries=[name.removesuffix(".json") for name in _names(run, run.root.path("summaries/*.json"))],
     )
@@ -48,23 +49,23 @@ def _mapped(run: Run) -> dict[tuple[str, str], bool]:
     return found
 
 
-def _night(run: Run, ds: str) -> dict[str, Any] | None:
+def _run_state(run: Run, ds: str) -> dict[str, Any] | None:
     return run.root.below("work").below(f"{c.DS}={ds}").read_json("run")
 
 
-def _finished(night: dict[str, Any] | None) -> bool:
-    return night is None or STAGES[-1] in night["done"]
+def _finished(state: dict[str, Any] | None) -> bool:
+    return state is None or STAGES[-1] in state["done"]
 
 
 def carry_out(run: Run, goes: Plan) -> None:
     """Removes it: dates from catalogue and manifests first, then files, then what only records knew of."""
-    shelf = run.shelf
+    versions = run.versions
     for ds in goes.dates:
-        shelf.withdraw(ds)
+        versions.unpublish(ds)
     for table, run_id in goes.versions:
-        files.delete(run.spark, shelf.tables.path(f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"))
+        files.delete(run.spark, versions.tables.path(f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"))
     for run_id in goes.records:
-        shelf.forget(run_id)
+        versions.purge(run_id)
     for run_id in goes.models:
         run.models.delete(run_id)
     for ds in goes.work:
@@ -87,6 +88,7 @@ def retain(arguments: Namespace, progress: Progress) -> None:
     settings = load_settings(arguments.config, arguments.overrides)
     run = start_run(settings, arguments.ds, progress)
     goes = plan(inventory(run), settings.retention, arguments.ds)
-    print("".join(f"{line}\n" for line in goes.lines()), end="")
+    for line in goes.lines():
+        write_line(line)
     if not arguments.dry_run:
         carry_out(run, goes)

@@ -21,7 +21,7 @@ from bgmrec.report.facts.item_names import LABEL, TITLE, item_names
 from bgmrec.report.numbers import count, seconds, significant
 from bgmrec.report.score_text import NOT_APART, sum_text
 from bgmrec.run.state import STAGES, Run
-from bgmrec.runtime.command import add_ds, logical_date
+from bgmrec.runtime.command import add_ds, logical_date, write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages.job import start_run
 from bgmrec.storage import columns as c
@@ -32,7 +32,7 @@ WIDTH = 52  # characters per column of a user's two lists
 
 def tables_text(run: Run) -> Iterator[str]:
     """Where readers find what was published."""
-    manifest = run.shelf.manifest(str(run.ds)) or {"tables": {}}
+    manifest = run.versions.manifest(str(run.ds)) or {"tables": {}}
     for table, facts in manifest["tables"].items():
         yield f"{table}: {facts['rows']:,} rows"
         yield f"  by path       {facts['location']}"
@@ -80,13 +80,15 @@ def item_text(run: Run, stored: StoredModel, item_id: str, names: DataFrame) -> 
         raise _unknown("item", item_id, run)
     ratings = run.work.read("ratings").where(f.col(c.ITEM_ID) == item_id)
     lists = read_by_ids(run, stored, "recommendations").where(f.col(c.ITEM_ID) == item_id)
-    heard, shown, place = ratings.count(), *lists.agg(f.count("*"), f.avg(c.POSITION)).collect()[0]
+    seen, shown, position = ratings.count(), *lists.agg(f.count("*"), f.avg(c.POSITION)).collect()[0]
     yield f"item {item_id}: {_called(found[0].asDict())}"
     fields = run.work.read("items").where(f.col(c.ITEM_ID) == item_id).collect()
     for row in fields:
         known = {name: str(value)[:80] for name, value in row.asDict().items() if value is not None}
         yield "  " + ", ".join(f"{name} {value}" for name, value in known.items() if name != c.ITEM_ID)
-    yield f"  {count(heard)} ratings; in {count(shown)} lists" + (f", at place {place:.1f} on average" if shown else "")
+    yield f"  {count(seen)} ratings; in {count(shown)} lists" + (
+        f", at position {position:.1f} on average" if shown else ""
+    )
     similar = read_by_ids(run, stored, "similar_items")
     wanted = people_facts.as_table([item_id], similar, c.ITEM_ID)
     yield "  near it (cosine, music)"
@@ -106,7 +108,7 @@ def run_text(run: Run, run_id: str) -> Iterator[str]:
             f"no run {run_id}",
             where=run.root.path("summaries"),
             expected="the name of a summary there, without .json",
-            cure="list that folder, or give the paths.root of the run",
+            hint="list that folder, or give the paths.root of the run",
         )
     result = summary.get("result", {})
     yield f"run {run_id}: " + ("published" if result.get("published") else f"not published: {result.get('error', '')}")
@@ -138,7 +140,7 @@ def _unknown(kind: str, id_: str, run: Run) -> InputError:
     return InputError(
         f"the night of {run.ds} knows no {kind} {id_!r}",
         where=f"{kind}_index of run {run.run_id}",
-        cure=f"check the id; jobs/show.py without --{kind} shows some",
+        hint=f"check the id; jobs/show.py without --{kind} shows some",
     )
 
 
@@ -149,17 +151,17 @@ def show(run: Run, users: int, user_ids: Sequence[str], item_ids: Sequence[str])
     lists, draws = read_by_ids(run, stored, "recommendations"), run.settings.bayes.draws
     asked = bool(user_ids or item_ids)
     if not asked:
-        print("\n".join(["", *tables_text(run), ""]))
+        write_line("\n".join(["", *tables_text(run), ""]))
         user_ids = sampled_people(run, lists, ratings_per(run.work.read("ratings"), c.USER_ID), users)
     for person in people(run, stored, names, lists, list(user_ids)) if user_ids else []:
         if not (person["list"] or person["history"] or person["profile"]):
             raise _unknown("user", person[c.USER_ID], run)
-        print("\n".join([*user_text(person, implicit), *(why_text(person, draws) if asked else ()), ""]))
+        write_line("\n".join([*user_text(person, implicit), *(why_text(person, draws) if asked else ()), ""]))
     for item_id in item_ids:
-        print("\n".join([*item_text(run, stored, item_id, names), ""]))
+        write_line("\n".join([*item_text(run, stored, item_id, names), ""]))
     metrics = None if asked else run.work.read_json("metrics")
     if metrics:
-        print(metrics_table(main_rows(metrics)))
+        write_line(metrics_table(main_rows(metrics)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -187,7 +189,7 @@ def run_show(arguments: argparse.Namespace, progress: Progress) -> None:
     else:
         # the run's date stands in its name, and its account needs no other
         run = start_run(settings, arguments.ds or _date_of(arguments.run_id), progress)
-        print("\n\n".join(run_text(run, arguments.run_id)))
+        write_line("\n\n".join(run_text(run, arguments.run_id)))
 
 
 def _date_of(run_id: str) -> date:

@@ -14,7 +14,7 @@ from pathlib import Path
 from bgmrec.config import Settings, load_settings
 from bgmrec.errors import InputError
 from bgmrec.run.state import STAGES
-from bgmrec.runtime.command import add_ds
+from bgmrec.runtime.command import add_ds, write_line
 from bgmrec.runtime.java import ensure_java
 from bgmrec.runtime.logs import Progress
 from bgmrec.runtime.submit import TARGETS, JobArguments, submit_command
@@ -30,7 +30,7 @@ def run_submit(settings: Settings, command: Sequence[str]) -> int:
     """Runs spark-submit to its end."""
     path = settings.submit.environment
     if "://" not in path and not Path(path).exists():
-        raise InputError("nothing to ship", where=path, expected="an archive", cure="make package")
+        raise InputError("nothing to ship", where=path, expected="an archive", hint="make package")
     ensure_java()
     # the script looks for Spark by this Python; what runs the driver and the workers is told by the command itself
     env = {**os.environ, "PYSPARK_PYTHON": sys.executable}
@@ -57,5 +57,5 @@ def submit(arguments: Namespace, progress: Progress) -> int:
         arguments.log_format,
     )
     command = submit_command(settings, arguments.target, job, spark_submit=spark_submit())
-    print(shlex.join(command), flush=True)
+    write_line(shlex.join(command))
     return 0 if arguments.dry_run else run_submit(settings, command)

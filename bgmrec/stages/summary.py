@@ -15,7 +15,7 @@ from bgmrec.run.state import Run
 from bgmrec.runtime.gateway import push
 from bgmrec.runtime.logs import logger
 from bgmrec.stages import report
-from bgmrec.stages.job import add_ds, arg_parser, guarded, night_of, progress_for
+from bgmrec.stages.job import add_ds, arg_parser, guarded, locked_run, progress_for
 from bgmrec.stages.publishing import add_force_publish
 from bgmrec.storage import files
 
@@ -39,7 +39,7 @@ def run_publishing(
 
     def with_run() -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        with night_of(settings, arguments.ds, progress, arguments.force_publish) as run:
+        with locked_run(settings, arguments.ds, progress, arguments.force_publish) as run:
             body(run)
 
     return guarded(with_run)
@@ -81,7 +81,7 @@ def _make_page(run: Run) -> None:
         report.report(run)
     except Exception as error:
         logger.error(
-            "the night is published, its report could not be made: %s\n  cure: %s",
+            "the night is published, its report could not be made: %s\n  hint: %s",
             error,
             f"jobs/report.py with the same settings and --ds {run.ds} makes it; report.enabled = false leaves it out",
             exc_info=None if isinstance(error, BgmrecError) else error,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bgmrec.run.state import Run, decisive, fingerprint
-from bgmrec.train.finish import data_digest, judged_facts, store_model
+from bgmrec.run.state import Run, fingerprint, result_settings
+from bgmrec.train.finish import data_digest, evaluation_facts, store_model
 from bgmrec.train.learn import Learned, learn, served_factors
 
 
@@ -23,8 +23,8 @@ def _finish(run: Run, learned: Learned) -> None:
     """The judged factors, the served ones, and the model store."""
     settings, problem, sizes, best = run.settings, learned.problem, learned.sizes, learned.best
     for name, table in learned.factors.items():
-        run.work.write(table, f"judged_{name}")
-    run.work.write_json("judged", judged_facts(learned.shape, sizes))
+        run.work.write(table, f"evaluated_{name}")
+    run.work.write_json("evaluated", evaluation_facts(learned.shape, sizes))
     store_model(
         run.models,
         run.run_id,
@@ -42,7 +42,7 @@ def _finish(run: Run, learned: Learned) -> None:
             "best_round": learned.state.best_round,
             "validation": learned.valid,
             "history": list(learned.state.history),
-            "warm_nights": 0 if (warm := run.warm_model()) is None else warm.facts["warm_nights"] + 1,
-            "settings": decisive(settings),
+            "warm_runs": 0 if (warm := run.warm_model()) is None else warm.facts["warm_runs"] + 1,
+            "settings": result_settings(settings),
         },
     )

@@ -56,9 +56,9 @@ def listed(spark: SparkSession, path: str) -> list[Listed] | None:
             continue
         if status.isDirectory():
             return None
-        place = status.getPath()
-        uri = str(place.toUri().toString())
-        found.append(Listed(str(place.toString()), uri, int(status.getLen()), int(status.getModificationTime())))
+        listed = status.getPath()
+        uri = str(listed.toUri().toString())
+        found.append(Listed(str(listed.toString()), uri, int(status.getLen()), int(status.getModificationTime())))
     return found
 
 

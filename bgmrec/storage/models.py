@@ -78,23 +78,23 @@ class ModelStore:
         Raises:
             PublishingError: there is a model of that run; it is never written over.
         """
-        place = self.tables.below(run_id)
+        store = self.tables.below(run_id)
         if self.has(run_id):
             raise PublishingError(
                 f"the model of run {run_id} is stored and cannot be written over",
-                where=place.root,
-                cure="a run that learns again gets a new number: begin it by jobs/nightly.py or jobs/train.py",
+                where=store.root,
+                hint="a run that learns again gets a new number: begin it by jobs/nightly.py or jobs/train.py",
             )
-        files.delete(self.tables.spark, place.root)
+        files.delete(self.tables.spark, store.root)
         for name, df in tables.items():
-            place.write(df, name)
+            store.write(df, name)
         for name, content in weights.items():
-            files.write_bytes(self.tables.spark, place.path(weights_file(name)), content)
+            files.write_bytes(self.tables.spark, store.path(weights_file(name)), content)
         for name, document in documents.items():
-            place.write_json(name, document)
+            store.write_json(name, document)
         sizes = {name: len(content) for name, content in weights.items()}
         holds = {"tables": sorted(tables), "weights": sizes, "documents": sorted(documents)}
-        place.write_json("model", {**facts, "bgmrec": bgmrec.__version__, "holds": holds})
+        store.write_json("model", {**facts, "bgmrec": bgmrec.__version__, "holds": holds})
         return self.load(run_id)
 
     def load(self, run_id: str) -> StoredModel:
@@ -103,39 +103,39 @@ class ModelStore:
         Raises:
             InputError: there is none of that run, or something that it should hold is missing.
         """
-        place = self.tables.below(run_id)
-        facts = place.read_json("model")
+        store = self.tables.below(run_id)
+        facts = store.read_json("model")
         if facts is None:
             raise InputError(
                 f"no model of run {run_id}",
-                where=place.root,
+                where=store.root,
                 expected="a folder with model.json",
-                cure="run jobs/train.py for the same --ds and settings",
+                hint="run jobs/train.py for the same --ds and settings",
             )
-        if missing := _missing(place, facts):
+        if missing := _missing(store, facts):
             raise InputError(
                 f"the model of run {run_id} is incomplete",
-                where=place.root,
+                where=store.root,
                 expected="everything that its model.json names",
                 found=f"without {', '.join(missing)}",
-                cure="restore the folder, go back to another run by jobs/rollback.py, or learn anew by jobs/train.py",
+                hint="restore the folder, go back to another run by jobs/rollback.py, or learn anew by jobs/train.py",
             )
-        return StoredModel(run_id, place, facts)
+        return StoredModel(run_id, store, facts)
 
     def delete(self, run_id: str) -> None:
         """Removes a model; `model.json` goes first, so that half a model never counts."""
-        place = self.tables.below(run_id)
-        files.delete(self.tables.spark, f"{place.path('model')}.json")
-        files.delete(self.tables.spark, place.root)
+        store = self.tables.below(run_id)
+        files.delete(self.tables.spark, f"{store.path('model')}.json")
+        files.delete(self.tables.spark, store.root)
 
 
-def _missing(place: Tables, facts: dict[str, Any]) -> list[str]:
+def _missing(store: Tables, facts: dict[str, Any]) -> list[str]:
     """What a model lacks: facts, tables without their mark, weights of another size, documents."""
     missing = [f"{name} in model.json" for name in FACTS if name not in facts]
     holds = facts.get("holds", {"tables": [], "weights": {}, "documents": []})
-    missing += [f"table {name}" for name in holds["tables"] if not place.exists(name)]
+    missing += [f"table {name}" for name in holds["tables"] if not store.exists(name)]
     for name, size in holds["weights"].items():
-        path = place.path(weights_file(name))
-        if not files.exists(place.spark, path) or files.size(place.spark, path) != size:
+        path = store.path(weights_file(name))
+        if not files.exists(store.spark, path) or files.size(store.spark, path) != size:
             missing.append(f"{weights_file(name)} of {size:,} bytes")
-    return missing + [f"{name}.json" for name in holds["documents"] if place.read_json(name) is None]
+    return missing + [f"{name}.json" for name in holds["documents"] if store.read_json(name) is None]

@@ -83,7 +83,7 @@ RATING_BLOCKS = t.StructType(
         _field("weights", t.BinaryType(), "float32 (ratings,), or empty where all are 1"),
     ]
 )
-LINKED_BLOCKS = t.StructType(
+LINK_BLOCKS = t.StructType(
     [*RATING_BLOCKS.fields, _field(c.FEATURES, t.BinaryType(), "float32 (n_rows, columns): features of the rows")]
 )
 TOP_N = t.StructType([_USER_IDX, _POSITION, _ITEM_IDX, _SCORE, _SOURCE])
@@ -160,16 +160,16 @@ TABLES = {
     "item_feed": ITEM_FEED,
     "user_rating_blocks": RATING_BLOCKS,
     "item_rating_blocks": RATING_BLOCKS,
+    "encoder_rating_blocks": RATING_BLOCKS,
     "seen_rating_blocks": RATING_BLOCKS,
-    "heard_rating_blocks": RATING_BLOCKS,
     "valid_rating_blocks": RATING_BLOCKS,
     "test_rating_blocks": RATING_BLOCKS,
     "user_half_step": HALF_STEP,
     "item_half_step": HALF_STEP,
     "user_draw": DRAWN_BLOCKS,
     "item_draw": DRAWN_BLOCKS,
-    "user_linked_blocks": LINKED_BLOCKS,
-    "item_linked_blocks": LINKED_BLOCKS,
+    "user_linked_blocks": LINK_BLOCKS,
+    "item_linked_blocks": LINK_BLOCKS,
     "user_factors": FACTOR_BLOCKS,
     "item_factors": FACTOR_BLOCKS,
     "user_prior": FACTOR_BLOCKS,
@@ -213,7 +213,7 @@ def conform(df: DataFrame, schema: t.StructType, name: str) -> DataFrame:
             where=name,
             expected=", ".join(schema.names),
             found=", ".join(df.columns),
-            cure="run the stage that writes this table again with this version of bgmrec",
+            hint="run the stage that writes this table again with this version of bgmrec",
         )
     if [(field.name, field.dataType) for field in df.schema] == [(field.name, field.dataType) for field in schema]:
         return df  # a select of every column costs 50 ms of calls to Java, and tables are read dozens of times a round

@@ -69,7 +69,7 @@ class Tables:
                 f"table {name} is not there or was not finished",
                 where=path,
                 expected="a Parquet folder with a _SUCCESS mark",
-                cure="run the stage that writes it for the same --ds first",
+                hint="run the stage that writes it for the same --ds first",
             )
         df = self._known(path) if path in self.written else self.spark.read.parquet(path)
         schema = schema or TABLES.get(name)
@@ -104,7 +104,7 @@ class Tables:
             raise InputError(
                 f"document {name}.json is not there",
                 where=self.path(name),
-                cure="run the stage that writes it for the same --ds first",
+                hint="run the stage that writes it for the same --ds first",
             )
         return found
 

@@ -47,7 +47,7 @@ class _Known:
         n: length of a list.
     """
 
-    place: Tables
+    store: Tables
     train: DataFrame
     cold: DataFrame
     users: DataFrame
@@ -55,7 +55,7 @@ class _Known:
     n: int
 
 
-def content_lists(run: Run, judged_on: HeldOut, users: DataFrame, sizes: Sizes) -> dict[str, DataFrame]:
+def content_lists(run: Run, held_out: HeldOut, users: DataFrame, sizes: Sizes) -> dict[str, DataFrame]:
     """(user_idx, position, item_idx) by the name of the baseline. Actions.
 
     Args:
@@ -64,50 +64,50 @@ def content_lists(run: Run, judged_on: HeldOut, users: DataFrame, sizes: Sizes) 
         users: user_idx of those who want a list.
         sizes: of the tables.
     """
-    place, field = run.scratch("evaluate").below("content"), run.settings.study.genre_field
+    store, field = run.scratch("evaluate").below("content"), run.settings.study.genre_field
     fitted = run.work.document("fitted_features")["item_features"]
     known = _Known(
-        place,
-        place.write(_liked(run, judged_on.train), "liked"),
-        judged_on.catalogue.select(c.ITEM_IDX),
+        store,
+        store.write(_liked(run, held_out.train), "liked"),
+        held_out.catalogue.select(c.ITEM_IDX),
         users,
         field_columns(fitted, [] if field is None else [field]),
         max(run.settings.evaluate.ks),
     )
     popularity = _popularity(run, known, np.arange(known.genres[1]), "popularity")
-    popular = place.write(popular_lists(popularity, users, known.n), "popularity_lists")
+    popular = store.write(popular_lists(popularity, users, known.n), "popularity_lists")
     made = {"popularity": popular}
     if len(known.genres[0]):
         of_genres = _popularity(run, known, known.genres[0], "genre_popularity")
-        made["genre_popularity"] = place.write(popular_lists(of_genres, users, known.n), "genre_popularity_lists")
+        made["genre_popularity"] = store.write(popular_lists(of_genres, users, known.n), "genre_popularity_lists")
     return {**made, **_by_neighbours(run, known, popularity, popular, sizes.items)}
 
 
 def _popularity(run: Run, known: _Known, columns: np.ndarray, name: str) -> DataFrame:
     predicted = predicted_popularity(run.work.read("item_features"), known.train, columns)
-    return known.place.write(predicted.join(known.cold, on=c.ITEM_IDX, how="left_semi"), name)
+    return known.store.write(predicted.join(known.cold, on=c.ITEM_IDX, how="left_semi"), name)
 
 
 def _by_neighbours(
     run: Run, known: _Known, popularity: DataFrame, popular: DataFrame, n_items: int
 ) -> dict[str, DataFrame]:
-    place, genres = known.place, known.genres[0]
+    store, genres = known.store, known.genres[0]
     vectors = text_pairs(run.work.read("item_tokens"), n_items)
     if len(genres):
         of_genres = value_pairs(run.work.read("item_features"), genres, n_items)
         vectors = vectors.unionByName(of_genres.withColumn("word", -1 - f.col("word")))  # none is a word of the text
     near = neighbours(
-        place.write(vectors, "vectors"),
+        store.write(vectors, "vectors"),
         known.cold,
         known.train.select(c.ITEM_IDX).distinct(),
         run.settings.study.neighbours,
     )
-    scores = place.write(neighbour_scores(place.write(near, "neighbours"), known.train, known.users), "scores")
+    scores = store.write(neighbour_scores(store.write(near, "neighbours"), known.train, known.users), "scores")
     weighed = f.col(c.SCORE) * f.col(POPULARITY)
     product = scores.join(popularity, on=c.ITEM_IDX, how="inner").withColumn(c.SCORE, weighed).drop(POPULARITY)
     return {
-        "content_knn": place.write(scored_lists(scores, popular, known.n), "content_knn_lists"),
-        "knn_popularity": place.write(scored_lists(product, popular, known.n), "knn_popularity_lists"),
+        "content_knn": store.write(scored_lists(scores, popular, known.n), "content_knn_lists"),
+        "knn_popularity": store.write(scored_lists(product, popular, known.n), "knn_popularity_lists"),
     }
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec.evaluate.baselines import Sizes, bias_baseline
-from bgmrec.evaluate.models import HeldOut, judge, written
+from bgmrec.evaluate.models import HeldOut, evaluate_models, written
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.table import collect_metrics, headline
 from bgmrec.factorize.blocks.prepare import write_user_blocks
@@ -30,7 +30,7 @@ MODEL = "model"
 METRICS = ("rmse", "mae", "ndcg@10", "ndcg@20", "recall@20", "coverage@20")
 
 
-def judged(run: Run, learned: Learned, parts: Parts, *, is_cold: bool) -> dict[str, Any]:
+def evaluated(run: Run, learned: Learned, parts: Parts, *, is_cold: bool) -> dict[str, Any]:
     """The metrics of a learned model by their names in a JSON line; actions."""
     sizes = learned.sizes
     model = FactorModel(
@@ -43,13 +43,13 @@ def judged(run: Run, learned: Learned, parts: Parts, *, is_cold: bool) -> dict[s
         scratch = run.scratch("train")
         write_user_blocks(scratch, "test_rating_blocks", held_out, sizes)
         blocks = scratch.read("test_rating_blocks")
-    judged_on = HeldOut(train, held_out, blocks, parts.targets, parts.catalogue, learned.heard)
-    rows = judge(run, judged_on, {MODEL: model}, frozenset())
+    evaluated_on = HeldOut(train, held_out, blocks, parts.targets, parts.catalogue, learned.seen)
+    rows = evaluate_models(run, evaluated_on, {MODEL: model}, frozenset())
     if not is_cold:
         found = headline(rows, MODEL)
         return {name.replace("@", "_"): round(found[name], 6) for name in METRICS if name in found}
     own = Sizes(sizes.users, sizes.items, sizes.user_blocks, sizes.item_blocks)
-    return {**cold_metrics(rows, MODEL), BASELINES: _cold_baselines(run, judged_on, own)}
+    return {**cold_metrics(rows, MODEL), BASELINES: _cold_baselines(run, evaluated_on, own)}
 
 
 def cold_metrics(rows: list[dict[str, Any]], model: str) -> dict[str, float]:
@@ -67,25 +67,31 @@ def cold_metrics(rows: list[dict[str, Any]], model: str) -> dict[str, float]:
     return found | {f"ndcg_{k}_cold_items": round(lists[f"ndcg@{k}"], 6) for k in (10, 20) if f"ndcg@{k}" in lists}
 
 
-def _cold_baselines(run: Run, judged_on: HeldOut, sizes: Sizes) -> dict[str, dict[str, float]]:
+def _cold_baselines(run: Run, evaluated_on: HeldOut, sizes: Sizes) -> dict[str, dict[str, float]]:
     """Means and biases for the errors, content for the lists."""
     found: dict[str, dict[str, float]] = {}
-    if judged_on.pairs is not None:
+    if evaluated_on.pairs is not None:
         makers = {"mean": mean_baseline, "bias": bias_baseline}
-        models = {name: written(run, make(judged_on.train, sizes), sizes) for name, make in makers.items()}
-        rows = judge(run, replace(judged_on, targets=None), models, frozenset())
+        models = {name: written(run, make(evaluated_on.train, sizes), sizes) for name, make in makers.items()}
+        rows = evaluate_models(run, replace(evaluated_on, targets=None), models, frozenset())
         found |= {name: cold_metrics(rows, name) for name in models}
-    return found if judged_on.targets is None else found | _content_baselines(run, judged_on, judged_on.targets, sizes)
+    return (
+        found
+        if evaluated_on.targets is None
+        else found | _content_baselines(run, evaluated_on, evaluated_on.targets, sizes)
+    )
 
 
-def _content_baselines(run: Run, judged_on: HeldOut, targets: DataFrame, sizes: Sizes) -> dict[str, dict[str, float]]:
-    lists = content_lists(run, judged_on, targets.select(c.USER_IDX).distinct(), sizes)
+def _content_baselines(
+    run: Run, evaluated_on: HeldOut, targets: DataFrame, sizes: Sizes
+) -> dict[str, dict[str, float]]:
+    lists = content_lists(run, evaluated_on, targets.select(c.USER_IDX).distinct(), sizes)
     named = (made.withColumn("model", f.lit(name)) for name, made in lists.items())
     ranked = ranking_metrics(
         reduce(DataFrame.unionByName, named),
         targets,
-        judged_on.catalogue,
-        judged_on.train,
+        evaluated_on.catalogue,
+        evaluated_on.train,
         models=list(lists),
         ks=run.settings.evaluate.ks,
         slices=1,

@@ -65,7 +65,7 @@ def paper_overrides(model: str, settings: Settings) -> list[str]:
             where="factorize.mode",
             expected="explicit",
             found=own.mode,
-            cure="give settings that read ratings, as conf/demo-ratings.toml does",
+            hint="give settings that read ratings, as conf/demo-ratings.toml does",
         )
     if model == "bayes":
         return _sampled(settings)

@@ -26,8 +26,8 @@ from bgmrec.study.trial import Parts, Trial
 def published_ratings(trial: Trial, run: Run) -> Parts:
     """Protocol A: the split of the papers; ratings of test (or valid) are judged."""
     fraction = trial.fraction or 0.0
-    place = Path(run.settings.paths.data) / "ratings.csv"
-    split = _split(run, rating_study(place, seed=trial.seed, fraction=fraction, with_valid=fraction < 0.9))
+    folder = Path(run.settings.paths.data) / "ratings.csv"
+    split = _split(run, rating_study(folder, seed=trial.seed, fraction=fraction, with_valid=fraction < 0.9))
     return _rated(run, split, trial)
 
 
@@ -66,8 +66,8 @@ def later_days(trial: Trial, run: Run) -> Parts:
     known = train.where(relevant).select(c.USER_ID, c.ITEM_ID)
     targets = run.work.write(pairs.join(known, on=[c.USER_ID, c.ITEM_ID], how="left_anti"), "study_new_pairs")
     # a user of the judged days alone belongs to the index: they want a list as well
-    judged = targets.select("*", *(f.lit(None).cast(train.schema[n].dataType).alias(n) for n in train.columns[2:]))
-    parts = train.withColumn(c.PART, f.lit(c.TRAIN)).unionByName(judged.withColumn(c.PART, f.lit(trial.part)))
+    evaluated = targets.select("*", *(f.lit(None).cast(train.schema[n].dataType).alias(n) for n in train.columns[2:]))
+    parts = train.withColumn(c.PART, f.lit(c.TRAIN)).unionByName(evaluated.withColumn(c.PART, f.lit(trial.part)))
     indexed = index_ratings(run, parts, previous=None)
     _with_features(run, indexed.where(f.col(c.PART) == c.TRAIN))
     return _days(run, _not_empty(targets, trial), train.select(c.ITEM_ID).distinct())
@@ -154,13 +154,13 @@ def _alone(items: DataFrame) -> DataFrame:
     return items.select(c.ITEM_IDX, f.col(c.ITEM_IDX).alias("group_idx"))
 
 
-def _not_empty(judged: DataFrame, trial: Trial) -> DataFrame:
-    if judged.isEmpty():
+def _not_empty(evaluated: DataFrame, trial: Trial) -> DataFrame:
+    if evaluated.isEmpty():
         raise InputError(
             f"nothing is left to judge in {trial.part}",
             where=f"study {trial.protocol}, seed {trial.seed}",
             expected="held-out ratings, hits among them where lists are judged",
             found="none",
-            cure="check the shares and days of [study], evaluate.relevant_rating and --ds",
+            hint="check the shares and days of [study], evaluate.relevant_rating and --ds",
         )
-    return judged
+    return evaluated

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as f
 
-_PLACE = "_place"
+_POSITION = "_place"
 
 
 def permuted(entities: DataFrame, id_column: str, seed: int) -> DataFrame:
@@ -21,8 +21,8 @@ def permuted(entities: DataFrame, id_column: str, seed: int) -> DataFrame:
     by_chance = f.xxhash64(f.lit(seed), f.col(id_column))
     ids = _numbered(entities.select(id_column), f.col(id_column))
     fields = _numbered(entities, by_chance, f.col(id_column)).drop(id_column)
-    return ids.join(fields, _PLACE, "inner").drop(_PLACE)
+    return ids.join(fields, _POSITION, "inner").drop(_POSITION)
 
 
 def _numbered(rows: DataFrame, *order: Column) -> DataFrame:
-    return rows.withColumn(_PLACE, f.row_number().over(Window.orderBy(*order)))
+    return rows.withColumn(_POSITION, f.row_number().over(Window.orderBy(*order)))

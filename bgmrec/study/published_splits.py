@@ -105,8 +105,8 @@ def cold_study(ratings_csv: Path, *, seed: int, part: str = c.TEST) -> ColdStudy
     if part == c.VALID:
         rows = marked.loc[marked[c.PART] == c.TRAIN, ["user", "item", "rating"]]
         marked, items = _made_cold(rows, np.random.default_rng(_COLD_VALID_SEED + seed), part)
-    of_cold_item, judged = marked["item"].isin(items), marked[c.PART] == part
-    counts = (int((~judged).sum()), int((judged & of_cold_item).sum()), int((judged & ~of_cold_item).sum()))
+    of_cold_item, evaluated = marked["item"].isin(items), marked[c.PART] == part
+    counts = (int((~evaluated).sum()), int((evaluated & of_cold_item).sum()), int((evaluated & ~of_cold_item).sum()))
     expected = _COUNTED_COLD.get(seed) if part == c.TEST else None
     _expect(counts, expected, str(ratings_csv), "training, cold item and cold user ratings")
     ids = {c.USER_ID: marked["user"].astype(str), c.ITEM_ID: marked["item"].astype(str)}
@@ -160,9 +160,9 @@ def music_study(folder: Path, part: str = c.TEST) -> MusicStudy:
     first, last = (_TEST_FROM, _TEST_TO) if part == c.TEST else (_VALID_FROM, _TEST_FROM - 1)
     rows = _music_rows(folder)
     train = rows[rows["date"] < first]
-    heard = train.loc[train["positive"], [c.USER_ID, c.ITEM_ID]].drop_duplicates()
+    seen = train.loc[train["positive"], [c.USER_ID, c.ITEM_ID]].drop_duplicates()
     days = rows[(rows["date"] >= first) & (rows["date"] <= last) & rows["positive"]]
-    later = days[[c.USER_ID, c.ITEM_ID]].drop_duplicates().merge(heard, how="left", indicator=True)
+    later = days[[c.USER_ID, c.ITEM_ID]].drop_duplicates().merge(seen, how="left", indicator=True)
     targets = later.loc[later["_merge"] == "left_only", [c.USER_ID, c.ITEM_ID]]
     study = MusicStudy(train, targets.reset_index(drop=True), train[[c.ITEM_ID]].drop_duplicates())
     _expect(
@@ -195,5 +195,5 @@ def _expect(found: tuple[int, ...], expected: tuple[int, ...] | None, where: str
             where=where,
             expected=str(expected),
             found=str(found),
-            cure="take the data set as it was published, with its rows in their order",
+            hint="take the data set as it was published, with its rows in their order",
         )

@@ -48,7 +48,7 @@ def checked_space(files: Sequence[str | Path], overrides: Sequence[str]) -> Sett
             where=where,
             expected='a list like [{ key = "factorize.user_reg", kind = "float", low = 1.0, high = 30.0, log = true }]',
             found="nothing to search",
-            cure="state tune.space in a settings file; conf/base.toml documents it",
+            hint="state tune.space in a settings file; conf/base.toml documents it",
         )
     for one in space:
         _refuse_outside(one.key, where)
@@ -66,7 +66,7 @@ def _refuse_outside(key: str, where: str) -> None:
         where=where,
         expected=f"a key of {', '.join(SEARCHED)}, without {' and '.join(OBJECTIVE)}",
         found=key,
-        cure="trials share ratings, split and features and are compared by one metric: set this key by --config",
+        hint="trials share ratings, split and features and are compared by one metric: set this key by --config",
     )
 
 
@@ -93,7 +93,7 @@ def _try(files: Sequence[str | Path], overrides: Sequence[str], values: Mapping[
             where=where,
             expected=error.expected,
             found=error.found or ", ".join(sets),
-            cure="narrow the range or the choices; every key is documented in conf/base.toml",
+            hint="narrow the range or the choices; every key is documented in conf/base.toml",
         ) from None
 
 

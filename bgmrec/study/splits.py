@@ -53,16 +53,16 @@ def cold_parts(indexed: DataFrame, *, item_share: float, user_share: float, seed
     """
     salt, rest = 0, indexed
     if part == c.VALID:
-        tested = _judged(indexed, item_share, user_share, seed, 0)
+        tested = _evaluated(indexed, item_share, user_share, seed, 0)
         salt, rest = _VALID, indexed.where(~(tested[0] | tested[1]))
-    cold_item, cold_user = _judged(rest, item_share, user_share, seed, salt)
+    cold_item, cold_user = _evaluated(rest, item_share, user_share, seed, salt)
     name = f.when(cold_item | cold_user, part).otherwise(c.TRAIN)
     marked = rest.where(~(cold_item & cold_user)).withColumn(c.PART, name)
     items = rest.where(cold_item).select(c.ITEM_IDX).distinct()
     return ColdSplit(_known(marked), items)
 
 
-def _judged(rows: DataFrame, item_share: float, user_share: float, seed: int, salt: int) -> tuple[Column, Column]:
+def _evaluated(rows: DataFrame, item_share: float, user_share: float, seed: int, salt: int) -> tuple[Column, Column]:
     """Whether a rating's item, and its user, are drawn."""
     items = uniform(seed, f.lit(_ITEMS + salt), rows[c.ITEM_IDX]) < item_share
     return items, uniform(seed, f.lit(_USERS + salt), rows[c.USER_IDX]) < user_share
@@ -71,6 +71,6 @@ def _judged(rows: DataFrame, item_share: float, user_share: float, seed: int, sa
 def _known(marked: DataFrame) -> DataFrame:
     """Without the judged ratings of which neither user nor item trains."""
     train = marked.where(f.col(c.PART) == c.TRAIN)
-    judged = beside_known(marked.where(f.col(c.PART) != c.TRAIN), train)
-    kept = judged.where(f.coalesce(USER_KNOWN, ITEM_KNOWN).isNotNull())
+    evaluated = beside_known(marked.where(f.col(c.PART) != c.TRAIN), train)
+    kept = evaluated.where(f.coalesce(USER_KNOWN, ITEM_KNOWN).isNotNull())
     return train.unionByName(kept.select(marked.columns))

@@ -15,13 +15,14 @@ from typing import Any
 
 from bgmrec.config import Settings, load_settings
 from bgmrec.run.state import Run, fingerprint
+from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages import ingest_side_info
-from bgmrec.stages.job import night_of
+from bgmrec.stages.job import locked_run
 from bgmrec.storage import columns as c
 from bgmrec.storage import files
 from bgmrec.storage.schemas import entity_schema
-from bgmrec.study.evaluation import judged
+from bgmrec.study.evaluation import evaluated
 from bgmrec.study.paper import PAPER, is_of_paper, paper_overrides, programme, write_report
 from bgmrec.study.permuted import permuted
 from bgmrec.study.protocols import PROTOCOLS
@@ -123,7 +124,7 @@ def run_trial(trial: Trial, run: Run) -> dict[str, Any]:
     protocol = PROTOCOLS[trial.protocol]
     parts = protocol.prepare(trial, run)
     learned = learn(run, leaked=run.work.read("ratings_split") if trial.leak else None)
-    found = judged(run, learned, parts, is_cold=protocol.is_cold)
+    found = evaluated(run, learned, parts, is_cold=protocol.is_cold)
     valid = learned.valid
     return {
         **found,
@@ -152,13 +153,13 @@ def study(arguments: argparse.Namespace, progress: Progress) -> None:
         found = next((result for result in results if key.items() <= result.items()), None)
         if found is None:
             day = PROTOCOLS[trial.protocol].last_day(trial, settings.study, arguments.ds)
-            with night_of(settings, day, progress) as run:
+            with locked_run(settings, day, progress) as run:
                 found = {**key, **run_trial(trial, run)}
             if path is not None:
                 with path.open("a") as out:
                     out.write(json.dumps(found) + "\n")
         asked.append(found)
-        print(json.dumps(found), flush=True)
-    print(study_table(asked), file=sys.stderr)
+        write_line(json.dumps(found))
+    write_line(study_table(asked), to=sys.stderr)
     if arguments.report:
-        print(write_report(Path(arguments.report), asked), file=sys.stderr)
+        write_line(str(write_report(Path(arguments.report), asked)), to=sys.stderr)

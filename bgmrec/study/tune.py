@@ -22,7 +22,7 @@ from bgmrec.config.tune import SearchKey, TuneSettings
 from bgmrec.errors import InputError, SettingsError, TrainingError
 from bgmrec.run.state import Run, Summary, fingerprint
 from bgmrec.runtime.logs import Progress
-from bgmrec.stages.job import night_of
+from bgmrec.stages.job import locked_run
 from bgmrec.storage import columns as c
 from bgmrec.storage import files
 from bgmrec.study.search import checked_space, overlay, overrides_of, toml_text
@@ -149,7 +149,7 @@ def search(search: Search, study: optuna.Study, trials: int, out: Path) -> None:
             where=study.study_name,
             expected="a validation value",
             found=f"{len(counted(study))} trials that diverged",
-            cure="narrow tune.space: raise the regularisation or lower the learning rates",
+            hint="narrow tune.space: raise the regularisation or lower the learning rates",
         )
     _write_best(run, study, out)
     run.progress.done("tune", trials=len(counted(study)), best=study.best_value, out=str(out))
@@ -189,7 +189,7 @@ def check_validation(run: Run) -> None:
             where=run.work.path("ratings_split"),
             expected=f"rows of part {c.VALID}",
             found="none",
-            cure="set split.method to time or random, and run jobs/build_features.py again",
+            hint="set split.method to time or random, and run jobs/build_features.py again",
         )
 
 
@@ -201,7 +201,7 @@ def default_storage(settings: Settings) -> Path:
             "the trials are kept in a local file, but paths.root is not on this machine",
             where="paths.root",
             found=settings.paths.root,
-            cure="name a local file by --storage",
+            hint="name a local file by --storage",
         )
     return Path(root.path) / "tune.db"
 
@@ -224,7 +224,7 @@ def tune(arguments: argparse.Namespace, progress: Progress) -> None:
     """Searches and writes the overlay."""
     settings = checked_space(arguments.config, arguments.overrides)
     storage = arguments.storage or default_storage(settings)
-    with night_of(settings, arguments.ds, progress) as run:
+    with locked_run(settings, arguments.ds, progress) as run:
         check_validation(run)
         tried = Search(run, arguments.config, arguments.overrides)
         search(tried, open_study(run, storage), arguments.trials, arguments.out)

@@ -37,7 +37,7 @@ def plays(plan: Plan, ids: np.ndarray) -> dict[str, np.ndarray]:
     stars = _MEAN + user_bias[user_at] + chosen["bias"] + _AFFINITY * chosen["affinity"]
     stars += _NOISE * noise.normals(plan.seed, "event/rating", ids, 1)[:, 0]
     rated = noise.uniform(plan.seed, "event/rated", ids) < plan.rated_share
-    heard = noise.normals(plan.seed, "event/heard", ids, 1)[:, 0] + chosen["affinity"]
+    seen = noise.normals(plan.seed, "event/heard", ids, 1)[:, 0] + chosen["affinity"]
     return {
         "user_idx": users,
         "item_idx": chosen["item_idx"],
@@ -46,9 +46,9 @@ def plays(plan: Plan, ids: np.ndarray) -> dict[str, np.ndarray]:
         "second": _seconds(plan, ids),
         "affinity": chosen["affinity"],
         "rating": np.where(rated, np.clip(np.rint(stars), 1, 5), np.nan),
-        "play_ms": (chosen["duration_ms"] / (1 + np.exp(-heard))).astype(np.int64),
+        "play_ms": (chosen["duration_ms"] / (1 + np.exp(-seen))).astype(np.int64),
         "duration_ms": chosen["duration_ms"],
-        "liked": heard > 2.0,
+        "liked": seen > 2.0,
     }
 
 
@@ -83,14 +83,14 @@ def _choose(plan: Plan, ids: np.ndarray, days: np.ndarray, taste: np.ndarray) ->
     match = affinity(taste[:, None, :], latent[at])  # (rows, 8, width) -> (rows, 8)
     fashion = trend(plan.seed, len(GENRES), plan.days, plan.drift)[of.genres[at], days[:, None]]
     logits = _TASTE_LOGIT * match + fashion + noise.gumbels(plan.seed, "event/choice", ids, CANDIDATES)
-    place = logits.argmax(axis=1)
+    folder = logits.argmax(axis=1)
     rows = np.arange(len(ids))
-    item = at[rows, place]
+    item = at[rows, folder]
     clip = (noise.uniform(plan.seed, "event/video", ids) * of.n_videos[item]).astype(np.int64)
     return {
         "item_idx": unique[item],
         "video": unique[item] * VIDEOS_PER_ITEM + clip,
-        "affinity": match[rows, place],
+        "affinity": match[rows, folder],
         "bias": bias[item],
         "duration_ms": of.duration_ms[item],
     }

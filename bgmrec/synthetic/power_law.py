@@ -93,15 +93,15 @@ def chunk_ratings(shape: PowerLaw, chunk: int, popularity: np.ndarray) -> tuple[
     pairs = pairs[np.argsort(random.random(len(pairs)))]
     pairs = pairs[np.argsort(pairs // shape.items, kind="stable")]  # by user; a user's items in random order
     owner = pairs // shape.items - users[0]
-    place = np.arange(len(pairs)) - np.searchsorted(owner, owner)
-    pairs = np.sort(pairs[place < wanted[owner]])
+    folder = np.arange(len(pairs)) - np.searchsorted(owner, owner)
+    pairs = np.sort(pairs[folder < wanted[owner]])
     user, item = pairs // shape.items, pairs % shape.items
     if shape.heavy_item:  # so many users rate item 0 as make its share
         fans = users[random.random(len(users)) < shape.heavy_item * shape.ratings / shape.users]
         user, item = _instead(user, item, item != 0, fans, np.zeros_like(fans))
     if shape.heavy_user and chunk == 0:
-        heard = random.permutation(shape.items)[: round(shape.heavy_user * shape.ratings)]
-        user, item = _instead(user, item, user != 0, np.zeros_like(heard), heard)
+        seen = random.permutation(shape.items)[: round(shape.heavy_user * shape.ratings)]
+        user, item = _instead(user, item, user != 0, np.zeros_like(seen), seen)
     signal = np.einsum("ij,ij->i", _planted(user, shape.seed), _planted(item, shape.seed + 1))
     rating = np.clip(3.5 + signal + random.normal(0, NOISE, len(user)), 1, 5).astype(np.float32)
     return user.astype(np.int32), item.astype(np.int32), rating

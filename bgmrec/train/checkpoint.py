@@ -49,7 +49,7 @@ class Checkpoints:
 
     tables: Tables
 
-    def place(self, number: int) -> Tables:
+    def of_round(self, number: int) -> Tables:
         """The folder of a round; 0 is what training starts from."""
         return self.tables.below(f"round-{number:04d}")
 
@@ -60,7 +60,7 @@ class Checkpoints:
     def save(self, state: TrainState) -> None:
         """Records a finished round, then drops the rounds that are neither the best nor the last."""
         self.tables.write_json(STATE, asdict(state))
-        keep = {self.place(number).root.rsplit("/", 1)[-1] for number in (state.round, state.best_round)}
+        keep = {self.of_round(number).root.rsplit("/", 1)[-1] for number in (state.round, state.best_round)}
         for path in files.glob(self.tables.spark, f"{self.tables.root}/round-*"):
             if path.rsplit("/", 1)[-1] not in keep:
                 files.delete(self.tables.spark, path)

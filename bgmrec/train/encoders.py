@@ -58,7 +58,7 @@ def make_user_encoder(
     ratings = _encoder_ratings(seen, shape, settings, follows_factors=numbers["use_item_factors"])
     rated = "user_rating_blocks"
     if ratings is not train or settings.trend.exponent:  # other values than those that are solved for
-        rated = "seen_rating_blocks"
+        rated = "encoder_rating_blocks"
         write_user_blocks(scratch, rated, ratings.withColumn(c.WEIGHT, f.lit(1.0)), sizes)
     with arrow_batch(scratch.spark, BLOCKS_PER_BATCH):
         rows = unpack_ratings(scratch.read(rated), sizes.user_blocks)

@@ -33,13 +33,13 @@ def final_rounds(problem: Problem, best: Tables, scratch: Tables, rounds: int) -
     """
     before = best
     for number in range(1, rounds + 1):
-        place = scratch.below(f"final-{number}")
-        solve(problem, before, place, priors=best)
-        before = place
+        folder = scratch.below(f"final-{number}")
+        solve(problem, before, folder, priors=best)
+        before = folder
     return before
 
 
-def judged_facts(shape: ModelShape, sizes: Sizes) -> dict[str, Any]:
+def evaluation_facts(shape: ModelShape, sizes: Sizes) -> dict[str, Any]:
     """What the evaluation needs to know of factors."""
     return {**asdict(sizes), "shape": asdict(shape)}
 
@@ -91,5 +91,5 @@ def store_model(
         },
         weights=weights,
         documents={} if fitted is None else {"fitted_features": fitted},
-        facts={**facts, **judged_facts(shape, sizes)},
+        facts={**facts, **evaluation_facts(shape, sizes)},
     )

@@ -13,11 +13,11 @@ from bgmrec.factorize.blocks.prepare import Sizes, measure, write_blocks, write_
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.features.split import held_out_from
 from bgmrec.features.trend import with_decay, with_trend
-from bgmrec.recommend.candidates import shown_items
-from bgmrec.recommend.lists import FactorModel, heard_blocks
+from bgmrec.recommend.candidates import candidate_items
+from bgmrec.recommend.lists import FactorModel, seen_blocks
 from bgmrec.run.state import Run
 from bgmrec.runtime.session import BLOCKS_PER_BATCH
-from bgmrec.sampler.pieces import Known
+from bgmrec.sampler.feature_blocks import Known
 from bgmrec.sampler.sample import sample
 from bgmrec.storage import columns as c
 from bgmrec.storage.models import StoredModel
@@ -56,7 +56,7 @@ class Learned:
     factors: dict[str, DataFrame]
     shape: ModelShape
     valid: float | None
-    heard: DataFrame
+    seen: DataFrame
 
 
 def learn(
@@ -84,7 +84,7 @@ def learn(
     checkpoints = Checkpoints(scratch)
     previous = run.warm_model()
     warm = write_start(
-        checkpoints.place(0),
+        checkpoints.of_round(0),
         sizes.items,
         sizes.item_blocks,
         problem.shape,
@@ -92,14 +92,14 @@ def learn(
         scale=settings.factorize.init_scale,
         previous=previous,
     )
-    encoders = _go_on(run, checkpoints.place(0), problem, previous if warm else None)
+    encoders = _warm_encoders(run, checkpoints.of_round(0), problem, previous if warm else None)
     run.summary.add("train", warm_start=warm, warm_encoders=encoders)
-    goes_on = previous is not None and warm and _learns_as(run, previous) and _all_go_on(problem, encoders)
-    rounds = settings.train.warm_rounds if goes_on else settings.train.rounds
+    is_warm = previous is not None and warm and _learns_as(run, previous) and _all_warm(problem, encoders)
+    rounds = settings.train.warm_rounds if is_warm else settings.train.rounds
     if sizes.valid:
         _write_held_out(run, scratch, ratings.where(f.col(c.PART) == c.VALID), sizes)
     # a warm night of one round has nothing to choose: evaluate judges its model by the same ratings
-    chooses = sizes.valid and not (goes_on and rounds == 1)
+    chooses = sizes.valid and not (is_warm and rounds == 1)
     state = run_rounds(
         problem,
         checkpoints,
@@ -109,8 +109,8 @@ def learn(
         progress=run.progress,
         after_round=after_round,
     )
-    heard = heard_blocks(run, scratch, train, sizes)
-    best, shape = checkpoints.place(state.best_round), problem.shape
+    seen = seen_blocks(run, scratch, train, sizes)
+    best, shape = checkpoints.of_round(state.best_round), problem.shape
     made = {f"{side}_factors": solved_factors(best, side) for side in ("user", "item")}
     valid = state.history[state.best_round - 1]["valid"]
     if settings.bayes.draws:
@@ -118,7 +118,7 @@ def learn(
         if sizes.valid:
             valid = _validator(run, scratch, train, sizes, shape)(made["user_factors"], made["item_factors"])
         run.progress.done("bayes", map=state.best_value, valid=valid)
-    return Learned(problem, state, best, sizes, made, shape, valid, heard)
+    return Learned(problem, state, best, sizes, made, shape, valid, seen)
 
 
 def _learns_as(run: Run, previous: StoredModel) -> bool:
@@ -127,11 +127,11 @@ def _learns_as(run: Run, previous: StoredModel) -> bool:
     return all(now[name] == before.get(name) for name in LEARNT_BY)
 
 
-def _all_go_on(problem: Problem, encoders: list[str]) -> bool:
+def _all_warm(problem: Problem, encoders: list[str]) -> bool:
     return all(side.encoder is None or side.name in encoders for side in (problem.user, problem.item))
 
 
-def _go_on(run: Run, place: Tables, problem: Problem, previous: StoredModel | None) -> list[str]:
+def _warm_encoders(run: Run, store: Tables, problem: Problem, previous: StoredModel | None) -> list[str]:
     """The encoders that go on from last night's weights: those that see the same features in the same places."""
     if previous is None or previous.tables.read_json("fitted_features") != run.work.document("fitted_features"):
         return []
@@ -140,15 +140,15 @@ def _go_on(run: Run, place: Tables, problem: Problem, previous: StoredModel | No
         side.name
         for side in sides
         if side.encoder is not None
-        and side.encoder.go_on(previous.weights(side.encoder.file.removesuffix(".safetensors")), place)
+        and side.encoder.warm_start(previous.weights(side.encoder.file.removesuffix(".safetensors")), store)
     ]
 
 
 def _sampled(
-    run: Run, place: Tables, rated: Tables, best: Tables, sizes: Sizes
+    run: Run, store: Tables, rated: Tables, best: Tables, sizes: Sizes
 ) -> tuple[dict[str, DataFrame], ModelShape]:
     """The averaged draws of a chain over the rating blocks in `rated`."""
-    sampled = sample(place, Known(run.work, rated, best, sizes, run.settings), run.progress)
+    sampled = sample(store, Known(run.work, rated, best, sizes, run.settings), run.progress)
     return {"user_factors": sampled.user_factors, "item_factors": sampled.item_factors}, sampled.shape
 
 
@@ -176,11 +176,11 @@ def _timed(run: Run, ratings: DataFrame, end: datetime) -> DataFrame:
 
 
 def _linear_encoders(run: Run, scratch: Tables, sizes: Sizes) -> dict[str, LinearEncoder | None]:
-    known, place = Known(run.work, scratch, scratch, sizes, run.settings), scratch.below("linear")
+    known, store = Known(run.work, scratch, scratch, sizes, run.settings), scratch.below("linear")
     user, item = run.settings.user_encoder, run.settings.item_encoder
     return {
-        "user": make_linear_encoder(place, known, "user", user.linear) if user.kind == "linear" else None,
-        "item": make_linear_encoder(place, known, "item", item.linear) if item.kind == "linear" else None,
+        "user": make_linear_encoder(store, known, "user", user.linear) if user.kind == "linear" else None,
+        "item": make_linear_encoder(store, known, "item", item.linear) if item.kind == "linear" else None,
     }
 
 
@@ -208,8 +208,8 @@ def _validator(run: Run, scratch: Tables, train: DataFrame, sizes: Sizes, shape:
         run,
         scratch,
         train,
-        heard_blocks(run, scratch, train, sizes),
-        shown_items(run, scratch, run.work.read("item_index")),
+        seen_blocks(run, scratch, train, sizes),
+        candidate_items(run, scratch, run.work.read("item_index")),
         lambda users, items: FactorModel(users, items, shape, sizes.user_blocks, sizes.item_blocks),
         sizes.user_blocks,
         settings.train.metric_k,

@@ -20,12 +20,12 @@ from bgmrec.factorize.kernels.layout import RatingBlock
 from bgmrec.factorize.kernels.row_scale import RowScale
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
-from bgmrec.sampler.conditionals.hyper import Link, RowPrior
+from bgmrec.sampler.conditionals.hyper import LinkMatrix, RowPrior
 from bgmrec.sampler.conditionals.ridge import ridge_prior
 from bgmrec.sampler.conditionals.sums import add_all
 from bgmrec.sampler.draw_step import read_features, sum_rows
-from bgmrec.sampler.link import write_linked
-from bgmrec.sampler.pieces import Known, side_pieces
+from bgmrec.sampler.feature_blocks import Known, side_feature_blocks
+from bgmrec.sampler.link_matrix import write_link_matrices
 from bgmrec.storage import files, schemas
 from bgmrec.storage.arrays import FLOAT
 from bgmrec.storage.tables import Tables
@@ -48,7 +48,7 @@ class LinearEncoder:
     side: str
     shape: ModelShape
     blocks: DataFrame
-    link: Link
+    link_matrix: LinkMatrix
     ridges: tuple[float, ...]
     row_scale: RowScale
 
@@ -61,24 +61,24 @@ class LinearEncoder:
     def reads_item_factors(self) -> bool:
         return False
 
-    def go_on(self, weights: bytes | None, place: Tables) -> bool:
+    def warm_start(self, weights: bytes | None, store: Tables) -> bool:
         """It is solved anew every round, and needs no start."""
         return False
 
     def refit(self, round_: Refit) -> list[EpochLoss]:
         """Solves the regression and writes weights and prior means into the round's folder; it has no epochs."""
-        place = round_.place
-        with arrow_batch(place.spark, BLOCKS_PER_BATCH):
-            summed = sum_rows(self.blocks, round_.factors, self.shape, len(self.link.groups), self.row_scale)
+        store = round_.store
+        with arrow_batch(store.spark, BLOCKS_PER_BATCH):
+            summed = sum_rows(self.blocks, round_.factors, self.shape, len(self.link_matrix.groups), self.row_scale)
             cells = [bytes(row["sums"]) for row in summed.select("sums").collect() if row["sums"]]
-            prior = ridge_prior(add_all(cells, self.shape.width), self.link, np.array(self.ridges))
-            place.write(_prior_means(self.blocks, prior), f"{self.side}_prior")
+            prior = ridge_prior(add_all(cells, self.shape.width), self.link_matrix, np.array(self.ridges))
+            store.write(_prior_means(self.blocks, prior), f"{self.side}_prior")
         weights = {"offset": prior.offset.astype(FLOAT), "weights": prior.weights.astype(FLOAT)}
-        files.write_bytes(place.spark, place.path(self.file), safetensors.save(weights))
+        files.write_bytes(store.spark, store.path(self.file), safetensors.save(weights))
         return []
 
 
-def make_linear_encoder(place: Tables, known: Known, side: str, settings: LinearSettings) -> LinearEncoder | None:
+def make_linear_encoder(store: Tables, known: Known, side: str, settings: LinearSettings) -> LinearEncoder | None:
     """The linear encoder of a side, or none where its groups have no columns. Actions.
 
     Args:
@@ -89,18 +89,18 @@ def make_linear_encoder(place: Tables, known: Known, side: str, settings: Linear
     """
     sizes = known.sizes
     groups = {name: settings.groups if name == side else [] for name in ("user", "item")}
-    pieces = side_pieces(place, known, groups)[side]
-    if not pieces:
+    feature_blocks = side_feature_blocks(store, known, groups)[side]
+    if not feature_blocks:
         return None
     rows = sizes.users if side == "user" else sizes.items
     scale = RowScale(settings.weight_exponent, sizes.train / rows)
     blocks = known.rated.read(f"{side}_rating_blocks")
-    link = write_linked(place, side, blocks, pieces, scale, known.settings.bayes.max_columns)
+    link_matrix = write_link_matrices(store, side, blocks, feature_blocks, scale, known.settings.bayes.max_columns)
     return LinearEncoder(
         side,
         sizes.shape(known.settings.factorize),
-        place.read(f"{side}_linked_blocks"),
-        link,
+        store.read(f"{side}_linked_blocks"),
+        link_matrix,
         tuple(settings.ridges),
         scale,
     )

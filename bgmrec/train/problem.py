@@ -11,7 +11,7 @@ from bgmrec.train.rounds import Problem, Side
 
 
 def make_problem(
-    place: Tables,
+    store: Tables,
     sizes: Sizes,
     settings: FactorizeSettings,
     user_encoder: Encoder | None,
@@ -23,8 +23,8 @@ def make_problem(
     item = Regularisation(settings.item_reg, settings.item_bias_reg, exponent)
     return Problem(
         shape=sizes.shape(settings),
-        user=Side("user", sizes.users, sizes.user_blocks, place.read("user_rating_blocks"), user, user_encoder),
-        item=Side("item", sizes.items, sizes.item_blocks, place.read("item_rating_blocks"), item, item_encoder),
+        user=Side("user", sizes.users, sizes.user_blocks, store.read("user_rating_blocks"), user, user_encoder),
+        item=Side("item", sizes.items, sizes.item_blocks, store.read("item_rating_blocks"), item, item_encoder),
         unobserved_weight=settings.unobserved_weight if settings.mode == "implicit" else 0.0,
         cg_steps=settings.cg_steps,
         broadcast_bytes=settings.broadcast_bytes,

@@ -16,7 +16,7 @@ from bgmrec.encoders.calibrate import Calibration, calibrate
 from bgmrec.encoders.distributed.encode import encode_priors
 from bgmrec.encoders.distributed.fit import fit_distributed
 from bgmrec.encoders.fit import EpochLoss, FitNumbers
-from bgmrec.encoders.state import EncoderState, grown, with_item_factors
+from bgmrec.encoders.state import EncoderState, resized, with_item_factors
 from bgmrec.factorize.blocks.factors import pack_factors, unpack_factors
 from bgmrec.features.split import uniform
 from bgmrec.feed.parquet import FeedSpec
@@ -45,7 +45,7 @@ class Refit:
     factors: DataFrame
     item_table: np.ndarray | None
     before: Tables
-    place: Tables
+    store: Tables
     number: int
     on_epoch: Callable[[EpochLoss], None]
 
@@ -61,7 +61,7 @@ class Encoder(Protocol):
     def reads_item_factors(self) -> bool:
         """Whether refit needs the table of all item factors."""
 
-    def go_on(self, weights: bytes | None, place: Tables) -> bool:
+    def warm_start(self, weights: bytes | None, store: Tables) -> bool:
         """Writes an earlier night's weights and their prior means into round 0; returns whether they fit."""
 
     def refit(self, round_: Refit) -> list[EpochLoss]:
@@ -103,20 +103,20 @@ class SideEncoder:
         """Name of the weights' file below a round's folder."""
         return f"{self.side}_encoder.safetensors"
 
-    def load(self, place: Tables) -> EncoderState | None:
+    def load(self, store: Tables) -> EncoderState | None:
         """The weights that a round left, or none."""
-        path = place.path(self.file)
-        if not files.exists(place.spark, path):
+        path = store.path(self.file)
+        if not files.exists(store.spark, path):
             return None
-        return EncoderState.from_bytes(files.read_bytes(place.spark, path))
+        return EncoderState.from_bytes(files.read_bytes(store.spark, path))
 
-    def go_on(self, weights: bytes | None, place: Tables) -> bool:
+    def warm_start(self, weights: bytes | None, store: Tables) -> bool:
         """Writes an earlier night's weights and their prior means into round 0; returns whether they fit."""
-        state = None if weights is None else grown(EncoderState.from_bytes(weights), self.initial)
+        state = None if weights is None else resized(EncoderState.from_bytes(weights), self.initial)
         if state is None:
             return False
-        if not place.exists(f"{self.side}_prior"):
-            self._write(state, place)
+        if not store.exists(f"{self.side}_prior"):
+            self._write(state, store)
         return True
 
     @property
@@ -126,7 +126,7 @@ class SideEncoder:
 
     def refit(self, round_: Refit) -> list[EpochLoss]:
         """Fits to the factors and writes weights and prior means into the round's folder."""
-        place, item_table = round_.place, round_.item_table
+        store, item_table = round_.store, round_.item_table
         start = self.load(round_.before)
         begin = start or self.initial
         targets = unpack_factors(round_.factors, self.num_blocks).withColumnRenamed(c.FEATURES, c.TARGET)
@@ -138,19 +138,19 @@ class SideEncoder:
             row_group_rows=self.feed.row_group_rows,
         )
         name = f"{self.side}_feed"
-        place.write(feed, name)
+        store.write(feed, name)
         seed = self.seed * 10_007 + round_.number
         kind = self.initial.kind
         columns = (*KINDS[kind].columns, *TRAINING_COLUMNS)
         spec = FeedSpec(
-            files.absolute(place.spark, place.path(name)),
+            files.absolute(store.spark, store.path(name)),
             columns,
             seed,
             memory_bytes=self.feed.memory_bytes,
             results_queue_size=self.feed.results_queue_size,
         )
         state, losses = fit_distributed(
-            place.spark,
+            store.spark,
             begin if item_table is None else with_item_factors(begin, item_table),
             spec.open,
             self.later if start else self.first,
@@ -161,15 +161,15 @@ class SideEncoder:
             use_gpu=self.feed.use_gpu,
             on_epoch=round_.on_epoch,
         )
-        place.delete(name)
+        store.delete(name)
         state = replace(state, calibration=self._calibration(targets, state))
-        self._write(state, place)
+        self._write(state, store)
         return losses
 
-    def _write(self, state: EncoderState, place: Tables) -> None:
+    def _write(self, state: EncoderState, store: Tables) -> None:
         """Weights, then prior means: where these are, both are there."""
-        files.write_bytes(place.spark, place.path(self.file), state.to_bytes())
-        place.write(pack_factors(encode_priors(self.inputs, state), self.n, self.num_blocks), f"{self.side}_prior")
+        files.write_bytes(store.spark, store.path(self.file), state.to_bytes())
+        store.write(pack_factors(encode_priors(self.inputs, state), self.n, self.num_blocks), f"{self.side}_prior")
 
     def _held_out(self) -> f.Column:
         """Whether an entity is never fitted to: by a hash, so that it stays so from round to round."""

@@ -63,7 +63,7 @@ class Problem:
     broadcast_bytes: int
 
 
-def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Objective:
+def solve(problem: Problem, before: Tables, store: Tables, priors: Tables) -> Objective:
     """Both half steps of a round.
 
     Args:
@@ -90,8 +90,8 @@ def solve(problem: Problem, before: Tables, place: Tables, priors: Tables) -> Ob
             n_src=src.n,
             n_dst=dst.n,
         )
-        with arrow_batch(place.spark, BLOCKS_PER_BATCH), step as rows:
-            solved[dst.name] = place.write(rows, last)
+        with arrow_batch(store.spark, BLOCKS_PER_BATCH), step as rows:
+            solved[dst.name] = store.write(rows, last)
     return objective(solved["user"], solved["item"])
 
 
@@ -141,21 +141,21 @@ def run_rounds(
 def _one_round(
     problem: Problem, checkpoints: Checkpoints, number: int, validate: Validate | None, progress: Progress
 ) -> tuple[float | None, dict[str, Any]]:
-    before, place = checkpoints.place(number - 1), checkpoints.place(number)
+    before, store = checkpoints.of_round(number - 1), checkpoints.of_round(number)
     progress.update(STAGE, round=number, step="half steps")
-    terms = solve(problem, before, place, before)
+    terms = solve(problem, before, store, before)
     _check_number("objective", terms.total, number)
     entry: dict[str, Any] = {"objective": terms.as_dict()}
     for side in (problem.user, problem.item):
         if side.encoder is not None:
-            table = _item_table(problem, place) if side.encoder.reads_item_factors else None
+            table = _item_table(problem, store) if side.encoder.reads_item_factors else None
             report = _reporter(progress, side, number)
-            losses = side.encoder.refit(Refit(solved_factors(place, side.name), table, before, place, number, report))
+            losses = side.encoder.refit(Refit(solved_factors(store, side.name), table, before, store, number, report))
             entry[f"{side.name}_encoder"] = [loss.total for loss in losses]
     value = None
     if validate is not None:
         progress.update(STAGE, round=number, step="validation")
-        value = validate(solved_factors(place, "user"), solved_factors(place, "item"))
+        value = validate(solved_factors(store, "user"), solved_factors(store, "item"))
         _check_number("validation value", value, number)
     return value, {**entry, "valid": value}
 
@@ -166,14 +166,14 @@ def _check_number(what: str, value: float, round_number: int) -> None:
             f"the {what} is no number",
             where=f"round {round_number}",
             found=str(value),
-            cure="raise the regularisation or lower the encoders' learning rates",
+            hint="raise the regularisation or lower the encoders' learning rates",
         )
 
 
-def _item_table(problem: Problem, place: Tables) -> np.ndarray:
+def _item_table(problem: Problem, store: Tables) -> np.ndarray:
     """All item factors on the driver, within the bound that holds for encoders, whose item tables are as long."""
     blocks, width = problem.item.num_blocks, problem.shape.width
-    return collect_factors(solved_factors(place, "item"), blocks, width, max_bytes=MAX_BROADCAST_BYTES)
+    return collect_factors(solved_factors(store, "item"), blocks, width, max_bytes=MAX_BROADCAST_BYTES)
 
 
 def _reporter(progress: Progress, side: Side, number: int) -> Callable[[EpochLoss], None]:

@@ -41,7 +41,7 @@ def served_from(work: Tables, scratch: Tables, facts: dict[str, Any], final: int
         facts: of the stored model.
         final: train.final_rounds.
     """
-    best, before = (Checkpoints(scratch).place(number) for number in (facts["best_round"], facts["best_round"] - 1))
+    best, before = (Checkpoints(scratch).of_round(number) for number in (facts["best_round"], facts["best_round"] - 1))
     if facts["valid"] and final:
         return ServedFrom(work, scratch.below(f"final-{final - 1}") if final > 1 else best, best)
     known = before if before.exists("item_half_step") else best

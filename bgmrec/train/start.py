@@ -14,7 +14,7 @@ from bgmrec.storage.tables import Tables
 
 
 def write_start(
-    place: Tables,
+    store: Tables,
     n_items: int,
     num_blocks: int,
     shape: ModelShape,
@@ -35,13 +35,13 @@ def write_start(
         previous: the model to start from; one of another rank, or with a bias where this has none, does not fit.
     """
     fits = previous is not None and _fits(previous, shape)
-    if place.exists("item_half_step"):
+    if store.exists("item_half_step"):
         return fits
-    drawn = initial_factors(place.spark, n_items, num_blocks, shape, seed=seed, side=ITEM_SIDE, scale=scale)
+    drawn = initial_factors(store.spark, n_items, num_blocks, shape, seed=seed, side=ITEM_SIDE, scale=scale)
     rows = _warm_rows(drawn, num_blocks, previous) if fits and previous else None
     blocks = drawn if rows is None else pack_factors(rows, n_items, num_blocks)
     unsummed = blocks.withColumn("squared_error", f.lit(0.0)).withColumn("penalty", f.lit(0.0))
-    place.write(unsummed, "item_half_step")
+    store.write(unsummed, "item_half_step")
     return fits
 
 

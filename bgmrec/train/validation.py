@@ -10,10 +10,10 @@ from pyspark.sql import functions as f
 
 from bgmrec.errors import TrainingError
 from bgmrec.evaluate.ranking import mean_ndcg
-from bgmrec.factorize.delivery import deliver
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.pairs import pair_errors
-from bgmrec.recommend.lists import FactorModel, described_users, load_items, make_lists, popular_list
+from bgmrec.factorize.source_tables import broadcast_or_shuffle
+from bgmrec.recommend.lists import FactorModel, load_items, make_lists, popular_list, users_with_side_information
 from bgmrec.recommend.top_n import ListRules, members_by_block
 from bgmrec.run.state import Run
 from bgmrec.runtime.session import arrow_batch
@@ -44,7 +44,7 @@ def rmse_validator(
     def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:
         with (
             arrow_batch(pair_blocks.sparkSession, blocks_per_batch),
-            deliver(item_factors, item_blocks, shape, broadcast_bytes=broadcast_bytes) as source,
+            broadcast_or_shuffle(item_factors, item_blocks, shape, broadcast_bytes=broadcast_bytes) as source,
         ):
             errors = pair_errors(pair_blocks, source, user_factors, shape, broadcast_bytes=broadcast_bytes, clip=clip)
             total = errors.agg(f.sum("squared_error").alias("error"), f.sum("pairs").alias("pairs")).collect()[0]
@@ -53,7 +53,7 @@ def rmse_validator(
     return validate
 
 
-def write_hits(run: Run, place: Tables, valid: DataFrame) -> None:
+def write_hits(run: Run, store: Tables, valid: DataFrame) -> None:
     """Writes `valid_targets`: user_idx, item_idx of what was held out and counts as a hit. An action.
 
     Args:
@@ -65,23 +65,23 @@ def write_hits(run: Run, place: Tables, valid: DataFrame) -> None:
         TrainingError: nothing counts as a hit.
     """
     least = run.settings.evaluate.relevant_rating
-    hits = place.write(valid.where(f.col(c.RATING) >= least).select(c.USER_IDX, c.ITEM_IDX), "valid_targets")
+    hits = store.write(valid.where(f.col(c.RATING) >= least).select(c.USER_IDX, c.ITEM_IDX), "valid_targets")
     if hits.isEmpty():
         raise TrainingError(
             "no held-out rating counts as a hit",
             where="evaluate.relevant_rating",
             expected=f"ratings of at least {least} after the training ones",
             found="none",
-            cure='lower evaluate.relevant_rating, hold out more ([split]) or choose train.metric = "rmse"',
+            hint='lower evaluate.relevant_rating, hold out more ([split]) or choose train.metric = "rmse"',
         )
 
 
 def ndcg_validator(
     run: Run,
-    place: Tables,
+    store: Tables,
     train: DataFrame,
-    heard: DataFrame,
-    shown: DataFrame,
+    seen: DataFrame,
+    candidates: DataFrame,
     template: Callable[[DataFrame, DataFrame], FactorModel],
     num_blocks: int,
     k: int,
@@ -92,23 +92,23 @@ def ndcg_validator(
         run: the night.
         place: scratch of the training, has `valid_targets` and gets `valid_users` and `described_users`.
         train: training ratings.
-        heard: from `heard_blocks`.
+        heard: from `seen_blocks`.
         shown: candidates of the lists.
         template: (user factors, item factors) → model.
         num_blocks: of its users.
         k: cut-off.
     """
     rules = ListRules(k, run.settings.recommend.filter_seen)
-    popular = popular_list(run, train, shown, rules)
-    described = described_users(run, place, run.work.read("user_index"), num_blocks)
-    targets = place.read("valid_targets")
-    asked = place.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "valid_users")
+    popular = popular_list(run, train, candidates, rules)
+    with_side_information = users_with_side_information(run, store, run.work.read("user_index"), num_blocks)
+    targets = store.read("valid_targets")
+    query_users = store.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "valid_users")
 
     def validate(user_factors: DataFrame, item_factors: DataFrame) -> float:
         model = template(user_factors, item_factors)
         with arrow_batch(run.spark, 1):
-            items = load_items(run, model, shown)
-            with make_lists(run, model, items, heard, described, rules, popular, asked) as lists:
+            items = load_items(run, model, candidates)
+            with make_lists(run, model, items, seen, with_side_information, rules, popular, query_users) as lists:
                 return 1.0 - mean_ndcg(lists, targets, k)
 
     return validate

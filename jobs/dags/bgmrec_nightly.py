@@ -46,7 +46,7 @@ with DAG(
         return bool(ObjectStoragePath(path).exists())
 
     @task.sensor(mode="reschedule", poke_interval=60.0, timeout=24 * 3600.0)
-    def night_before_is_over(**context: Any) -> bool:
+    def previous_run_is_over(**context: Any) -> bool:
         """Whether the run before this one has ended, well or not: a backfill starts many at once."""
         before = context["ti"].get_previous_dagrun()
         return before is None or before.state not in ("queued", "running")
@@ -55,6 +55,6 @@ with DAG(
         spark_job(name, timeout=timeout, outlets=PUBLISHED if name == "recommend" else None)
         for name, timeout in STAGES.items()
     ]
-    night_before_is_over() >> log_is_there("{{ var.json.bgmrec.log.replace('{ds}', ds) }}") >> stages[0]
+    previous_run_is_over() >> log_is_there("{{ var.json.bgmrec.log.replace('{ds}', ds) }}") >> stages[0]
     for earlier, later in pairwise(stages):
         earlier >> later

@@ -45,7 +45,7 @@ def test_every_file_is_a_dag_that_airflow_reads(bag: DagBag) -> None:
 
 def test_stages_follow_the_log_and_each_other(bag: DagBag) -> None:
     dag = bag.dags["bgmrec_nightly"]
-    order = ["night_before_is_over", "log_is_there", *STAGES]
+    order = ["previous_run_is_over", "log_is_there", *STAGES]
     assert [task.task_id for task in dag.topological_sort()] == order
     for name, later in zip(order, [*order[1:], None], strict=True):
         assert dag.get_task(name).downstream_task_ids == ({later} if later else set())

@@ -22,9 +22,9 @@ Made = tuple[list[dict[str, Any]], Path]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """(the programme's lines, its page); run once."""
-    place = tmp_path_factory.mktemp("paper")
-    out, page = place / "paper.jsonl", place / "paper.html"
-    arguments = night_arguments(small_world(place / "world"), place / "root", LAST_DAY, FEW)
+    folder = tmp_path_factory.mktemp("paper")
+    out, page = folder / "paper.jsonl", folder / "paper.html"
+    arguments = night_arguments(small_world(folder / "world"), folder / "root", LAST_DAY, FEW)
     run_job("study", "paper", *arguments, "--seeds", "0", "--json", str(out), "--report", str(page))
     return [json.loads(line) for line in out.read_text().splitlines()], page
 
@@ -35,9 +35,9 @@ def test_the_programme_runs_to_its_end(made: Made) -> None:
     assert [line["model"] for line in random] == ["pmf", "bayes", "rank=2", "regularisation×0.3", "both"]
     assert [line["model"] for line in lines if line["protocol"] == "cold"] == ["pmf", "bayes"]
     assert [line["model"] for line in lines if line["side_information"] == "none"] == ["both"], "to compare with"
-    judged = [line for line in lines if line["protocol"] == "random"]
-    assert all(0.2 < line["rmse"] < 3 for line in judged)
-    assert len({line["rmse"] for line in judged}) == len(judged), "every model is another one"
+    evaluated = [line for line in lines if line["protocol"] == "random"]
+    assert all(0.2 < line["rmse"] < 3 for line in evaluated)
+    assert len({line["rmse"] for line in evaluated}) == len(evaluated), "every model is another one"
     assert all(line["ratings"] > 0 and line["round_seconds"] > 0 for line in lines)
 
 

@@ -43,7 +43,7 @@ def reports() -> list[Any]:
     """The newest report of each night that `make test-report` makes, or all of another folder."""
     if folder := os.environ.get("BGMREC_REPORTS"):
         return [pytest.param(path, id=path.stem) for path in sorted(Path(folder).glob("*.html"))] or [None]
-    made = {name: sorted((ROOT / "build" / place / "reports").glob("*.html")) for name, place in NIGHTS.items()}
+    made = {name: sorted((ROOT / "build" / location / "reports").glob("*.html")) for name, location in NIGHTS.items()}
     lacks = pytest.mark.skipif(
         not made["kuairand"], reason="no night of KuaiRand: make test-report makes it where its data are"
     )

@@ -25,26 +25,26 @@ _STARTED = re.compile(r"Starting Spark master at (spark://[\d.]+:\d+)")
 class Cluster:
     """The running processes; `worker` may be killed and started again."""
 
-    place: Path
+    location: Path
     master: str = ""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start_worker(self, number: int, memory: str = "3g") -> None:
         """Starts a worker and waits until the master knows it."""
         name = f"worker-{number}"
-        folder = self.place / name
+        folder = self.location / name
         folder.mkdir(exist_ok=True)
         options = ["--cores", "1", "--memory", memory, "--work-dir", str(folder), self.master]
         log = self._start(name, "org.apache.spark.deploy.worker.Worker", options, folder)
         _wait_for("Successfully registered with master", log)
 
     def start_master(self) -> None:
-        log = self._start("master", "org.apache.spark.deploy.master.Master", [], self.place)
+        log = self._start("master", "org.apache.spark.deploy.master.Master", [], self.location)
         self.master = _wait_for(_STARTED.pattern, log).group(1)
 
     def _start(self, name: str, kind: str, options: list[str], folder: Path) -> Path:
         """Starts one process in an empty environment: no PYTHONPATH, no virtual environment, none of the sources."""
-        log = self.place / f"{name}.log"
+        log = self.location / f"{name}.log"
         env = {
             "JAVA_HOME": java_home(),
             "PATH": "/usr/bin:/bin",
@@ -86,9 +86,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster(place: Path, workers: int = 2) -> Iterator[Cluster]:
+def cluster(location: Path, workers: int = 2) -> Iterator[Cluster]:
     """A master and its workers, stopped however the block ends."""
-    machines = Cluster(place)
+    machines = Cluster(location)
     try:
         machines.start_master()
         for number in range(workers):

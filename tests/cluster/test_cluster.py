@@ -66,4 +66,4 @@ def test_the_archive_alone_runs_a_night_on_two_machines(
 def _workers_that_ran_the_archive(machines: Cluster) -> set[str]:
     """By the compiled kernels that numba leaves beside the sources that were imported."""
     kernels = "app-*/*/environment/lib/python3.11/site-packages/bgmrec/factorize/__pycache__/*.nbi"
-    return {path.relative_to(machines.place).parts[0] for path in machines.place.glob(f"worker-*/{kernels}")}
+    return {path.relative_to(machines.folder).parts[0] for path in machines.folder.glob(f"worker-*/{kernels}")}

@@ -22,7 +22,7 @@ SMALL = """
 name = "site"
 hosts = ["127.0.0.1"]
 private_hosts = ["127.0.0.1"]
-[crawl.manners]
+[crawl.politeness]
 delay = 0.0
 start_delay = 0.0
 retry_wait = 0.05

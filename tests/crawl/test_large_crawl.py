@@ -28,7 +28,7 @@ name = "site"
 hosts = ["127.0.0.1", "localhost", "169.254.169.254"]
 private_hosts = ["127.0.0.1"]
 deny_fields = ["email", "telephone"]
-[crawl.manners]
+[crawl.politeness]
 delay = 0.0
 start_delay = 0.0
 concurrency_per_host = 8
@@ -250,7 +250,7 @@ def _comparable(records, address: str) -> list[str]:
 
 def test_a_stop_ends_soon_and_the_next_run_goes_on(site, tmp_path):
     served, address = site
-    crawl = Crawl(tmp_path, SOURCE, address, "crawl.min_extraction_rate=0.3", "crawl.manners.delay=0.02")
+    crawl = Crawl(tmp_path, SOURCE, address, "crawl.min_extraction_rate=0.3", "crawl.politeness.delay=0.02")
     process = crawl.start()
     _until(lambda: len(served.log) >= 30)
     began = time.monotonic()

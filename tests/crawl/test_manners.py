@@ -69,7 +69,10 @@ def paths(site: Site) -> list[str]:
 
 
 def test_the_delay_is_kept_between_all_requests(tmp_path):
-    with crawled(tmp_path, plain, "crawl.manners.delay=0.25", "crawl.manners.concurrency_per_host=4") as (crawl, site):
+    with crawled(tmp_path, plain, "crawl.politeness.delay=0.25", "crawl.politeness.concurrency_per_host=4") as (
+        crawl,
+        site,
+    ):
         crawl.run()
     assert len(site.log) == 2 + N_PAGES
     assert_delay(gaps(site), 0.25)
@@ -92,7 +95,7 @@ def test_rules_for_this_crawler_win_over_those_for_all(tmp_path):
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_host_without_robots_txt_to_give_is_left_alone(tmp_path, status):
-    with crawled(tmp_path, robots("", status), "crawl.manners.retries=1") as (crawl, site):
+    with crawled(tmp_path, robots("", status), "crawl.politeness.retries=1") as (crawl, site):
         ended = crawl.run(check=False)
     assert set(paths(site)) == {"/robots.txt"}
     assert ended.status == 3 and "robots.txt was not available" in ended.log
@@ -134,7 +137,7 @@ def test_retries_wait_longer_every_time(tmp_path):
     def broken(asked: Asked) -> Answer | None:
         return Answer(500) if asked.path == "/music/m3" else plain(asked)
 
-    with crawled(tmp_path, broken, "crawl.manners.retry_wait=0.4", "crawl.manners.retries=2") as (crawl, site):
+    with crawled(tmp_path, broken, "crawl.politeness.retry_wait=0.4", "crawl.politeness.retries=2") as (crawl, site):
         crawl.run()
     times = [asked.at for asked in site.log if asked.path == "/music/m3"]
     assert len(times) == 3
@@ -145,7 +148,7 @@ def test_a_host_that_fails_again_and_again_is_left(tmp_path):
     def down(asked: Asked) -> Answer | None:
         return Answer(503) if asked.path.startswith("/music/") else plain(asked)
 
-    sets = ("crawl.manners.failures_in_a_row=3", "crawl.manners.retries=0", "crawl.min_extraction_rate=0.0")
+    sets = ("crawl.politeness.failures_in_a_row=3", "crawl.politeness.retries=0", "crawl.min_extraction_rate=0.0")
     with crawled(tmp_path, down, *sets) as (crawl, site):
         crawl.run()
     assert len(site.log) == 2 + 3
@@ -154,7 +157,10 @@ def test_a_host_that_fails_again_and_again_is_left(tmp_path):
 
 
 def test_the_budget_of_requests_is_never_exceeded_and_outlasts_a_run(tmp_path):
-    with crawled(tmp_path, plain, "crawl.budget.requests=7", "crawl.manners.concurrency_per_host=4") as (crawl, site):
+    with crawled(tmp_path, plain, "crawl.budget.requests=7", "crawl.politeness.concurrency_per_host=4") as (
+        crawl,
+        site,
+    ):
         crawl.run()
     assert len(site.log) == 7
     assert len(crawl.records()) == 5  # robots.txt and the start page had two of them
@@ -170,7 +176,7 @@ def test_the_budget_of_bytes_ends_a_host(tmp_path):
 
 
 def test_a_page_that_has_not_changed_is_not_sent_again(tmp_path):
-    with crawled(tmp_path, plain, "crawl.manners.cache_days=1") as (crawl, site):
+    with crawled(tmp_path, plain, "crawl.politeness.cache_days=1") as (crawl, site):
         crawl.run()
         first = crawl.records()
         before = len(site.log)
@@ -245,7 +251,7 @@ def test_hashed_ids_are_those_of_the_rating_log_and_the_only_trace_of_a_user(tmp
 
 
 def test_two_crawls_at_one_host_do_not_run_together(tmp_path):
-    with crawled(tmp_path, plain, "crawl.manners.delay=0.3") as (crawl, site):
+    with crawled(tmp_path, plain, "crawl.politeness.delay=0.3") as (crawl, site):
         process = crawl.start()
         while not site.log:
             time.sleep(0.01)
@@ -295,14 +301,14 @@ def test_links_marked_nofollow_are_not_followed(tmp_path):
 
 
 def test_a_crawl_with_other_settings_begins_anew(tmp_path):
-    with crawled(tmp_path, plain, "crawl.manners.delay=0.3") as (crawl, site):
+    with crawled(tmp_path, plain, "crawl.politeness.delay=0.3") as (crawl, site):
         process = crawl.start()
         while len(site.log) < 5:
             time.sleep(0.01)
         process.kill()
         crawl.wait(process)
         before = len(site.log)
-        crawl.arguments += ["--set", "crawl.manners.delay=0.0"]
+        crawl.arguments += ["--set", "crawl.politeness.delay=0.0"]
         ended = crawl.run()
     assert "begins anew" in ended.log
     assert "/start" in paths(site)[before:] and crawl.manifest()["runs"] == 1
@@ -314,7 +320,7 @@ def test_what_failed_for_a_while_is_asked_for_again_by_the_next_run(tmp_path):
     def sometimes(asked: Asked) -> Answer | None:
         return Answer(500) if down[0] and asked.path != "/robots.txt" else plain(asked)
 
-    with crawled(tmp_path, sometimes, "crawl.manners.retries=0") as (crawl, _):
+    with crawled(tmp_path, sometimes, "crawl.politeness.retries=0") as (crawl, _):
         failed = crawl.run(check=False)
         assert failed.status == 3 and "1 × http 500" in failed.log
         down[0] = False

@@ -120,7 +120,7 @@ def test_a_hashed_id_leaves_no_trace_in_the_address(monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     shown = pseudonymizer(KEY)("1")
     rule = {"css": {"title": "h1::text"}, "id_from_url": "/user/([^/?]+)", "hash_id": True}
-    finding = read(html("<h1>A</h1>", "/user/1?u=1"), rule, manners={"cache_days": 0})
+    finding = read(html("<h1>A</h1>", "/user/1?u=1"), rule, politeness={"cache_days": 0})
     assert json.loads(finding.records[0].line)["url"] == f"{HOST}/user/{shown}?u={shown}"
 
 

@@ -13,8 +13,8 @@ from bgmrec.config import Settings, load_settings
 from bgmrec.config.crawl import CrawlSettings
 from bgmrec.crawl.addresses import is_public
 from bgmrec.crawl.clean import clean, id_text, record_line
-from bgmrec.crawl.manners import retry_after
 from bgmrec.crawl.plan import make_plan
+from bgmrec.crawl.politeness import retry_after
 from bgmrec.crawl.urls import Scope, key_of, without_parameters
 from bgmrec.errors import SettingsError
 from bgmrec.run.state import fingerprint
@@ -44,7 +44,7 @@ def test_shipped_sources_are_whole_once_a_contact_is_given(name, monkeypatch):
 
 def test_musicbrainz_is_asked_less_than_once_a_second():
     settings = load_settings([CONF / "crawl" / "musicbrainz.toml"]).crawl
-    assert settings.manners.delay > 1.0 and settings.manners.concurrency_per_host == 1
+    assert settings.politeness.delay > 1.0 and settings.politeness.concurrency_per_host == 1
 
 
 def test_what_is_crawled_by_day_changes_no_night():
@@ -85,7 +85,7 @@ def test_impossible_sources_are_refused_by_setting(change, where):
 @pytest.mark.parametrize(
     ("text", "key", "told"),
     [
-        ("[crawl.manners]\ndelai = 1\n", "crawl.manners.delai", "delay"),
+        ("[crawl.politeness]\ndelai = 1\n", "crawl.politeness.delai", "delay"),
         ("[crawl.budget]\nrequests = 0\n", "crawl.budget.requests", "greater than or equal to 1"),
         ("[[crawl.records]]\nentity_type = 'T'\n", "crawl.records.0", "needs fields"),
         ("[[crawl.records]]\nentity_type = 'T'\ncss = { url = 'a' }\n", "crawl.records.0", "another name"),
@@ -99,7 +99,7 @@ def test_impossible_sources_are_refused_by_setting(change, where):
         (
             "[[crawl.records]]\nentity_type = 'T'\nhash_id = true\ncss = { t = 'a' }\n",
             "crawl",
-            "manners.cache_days = 0",
+            "politeness.cache_days = 0",
         ),
     ],
 )

@@ -17,7 +17,7 @@ GOLDEN = PROJECT / "tests" / "golden" / "help"
 JOBS = (
     "benchmark",
     "build_features",
-    "compare_nights",
+    "compare_runs",
     "crawl_frontier",
     "crawl_side_info",
     "evaluate",

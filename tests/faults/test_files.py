@@ -31,7 +31,7 @@ def refused(done: subprocess.CompletedProcess[str], status: int, *words: str) ->
 
 def unchanged(undisturbed: Path, root: Path) -> None:
     for table in TABLES:
-        before, after = (published(place, table, LAST_DAY) for place in (undisturbed, root))
+        before, after = (published(folder, table, LAST_DAY) for folder in (undisturbed, root))
         pd.testing.assert_frame_equal(before, after)
 
 
@@ -41,7 +41,7 @@ def test_a_truncated_table_is_named_and_made_again_by_its_stage(world: Path, und
     os.truncate(part, os.path.getsize(part) // 2)
     part.with_name(f".{part.name}.crc").unlink()
     arguments = night_arguments(world, root, LAST_DAY, *LIGHT)
-    refused(run_job("recommend", *arguments, check=False), 3, "ratings_split", part.name, "cure")
+    refused(run_job("recommend", *arguments, check=False), 3, "ratings_split", part.name, "hint")
     unchanged(undisturbed, root)
     run_job("build_features", *arguments)  # which is what the error advises
     resumed = run_job("nightly", *arguments)

@@ -15,8 +15,8 @@ SIZES = ["--users", "120", "--items", "60", "--ratings", "3000", "--days", "8"]
 
 def test_nights_in_a_row_are_compared_with_the_same_nights_from_nothing(tmp_path: Path) -> None:
     sets = [part for item in SMALL for part in ("--set", item)]
-    place = ["--root", str(tmp_path)]
-    done = run_job("benchmark", "warm", *DEMO, *sets, *SIZES, *place, "--repeats", "2")
+    folder = ["--root", str(tmp_path)]
+    done = run_job("benchmark", "warm", *DEMO, *sets, *SIZES, *folder, "--repeats", "2")
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["rounds"]["warm"] == [1, 1] and all(rounds > 1 for rounds in found["rounds"]["cold"])
     assert found["ours"]["n"] == found["peer"]["n"] == 2

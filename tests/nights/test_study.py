@@ -53,7 +53,7 @@ USERS, ITEMS = 40, 30
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Everybody likes one of two genres, and rates half of all items over the days."""
-    place = tmp_path_factory.mktemp("own-data")
+    location = tmp_path_factory.mktemp("own-data")
     day = int(FIRST_DAY[-2:])
     rows = ["user_id,item_id,rating,time"]
     for user in range(USERS):
@@ -61,12 +61,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if (user * 7 + item * 3) % 2:
                 rating = 5 - (user * item) % 2 if user % 2 == item // 3 % 2 else 1 + (user + item) % 3
                 rows.append(f"u{user},i{item},{rating},{FIRST_DAY[:-2]}{day + (user + item) % 6:02d} 12:00:00")
-    (place / "ratings.csv").write_text("\n".join(rows))
+    (location / "ratings.csv").write_text("\n".join(rows))
     titles = [f"i{item},{'jazz' if item // 3 % 2 else 'rock'},song {item % 4}" for item in range(ITEMS)]
-    (place / "items.csv").write_text("\n".join(["item_id,genre,title", *titles]))
+    (location / "items.csv").write_text("\n".join(["item_id,genre,title", *titles]))
     conf = "\n".join(f'"{key}" = "{value}"' for key, value in SPARK_CONF.items())
-    (place / "my.toml").write_text(f"{SETTINGS}\n[spark.conf]\n{conf}\n")
-    return place
+    (location / "my.toml").write_text(f"{SETTINGS}\n[spark.conf]\n{conf}\n")
+    return location
 
 
 def study(folder: Path, protocol: str, out: Path, *extra: str) -> list[dict]:

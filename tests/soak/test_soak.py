@@ -94,17 +94,17 @@ class Delivery:
         (folder / ("late.txt" if late else "events.txt")).write_text("".join(chosen))
 
 
-def nights(delivery: Delivery, root: Path) -> Iterator[Night]:
+def nights(source_tables: Delivery, root: Path) -> Iterator[Night]:
     """Every night, and its reruns."""
-    delivery.begin()
+    source_tables.begin()
     for number in range(BEFORE):
-        delivery.day(_day(number - BEFORE))
+        source_tables.day(_day(number - BEFORE))
     for number in range(NIGHTS):
-        delivery.day(_day(number))
-        yield _night(delivery.data, root, _day(number), rerun=False)
+        source_tables.day(_day(number))
+        yield _night(source_tables.data, root, _day(number), rerun=False)
         if number and number % RERUN_EVERY == 0:
-            yield _night(delivery.data, root, _day(number - 1), rerun=True)
-            yield _night(delivery.data, root, _day(number), rerun=True)
+            yield _night(source_tables.data, root, _day(number - 1), rerun=True)
+            yield _night(source_tables.data, root, _day(number), rerun=True)
 
 
 def _day(number: int) -> date:
@@ -164,8 +164,8 @@ def _grew(values: list[float]) -> float:
 def test_two_weeks_of_nights(world: Path, tmp_path: Path) -> None:
     data, root = tmp_path / "data", tmp_path / "root"
     data.mkdir()
-    delivery, first = Delivery(world, data), list[Night]()
-    for night in nights(delivery, root):
+    source_tables, first = Delivery(world, data), list[Night]()
+    for night in nights(source_tables, root):
         if night.rerun:
             continue
         if first:
@@ -179,13 +179,13 @@ def test_two_weeks_of_nights(world: Path, tmp_path: Path) -> None:
     assert _grew([float(night.disk_bytes) for night in first]) < GROWTH * rows
     dates = sorted(path.stem for path in (root / "published/_manifests").glob("20*.json"))
     assert dates == [str(_day(number)) for number in range(max(NIGHTS - KEEP["published_days"], 0), NIGHTS)]
-    _the_gate_refuses_a_log_that_broke_off(delivery, root)
+    _the_gate_refuses_a_log_that_broke_off(source_tables, root)
 
 
-def _the_gate_refuses_a_log_that_broke_off(delivery: Delivery, root: Path) -> None:
+def _the_gate_refuses_a_log_that_broke_off(source_tables: Delivery, root: Path) -> None:
     day, before = _day(NIGHTS), (root / "published/_manifests/latest.json").read_text()
-    delivery.break_off(day)
-    refused = run_job("nightly", *_arguments(delivery.data, root, day), check=False)
+    source_tables.break_off(day)
+    refused = run_job("nightly", *_arguments(source_tables.data, root, day), check=False)
     assert refused.returncode == EXIT_QUALITY_GATE, refused.stderr[-4000:]
     print(refused.stderr[-1500:], flush=True)
     assert (root / "published/_manifests/latest.json").read_text() == before

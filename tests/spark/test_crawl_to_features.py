@@ -64,9 +64,9 @@ def write_log(folder: Path) -> None:
         )
         for user, item in rows
     ]
-    place = folder / "events" / f"ds={DS}"
-    place.mkdir(parents=True)
-    (place / "log.jsonl").write_text("\n".join(lines))
+    location = folder / "events" / f"ds={DS}"
+    location.mkdir(parents=True)
+    (location / "log.jsonl").write_text("\n".join(lines))
     (folder / "videos").mkdir()
     videos = [f"v{item:09d},{item_id(item)}" for item in range(ITEMS)]
     (folder / "videos" / "part.csv").write_text("\n".join(["video_id,music_id", *videos]))
@@ -119,8 +119,8 @@ def test_a_crawl_becomes_item_tokens_and_user_features(spark, tmp_path, world, k
     _check_features(run, wanted, key)
 
 
-def _lines(place: str) -> list[str]:
-    return [line for path in sorted(Path(place).glob("part-*")) for line in path.read_text().splitlines()]
+def _lines(location: str) -> list[str]:
+    return [line for path in sorted(Path(location).glob("part-*")) for line in path.read_text().splitlines()]
 
 
 def _check_features(run: Run, wanted: list[str], key) -> None:

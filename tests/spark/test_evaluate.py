@@ -43,10 +43,10 @@ def train_frame(spark: SparkSession) -> DataFrame:
 def ranked(spark: SparkSession) -> DataFrame:
     """Two models with the same lists, but that theirs has none for user 2."""
     lists = [
-        (model, user, place, item)
+        (model, user, folder, item)
         for model in ("ours", "theirs")
         for user, items in LISTS.items()
-        for place, item in enumerate(items, start=1)
+        for folder, item in enumerate(items, start=1)
         if (model, user) != ("theirs", 2)
     ]
     targets = [(user, item) for user, items in TARGETS.items() for item in items]
@@ -94,7 +94,7 @@ def test_ranking_metrics_by_slice_equal_the_reference(ranked: DataFrame) -> None
 
 def test_mean_ndcg_is_that_of_everything(spark: SparkSession) -> None:
     # user 2 has no list, which is 0 here; user 4 has one and no targets, and does not count
-    lists = [(u, place, i) for u, own in LISTS.items() if u != 2 for place, i in enumerate(own, start=1)]
+    lists = [(u, folder, i) for u, own in LISTS.items() if u != 2 for folder, i in enumerate(own, start=1)]
     targets = [(user, item) for user, items in TARGETS.items() for item in items]
     frames = (
         spark.createDataFrame(lists, "user_idx int, position int, item_idx int"),

@@ -32,9 +32,9 @@ def ready(
     lists = [(u, p, (u + p) % 4, 6.0 - p, "warm") for u in range(users) for p in (1, 2)]
     run.work.write(spark.createDataFrame(lists, schemas.TOP_N), "top_n")
     run.work.write(spark.createDataFrame([(i, 1, 3 - i, 0.5) for i in range(4)], schemas.SIMILAR), "similar")
-    judged = {"metric": "rmse", "k": None, "slice": "all", "value": "all", "n": 9}
-    lists_judged = {**judged, "metric": "ndcg", "k": 10, "model": "popularity", "result": 0.1}
-    errors = [{**judged, "model": name, "result": result} for name, result in (("bgmrec", rmse), ("bias", 1.2))]
+    evaluated = {"metric": "rmse", "k": None, "slice": "all", "value": "all", "n": 9}
+    lists_judged = {**evaluated, "metric": "ndcg", "k": 10, "model": "popularity", "result": 0.1}
+    errors = [{**evaluated, "model": name, "result": result} for name, result in (("bgmrec", rmse), ("bias", 1.2))]
     run.work.write_json("metrics", [lists_judged, *errors])
     index = [(f"x{n}", n) for n in range(4)]
     tables = {name: spark.createDataFrame(index, schemas.TABLES[name]) for name in ("user_index", "item_index")}
@@ -52,7 +52,7 @@ def test_a_refused_night_leaves_the_old_partition_and_names_every_failed_check(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     publish(ready(spark, tmp_path, DAY, users=4, rmse=0.8))
-    before = Run(load_settings([], [f"paths.root={tmp_path}"]), NEXT, spark, Progress(), Summary()).shelf.latest()
+    before = Run(load_settings([], [f"paths.root={tmp_path}"]), NEXT, spark, Progress(), Summary()).versions.latest()
     run = ready(spark, tmp_path, NEXT, users=2, rmse=1.1)
     with pytest.raises(QualityGateError) as caught:
         publish(run, {"gaps": 3})
@@ -64,19 +64,19 @@ def test_a_refused_night_leaves_the_old_partition_and_names_every_failed_check(
     assert "share of users with a list (recommendations): 0.5, wanted at least 0.95" in told
     assert "share of the metric lost (rmse): 0.375, wanted at most 0.25 of 0.8 the night before" in told
     assert run.summary.facts["gate"]["failed"] == 5
-    assert run.shelf.latest() == before and run.shelf.manifest(str(NEXT)) is None
+    assert run.versions.latest() == before and run.versions.manifest(str(NEXT)) is None
 
 
 def test_a_forced_night_is_published_and_remembers_why(spark: SparkSession, tmp_path: Path) -> None:
     run = ready(spark, tmp_path, DAY, users=2, rmse=0.8, force="half of the log is late")
     publish(run)
-    forced = run.shelf.manifest(str(DAY))["forced"]
+    forced = run.versions.manifest(str(DAY))["forced"]
     assert forced == run.summary.facts["gate"]["forced"]
     assert forced["reason"] == "half of the log is late"
     assert [(check["name"], check["measured"]) for check in forced["overridden"]] == [
         ("share of users with a list", 0.5)
     ]
-    assert run.shelf.read("recommendations", str(DAY)).count() == 4
+    assert run.versions.read("recommendations", str(DAY)).count() == 4
 
 
 def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(spark: SparkSession, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_sound_night_is_published_with_all_its_checks_in_the_summary(spark: Sp
     assert measured["share of scores out of range", "recommendations"] == 0.0
     assert measured["scores that cannot be", "similar_items"] == 0
     assert measured["share of the music in lists", "recommendations"] == 1.0
-    assert run.shelf.manifest(str(DAY))["forced"] is None
+    assert run.versions.manifest(str(DAY))["forced"] is None
 
 
 def test_a_night_must_beat_the_baseline_that_its_metric_judges(spark: SparkSession, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_metric_that_nobody_measured_is_refused(spark: SparkSession, tmp_path:
     run = ready(spark, tmp_path, DAY, 4, 0.8, "publish.gate.metric=ndgc@10")
     with pytest.raises(SettingsError, match="not among the metrics") as caught:
         publish(run)
-    assert caught.value.expected == "one of: rmse" and run.shelf.latest() is None
+    assert caught.value.expected == "one of: rmse" and run.versions.latest() is None
 
 
 def test_each_number_is_counted_apart(spark: SparkSession) -> None:

@@ -11,11 +11,11 @@ from pyspark.errors import PythonException
 
 from bgmrec.factorize.blocks.factors import collect_factors
 from bgmrec.factorize.blocks.ratings import rating_blocks
-from bgmrec.factorize.delivery import deliver
 from bgmrec.factorize.half_step import half_step
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.kernels.terms import Regularisation, source_gram
 from bgmrec.factorize.objective import objective
+from bgmrec.factorize.source_tables import broadcast_or_shuffle
 from bgmrec.runtime.session import arrow_batch
 from bgmrec.storage import schemas
 from tests.reference import normal_equations as reference
@@ -132,8 +132,8 @@ def test_without_priors(data):
 
 
 def test_broadcast_and_routed_agree_to_the_bit(data):
-    routed = data.half_step(bytes_=ROUTED)
-    np.testing.assert_array_equal(data.half_step()[0], routed[0])
+    shuffled = data.half_step(bytes_=ROUTED)
+    np.testing.assert_array_equal(data.half_step()[0], shuffled[0])
 
 
 def test_one_user_and_one_item(spark):
@@ -220,7 +220,7 @@ def test_a_rating_that_is_no_number_names_the_entity(spark):
 
 @pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
 def test_the_gram_counts_every_source_row_once(spark, data, bytes_):
-    source = deliver(data.factors(data.items, 5), 5, SHAPE, broadcast_bytes=bytes_, with_gram=True)
+    source = broadcast_or_shuffle(data.factors(data.items, 5), 5, SHAPE, broadcast_bytes=bytes_, with_gram=True)
     np.testing.assert_allclose(source.gram, source_gram(data.items, SHAPE), rtol=1e-12)
 
 

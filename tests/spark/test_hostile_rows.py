@@ -22,7 +22,7 @@ from bgmrec.features.index import extend_index
 from bgmrec.ingest.accounting import KEPT, STATE, STATES, count_states, rejects, summarize
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.side_info import map_entities, merge_entities
-from bgmrec.publish.versions import Shelf
+from bgmrec.publish.versions import Versions
 from bgmrec.recommend import external
 from bgmrec.storage import columns as c
 from bgmrec.storage.schemas import entity_schema
@@ -87,8 +87,8 @@ def test_hostile_ids_go_from_the_log_to_the_published_table(spark: SparkSession,
         )
     )
     made = external.recommendations(lists, users, items, str(DS), "run")
-    place = Shelf(Tables(spark, str(tmp_path / "published")), None).stage(made, "recommendations", str(DS), "run")
-    read = pd.read_parquet(place.removeprefix("file:"))
+    store = Versions(Tables(spark, str(tmp_path / "published")), None).stage(made, "recommendations", str(DS), "run")
+    read = pd.read_parquet(store.removeprefix("file:"))
     assert set(read[c.USER_ID]) == set(read[c.ITEM_ID]) == as_ids(IDS)
     assert (read[c.USER_ID] == read[c.ITEM_ID]).all()
 

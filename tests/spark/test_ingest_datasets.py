@@ -44,8 +44,8 @@ def generated_code(spark):
 
 @pytest.fixture(scope="module")
 def kuairand(spark, tmp_path_factory):
-    place = tmp_path_factory.mktemp("kuairand")
-    return night(spark, place, "kuairand.toml", DATA / "kuairand-pure", "2022-05-08", "split.valid_days=4")
+    location = tmp_path_factory.mktemp("kuairand")
+    return night(spark, location, "kuairand.toml", DATA / "kuairand-pure", "2022-05-08", "split.valid_days=4")
 
 
 @pytest.fixture(scope="module")

@@ -114,27 +114,27 @@ def test_a_later_night_keeps_the_previous_indices(spark, tmp_path):
     assert run.summary.facts["build_features"]["item_index_new"] == 1
     # u1 and m1 alone would make another vocabulary; the encoders that go on know this one
     assert run.work.document("fitted_features") == fitted
-    assert run.summary.facts["build_features"]["fitted_anew"] is False
+    assert run.summary.facts["build_features"]["refitted"] is False
 
 
-@pytest.mark.parametrize("change", [{"warm_nights": 6}, {"user_features": {"features": []}}])
+@pytest.mark.parametrize("change", [{"warm_runs": 6}, {"user_features": {"features": []}}])
 def test_features_are_fitted_anew_after_so_many_nights_and_for_other_settings(spark, tmp_path, change):
     run = make_run(spark, tmp_path, GOOD)
     for module in STAGES:
         module.stage(run)
-    settings = {**run.settings.model_dump(mode="json"), **{n: v for n, v in change.items() if n != "warm_nights"}}
-    save_model(run, {"vocabulary": ["kept"]}, settings=settings, warm_nights=change.get("warm_nights", 0))
+    settings = {**run.settings.model_dump(mode="json"), **{n: v for n, v in change.items() if n != "warm_runs"}}
+    save_model(run, {"vocabulary": ["kept"]}, settings=settings, warm_runs=change.get("warm_runs", 0))
     build_features.stage(run)
     assert run.work.document("fitted_features")["vocabulary"] != ["kept"]
-    assert run.summary.facts["build_features"]["fitted_anew"] is True
+    assert run.summary.facts["build_features"]["refitted"] is True
 
 
 def save_model(run, fitted, **facts):
     """An earlier night's model with this run's indices."""
     indices = {name: run.work.read(name) for name in ("user_index", "item_index")}
-    facts = {**dict.fromkeys(FACTS), "settings": run.settings.model_dump(mode="json"), "warm_nights": 0, **facts}
+    facts = {**dict.fromkeys(FACTS), "settings": run.settings.model_dump(mode="json"), "warm_runs": 0, **facts}
     run.models.save("2023-01-01-001", indices, weights={}, documents={"fitted_features": fitted}, facts=facts)
-    run.shelf.tables.below("_manifests").write_json("2023-01-01", {"model": {"run_id": "2023-01-01-001"}})
+    run.versions.tables.below("_manifests").write_json("2023-01-01", {"model": {"run_id": "2023-01-01-001"}})
 
 
 def test_too_many_rejects_stop_the_run_and_are_there_to_look_at(spark, tmp_path):

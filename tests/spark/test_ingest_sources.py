@@ -76,11 +76,11 @@ def test_another_hadoop_file_system_is_read_by_its_scheme_and_by_globs(spark, tm
     for day, user in (("2024-03-01", "1"), ("2024-03-02", "2")):
         (tmp_path / f"ds={day}").mkdir()
         (tmp_path / f"ds={day}" / "log.csv").write_text(f"user\n{user}\n")
-    place = mounted(spark, tmp_path)
-    raw = read(spark, place, format="csv", paths=["{data}/ds={ds}/*.csv"], lookback_days=2)
+    location = mounted(spark, tmp_path)
+    raw = read(spark, location, format="csv", paths=["{data}/ds={ds}/*.csv"], lookback_days=2)
     assert rows(raw, "user") == [("1",), ("2",)]
     with pytest.raises(InputError, match="matches no file"):
-        read(spark, place, format="csv", paths=["{data}/nothing/*.csv"])
+        read(spark, location, format="csv", paths=["{data}/nothing/*.csv"])
 
 
 def test_parquet_keeps_its_types(spark, tmp_path):
@@ -102,7 +102,7 @@ def test_a_missing_day_is_named(spark, days):
     with pytest.raises(InputError) as caught:
         read(spark, days, format="csv", paths=["{data}/ds={ds}"], lookback_days=3)
     assert "1 missing: 2024-03-01" in str(caught.value) and "3 days 2024-02-29 to 2024-03-02" in str(caught.value)
-    assert f"{days}/ds=2024-03-01" in caught.value.where and "allow_missing_days" in caught.value.cure
+    assert f"{days}/ds=2024-03-01" in caught.value.where and "allow_missing_days" in caught.value.hint
 
 
 def test_days_with_other_columns_are_read_by_name(spark, days):
@@ -125,7 +125,7 @@ def test_an_allowed_gap_may_not_be_the_whole_window(spark, tmp_path):
 def test_a_path_without_files_is_named(spark, tmp_path):
     with pytest.raises(InputError, match=r"an input path matches no file") as caught:
         read(spark, tmp_path, format="parquet", paths=["{data}/nothing"])
-    assert caught.value.where == f"{tmp_path}/nothing" and "paths.data" in caught.value.cure
+    assert caught.value.where == f"{tmp_path}/nothing" and "paths.data" in caught.value.hint
 
 
 def test_a_folder_whose_files_have_different_headers_is_an_input_error(spark, tmp_path):

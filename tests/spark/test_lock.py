@@ -26,7 +26,7 @@ SOON = {"beat": 0.1, "patience": 1.5}
 
 
 @pytest.fixture
-def place(spark: SparkSession, tmp_path: Path) -> Tables:
+def store(spark: SparkSession, tmp_path: Path) -> Tables:
     return Tables(spark, str(tmp_path / "lock"))
 
 
@@ -39,81 +39,81 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def owned_by(place: Tables, pid: int, **changed: Any) -> None:
+def owned_by(store: Tables, pid: int, **changed: Any) -> None:
     """Leaves the lock as another process would that took it."""
     document = {**lock._identity(), "pid": pid, "process_start": lock._process_start(pid), **changed}
-    place.write_json("000001", document)
+    store.write_json("000001", document)
 
 
-def test_a_second_run_is_refused_and_the_next_one_is_not(place: Tables) -> None:
-    with held(place, **SOON):
-        with pytest.raises(BusyError, match="another run is at work") as caught, held(place, **SOON):
+def test_a_second_run_is_refused_and_the_next_one_is_not(store: Tables) -> None:
+    with held(store, **SOON):
+        with pytest.raises(BusyError, match="another run is at work") as caught, held(store, **SOON):
             pytest.fail("two runs held one lock")
         assert f"process {os.getpid()} of" in caught.value.found
-    with held(place, **SOON) as later:
+    with held(store, **SOON) as later:
         assert later.number == 2
 
 
-def test_a_run_that_failed_leaves_no_lock(place: Tables) -> None:
-    with pytest.raises(ValueError), held(place, **SOON):
+def test_a_run_that_failed_leaves_no_lock(store: Tables) -> None:
+    with pytest.raises(ValueError), held(store, **SOON):
         raise ValueError("a stage failed")
-    with held(place, **SOON):
+    with held(store, **SOON):
         pass
 
 
-def test_a_living_process_of_this_machine_keeps_its_lock(place: Tables, stranger: subprocess.Popen[bytes]) -> None:
-    owned_by(place, stranger.pid)
-    with pytest.raises(BusyError), held(place, **SOON):
+def test_a_living_process_of_this_machine_keeps_its_lock(store: Tables, stranger: subprocess.Popen[bytes]) -> None:
+    owned_by(store, stranger.pid)
+    with pytest.raises(BusyError), held(store, **SOON):
         pytest.fail("taken from a living process")
 
 
-def test_a_killed_process_loses_it_at_once(place: Tables, stranger: subprocess.Popen[bytes]) -> None:
-    owned_by(place, stranger.pid)
+def test_a_killed_process_loses_it_at_once(store: Tables, stranger: subprocess.Popen[bytes]) -> None:
+    owned_by(store, stranger.pid)
     stranger.kill()
     stranger.wait()
     began = time.monotonic()
-    with held(place, beat=60.0, patience=60.0):
+    with held(store, heartbeat=60.0, patience=60.0):
         assert time.monotonic() - began < 30
 
 
 def test_another_process_under_the_same_number_is_not_the_owner(
-    place: Tables, stranger: subprocess.Popen[bytes]
+    store: Tables, stranger: subprocess.Popen[bytes]
 ) -> None:
-    owned_by(place, stranger.pid, process_start="1")
-    with held(place, **SOON):
-        assert newest(place)[0] == 2
+    owned_by(store, stranger.pid, process_start="1")
+    with held(store, **SOON):
+        assert newest(store)[0] == 2
 
 
-def test_where_processes_are_not_told_the_beat_decides(place: Tables) -> None:
-    owned_by(place, os.getpid(), process_start=None)
-    with held(place, **SOON):
-        assert newest(place)[0] == 2
+def test_where_processes_are_not_told_the_beat_decides(store: Tables) -> None:
+    owned_by(store, os.getpid(), process_start=None)
+    with held(store, **SOON):
+        assert newest(store)[0] == 2
 
 
 @pytest.mark.parametrize("at", ["1970-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"])
-def test_clocks_of_other_machines_say_nothing(place: Tables, at: str) -> None:
+def test_clocks_of_other_machines_say_nothing(store: Tables, at: str) -> None:
     """A still beat is death, a moving one is life, whatever the owner's clock shows."""
-    owned_by(place, 1, machine="another", at=at)
+    owned_by(store, 1, machine="another", at=at)
     began = time.monotonic()
-    with held(place, **SOON):
+    with held(store, **SOON):
         assert time.monotonic() - began >= SOON["patience"]
-    owned_by(Tables(place.spark, f"{place.root}-2"), 1, machine="another", at=at)
-    other = Tables(place.spark, f"{place.root}-2")
-    beating = threading.Timer(0.4, lambda: owned_by(other, 1, machine="another", at=at, beat=1))
+    owned_by(Tables(store.spark, f"{store.root}-2"), 1, machine="another", at=at)
+    other = Tables(store.spark, f"{store.root}-2")
+    beating = threading.Timer(0.4, lambda: owned_by(other, 1, machine="another", at=at, heartbeat=1))
     beating.start()
     with pytest.raises(BusyError), held(other, **SOON):
         pytest.fail("taken from a machine whose beat goes on")
     beating.join()
 
 
-def test_of_many_at_once_one_gets_it(place: Tables) -> None:
+def test_of_many_at_once_one_gets_it(store: Tables) -> None:
     got, refused = [], []
     ready, over = threading.Barrier(6), threading.Event()
 
     def try_it() -> None:
         ready.wait()
         try:
-            with held(place, **SOON):
+            with held(store, **SOON):
                 got.append(1)
                 over.wait(30)
         except BusyError:
@@ -130,17 +130,17 @@ def test_of_many_at_once_one_gets_it(place: Tables) -> None:
     assert (len(got), len(refused)) == (1, 5)
 
 
-def test_an_owner_that_was_taken_over_is_interrupted(place: Tables) -> None:
-    with pytest.raises(BusyError, match="another run is at work"), held(place, **SOON) as mine:
-        place.write_json(f"{mine.number + 1:06d}", {**lock._identity(), "machine": "another"})
+def test_an_owner_that_was_taken_over_is_interrupted(store: Tables) -> None:
+    with pytest.raises(BusyError, match="another run is at work"), held(store, **SOON) as mine:
+        store.write_json(f"{mine.number + 1:06d}", {**lock._identity(), "machine": "another"})
         time.sleep(30)
         pytest.fail("worked on without the lock")
-    assert newest(place)[1]["released"] is False, "released what somebody else holds"
+    assert newest(store)[1]["released"] is False, "released what somebody else holds"
 
 
-def test_only_the_newest_document_is_kept(place: Tables, tmp_path: Path) -> None:
+def test_only_the_newest_document_is_kept(store: Tables, tmp_path: Path) -> None:
     for _ in range(3):
-        with held(place, **SOON):
+        with held(store, **SOON):
             pass
     assert [path.name for path in (tmp_path / "lock").glob("[0-9]*.json")] == ["000003.json"]
 

@@ -54,8 +54,8 @@ def test_a_model_comes_back_whole_and_is_never_written_over(store: ModelStore) -
 )
 def test_an_incomplete_model_says_what_it_lacks(store: ModelStore, lost: str, told: str) -> None:
     store_model(store, f"{FIRST}-001")
-    place = store.tables.below(f"{FIRST}-001")
-    files.delete(place.spark, place.path(lost))
+    folder = store.tables.below(f"{FIRST}-001")
+    files.delete(folder.spark, folder.path(lost))
     with pytest.raises(InputError, match="is incomplete" if told else "no model of run") as caught:
         store.load(f"{FIRST}-001")
     assert told in caught.value.found
@@ -63,11 +63,11 @@ def test_an_incomplete_model_says_what_it_lacks(store: ModelStore, lost: str, to
 
 def test_weights_that_were_cut_and_facts_that_are_missing_are_noticed(store: ModelStore) -> None:
     store_model(store, f"{FIRST}-001")
-    place = store.tables.below(f"{FIRST}-001")
-    files.write_bytes(place.spark, place.path("user.safetensors"), b"weig")
-    facts = place.read_json("model")
+    folder = store.tables.below(f"{FIRST}-001")
+    files.write_bytes(folder.spark, folder.path("user.safetensors"), b"weig")
+    facts = folder.read_json("model")
     del facts["settings"]
-    place.write_json("model", facts)
+    folder.write_json("model", facts)
     with pytest.raises(InputError) as caught:
         store.load(f"{FIRST}-001")
     assert caught.value.found == "without settings in model.json, user.safetensors of 7 bytes"
@@ -87,15 +87,15 @@ def night(spark: SparkSession, tmp_path: Path) -> Run:
         store_model(run.models, run_id)
         rows = [(run_id[:10], "u1", 1, "m1", 0.5, "warm", run_id)]
         columns = "ds string, user_id string, position int, item_id string, score float, source string, run_id string"
-        place = run.shelf.stage(spark.createDataFrame(rows, columns), "recommendations", run_id[:10], run_id)
-        tables = {"recommendations": {"location": place, "rows": 1}}
-        run.shelf.switch({"ds": run_id[:10], "run_id": run_id, "tables": tables, "model": {"run_id": run_id}})
+        folder = run.versions.stage(spark.createDataFrame(rows, columns), "recommendations", run_id[:10], run_id)
+        tables = {"recommendations": {"location": folder, "rows": 1}}
+        run.versions.promote({"ds": run_id[:10], "run_id": run_id, "tables": tables, "model": {"run_id": run_id}})
     return run
 
 
 def shown(run: Run) -> tuple[str, str, str, list[str]]:
     """(run of latest, its model, run of the view, all runs in the catalogue)."""
-    latest = run.shelf.latest() or {}
+    latest = run.versions.latest() or {}
     view, rows = (
         [row[0] for row in run.spark.sql(f"SELECT run_id FROM {DATABASE}.{name} ORDER BY ds").collect()]
         for name in ("recommendations_current", "recommendations")
@@ -122,7 +122,7 @@ def test_a_run_of_an_earlier_date_withdraws_the_dates_after_it_and_they_come_bac
         make_run(night.spark, Path(night.settings.paths.root.removeprefix("file://")), FIRST), first, False
     )
     assert shown(night) == (first, first, first, [first])
-    assert capsys.readouterr().out.splitlines()[1:] == [f"{SECOND}: withdrawn", f"latest: {first}, model {first}"]
+    assert capsys.readouterr().out.splitlines()[1:] == [f"{SECOND}: unpublished", f"latest: {first}, model {first}"]
     rollback.roll_back(night, newest, dry_run=False)
     assert shown(night) == (newest, newest, newest, [first, newest])
 
@@ -137,7 +137,7 @@ def test_what_is_gone_or_never_was_cannot_be_gone_back_to(night: Run) -> None:
     night.models.delete(f"{SECOND}-001")
     with pytest.raises(InputError, match="no model of run"):
         rollback.roll_back(night, None, dry_run=False)
-    files.delete(night.spark, night.shelf.record(f"{SECOND}-001")["tables"]["recommendations"]["location"])
+    files.delete(night.spark, night.versions.record(f"{SECOND}-001")["tables"]["recommendations"]["location"])
     with pytest.raises(InputError, match="are gone"):
         rollback.roll_back(night, None, dry_run=False)
     assert shown(night)[0] == f"{SECOND}-002"
@@ -175,9 +175,9 @@ def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run) -> No
     ]
     retain.carry_out(night, goes)
     assert shown(night) == (newest, newest, newest, [newest])
-    assert night.shelf.runs() == night.models.runs() == [f"{SECOND}-001", newest]
-    assert night.shelf.read("recommendations", SECOND).count() == 1
-    left = files.glob(night.spark, f"{night.shelf.tables.root}/recommendations/*/*")
+    assert night.versions.runs() == night.models.runs() == [f"{SECOND}-001", newest]
+    assert night.versions.read("recommendations", SECOND).count() == 1
+    left = files.glob(night.spark, f"{night.versions.tables.root}/recommendations/*/*")
     assert [path.rsplit("=", 1)[-1] for path in left] == [f"{SECOND}-001", newest]
     assert plan(retain.inventory(night), settings, night.ds).lines() == []
     assert files.glob(night.spark, night.root.path("reports/*")) == []

@@ -7,9 +7,9 @@ import pytest
 from pyspark.errors import PythonException
 
 from bgmrec.factorize.blocks.ratings import rating_blocks
-from bgmrec.factorize.delivery import deliver
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.pairs import pair_errors, score_pairs
+from bgmrec.factorize.source_tables import broadcast_or_shuffle
 from tests.reference.normal_equations import dense_scores
 
 SHAPE = ModelShape(4, bias=True, mean=3.0)
@@ -36,7 +36,7 @@ def factor_blocks(spark, table, count):
 
 
 def scored(spark, function, bytes_, items=ITEMS, **options):
-    source = deliver(factor_blocks(spark, items, 2), 2, SHAPE, broadcast_bytes=bytes_)
+    source = broadcast_or_shuffle(factor_blocks(spark, items, 2), 2, SHAPE, broadcast_bytes=bytes_)
     users = factor_blocks(spark, USERS, 3)
     return function(blocks(spark), source, users, SHAPE, broadcast_bytes=bytes_, **options).collect()
 

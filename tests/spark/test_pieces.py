@@ -19,8 +19,8 @@ from bgmrec.features.text_pairs import text_pairs
 from bgmrec.features.transform import float_cells
 from bgmrec.runtime.logs import Progress
 from bgmrec.runtime.session import arrow_batch
-from bgmrec.sampler.link import write_linked
-from bgmrec.sampler.pieces import Known, side_pieces
+from bgmrec.sampler.feature_blocks import Known, side_feature_blocks
+from bgmrec.sampler.link_matrix import write_link_matrices
 from bgmrec.sampler.sample import sample
 from bgmrec.storage.tables import Tables
 from bgmrec.train.linear import make_linear_encoder
@@ -86,9 +86,9 @@ class Night:
         self.known = Known(self.work, self.rated, self.best, self.sizes, own)
 
 
-def pieces_of(place, known):
+def feature_blocks_of(store, known):
     bayes = known.settings.bayes
-    return side_pieces(place, known, {"user": bayes.user_groups, "item": bayes.item_groups})
+    return side_feature_blocks(store, known, {"user": bayes.user_groups, "item": bayes.item_groups})
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,9 @@ def night(spark, tmp_path_factory):
     return Night(spark, tmp_path_factory.mktemp("night"), settings())
 
 
-def features_of(place: Tables, side: str, n: int, count: int) -> np.ndarray:
+def features_of(store: Tables, side: str, n: int, count: int) -> np.ndarray:
     found = None
-    for row in place.read(f"{side}_linked_blocks").collect():
+    for row in store.read(f"{side}_linked_blocks").collect():
         block = RatingBlock.from_cells(row.asDict())
         cell = np.frombuffer(row["features"], np.float32).reshape(block.n_rows, -1)
         found = np.zeros((n, cell.shape[1])) if found is None else found
@@ -107,20 +107,26 @@ def features_of(place: Tables, side: str, n: int, count: int) -> np.ndarray:
 
 
 def test_columns_come_in_the_order_of_their_groups(night, tmp_path):
-    place = Tables(night.work.spark, str(tmp_path))
-    pieces = pieces_of(place, night.known)
-    assert [(piece.group, piece.columns) for piece in pieces["item"]] == [(0, 2), (1, 3), (1, 2), (2, 2), (3, 2)]
+    store = Tables(night.work.spark, str(tmp_path))
+    feature_blocks = feature_blocks_of(store, night.known)
+    assert [(feature_block.group, feature_block.columns) for feature_block in feature_blocks["item"]] == [
+        (0, 2),
+        (1, 3),
+        (1, 2),
+        (2, 2),
+        (3, 2),
+    ]
     blocks = night.rated.read("item_rating_blocks")
-    link = write_linked(place, "item", blocks, pieces["item"], RowScale(), 11)
-    found = features_of(place, "item", ITEMS, 3)
+    link_matrix = write_link_matrices(store, "item", blocks, feature_blocks["item"], RowScale(), 11)
+    found = features_of(store, "item", ITEMS, 3)
     np.testing.assert_allclose(found[:, :2], night.features["item"][:, :2], atol=1e-6)
     np.testing.assert_allclose(found[:, 5:7], night.features["item"][:, 2:], atol=1e-6)
     counts = np.log1p(night.observed.sum(axis=0)) - np.log1p(night.observed.sum() / ITEMS)
     np.testing.assert_allclose(found[:, 7], counts, atol=1e-5)
-    np.testing.assert_allclose(link.mean, found.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(link_matrix.mean, found.mean(axis=0), atol=1e-5)
     centred = found - found.mean(axis=0)
-    np.testing.assert_allclose(link.gram, centred.T @ centred, atol=1e-4)
-    np.testing.assert_array_equal(link.groups, [0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 3])
+    np.testing.assert_allclose(link_matrix.gram, centred.T @ centred, atol=1e-4)
+    np.testing.assert_array_equal(link_matrix.groups, [0, 0, 1, 1, 1, 1, 1, 2, 2, 3, 3])
     binary = night.observed.astype(float)
     normal = binary / np.sqrt(binary.sum(axis=1, keepdims=True) * binary.sum(axis=0))
     left = np.linalg.svd(normal.T)[0][:, 0]
@@ -128,36 +134,38 @@ def test_columns_come_in_the_order_of_their_groups(night, tmp_path):
 
 
 def test_a_link_by_ratings_weighs_rows_by_their_ratings(night, tmp_path):
-    place = Tables(night.work.spark, str(tmp_path))
-    pieces, scale = pieces_of(place, night.known)["item"], RowScale(1.0, 2.0)
-    link = write_linked(place, "item", night.rated.read("item_rating_blocks"), pieces, scale, 11)
-    found, n = features_of(place, "item", ITEMS, 3), night.observed.sum(axis=0)
+    store = Tables(night.work.spark, str(tmp_path))
+    feature_blocks, scale = feature_blocks_of(store, night.known)["item"], RowScale(1.0, 2.0)
+    link_matrix = write_link_matrices(store, "item", night.rated.read("item_rating_blocks"), feature_blocks, scale, 11)
+    found, n = features_of(store, "item", ITEMS, 3), night.observed.sum(axis=0)
     mean = np.average(found, axis=0, weights=n)
-    np.testing.assert_allclose(link.mean, mean, atol=1e-5)
-    np.testing.assert_allclose(link.gram, ((found - mean) * n[:, None] / 2).T @ (found - mean), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(link_matrix.mean, mean, atol=1e-5)
+    np.testing.assert_allclose(
+        link_matrix.gram, ((found - mean) * n[:, None] / 2).T @ (found - mean), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_a_linear_encoder_gives_every_item_its_regressed_factors(night, tmp_path):
-    place = Tables(night.work.spark, str(tmp_path))
+    store = Tables(night.work.spark, str(tmp_path))
     own = LinearSettings(groups=[["a"], ["log:counts"]], ridges=[0.5, 2.0])
-    encoder = make_linear_encoder(place, night.known, "item", own)
+    encoder = make_linear_encoder(store, night.known, "item", own)
     factors = collect_factors(night.best.read("item_half_step"), 3, encoder.shape.width, max_bytes=10**6).astype(float)
-    with arrow_batch(place.spark, 2):
-        assert encoder.refit(Refit(night.best.read("item_half_step"), None, place, place, 1, print)) == []
-    found = collect_factors(place.read("item_prior"), 3, encoder.shape.width, max_bytes=10**6)
-    features = features_of(place, "item", ITEMS, 3)
+    with arrow_batch(store.spark, 2):
+        assert encoder.refit(Refit(night.best.read("item_half_step"), None, store, store, 1, print)) == []
+    found = collect_factors(store.read("item_prior"), 3, encoder.shape.width, max_bytes=10**6)
+    features = features_of(store, "item", ITEMS, 3)
     centred = features - features.mean(axis=0)
-    gram = centred.T @ centred + np.diag(np.where(encoder.link.groups == 0, 0.5, 2.0))
+    gram = centred.T @ centred + np.diag(np.where(encoder.link_matrix.groups == 0, 0.5, 2.0))
     expected = factors.mean(axis=0) + centred @ np.linalg.solve(gram, centred.T @ factors)
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    assert make_linear_encoder(place, night.known, "item", LinearSettings()) is None
+    assert make_linear_encoder(store, night.known, "item", LinearSettings()) is None
 
 
 def test_a_link_that_is_too_wide_names_its_setting(night, tmp_path):
-    place = Tables(night.work.spark, str(tmp_path))
-    pieces = pieces_of(place, night.known)["item"]
+    store = Tables(night.work.spark, str(tmp_path))
+    feature_blocks = feature_blocks_of(store, night.known)["item"]
     with pytest.raises(SettingsError) as caught:
-        write_linked(place, "item", night.rated.read("item_rating_blocks"), pieces, RowScale(), 10)
+        write_link_matrices(store, "item", night.rated.read("item_rating_blocks"), feature_blocks, RowScale(), 10)
     assert "11 columns" in caught.value.found and "item_groups" in caught.value.where
 
 
@@ -177,11 +185,11 @@ def test_text_pairs_are_tf_idf_of_length_one(night):
 def test_few_ratings_shrink_what_the_ratings_say(night, tmp_path):
     found = {}
     for few in (0.0, 10.0):
-        place = Tables(night.work.spark, str(tmp_path / str(few)))
+        store = Tables(night.work.spark, str(tmp_path / str(few)))
         known = Known(night.work, night.rated, night.best, night.sizes, settings(few_ratings=few))
-        pieces = pieces_of(place, known)["user"]
-        write_linked(place, "user", night.rated.read("user_rating_blocks"), pieces, RowScale(), 99)
-        found[few] = features_of(place, "user", USERS, 4)[:, 2:5]
+        feature_blocks = feature_blocks_of(store, known)["user"]
+        write_link_matrices(store, "user", night.rated.read("user_rating_blocks"), feature_blocks, RowScale(), 99)
+        found[few] = features_of(store, "user", USERS, 4)[:, 2:5]
     n = night.observed.sum(axis=1)[:, None]
     np.testing.assert_allclose(found[10.0], found[0.0] * n / (n + 10), atol=1e-5)
 
@@ -204,18 +212,21 @@ def encoded(night, tmp_path):
 
 def test_encoder_means_are_columns_with_the_bias_among_them(night, encoded, tmp_path):
     known, means = encoded
-    place = Tables(night.work.spark, str(tmp_path / "place"))
-    pieces = pieces_of(place, known)
-    assert [(piece.group, piece.columns) for piece in pieces["item"]] == [(0, 3), (1, 2)]
+    store = Tables(night.work.spark, str(tmp_path / "place"))
+    feature_blocks = feature_blocks_of(store, known)
+    assert [(feature_block.group, feature_block.columns) for feature_block in feature_blocks["item"]] == [
+        (0, 3),
+        (1, 2),
+    ]
     for side, n, count in (("user", USERS, 4), ("item", ITEMS, 3)):
-        write_linked(place, side, night.rated.read(f"{side}_rating_blocks"), pieces[side], RowScale(), 9)
-        np.testing.assert_allclose(features_of(place, side, n, count)[:, :3], means[side], atol=1e-6)
+        write_link_matrices(store, side, night.rated.read(f"{side}_rating_blocks"), feature_blocks[side], RowScale(), 9)
+        np.testing.assert_allclose(features_of(store, side, n, count)[:, :3], means[side], atol=1e-6)
 
 
 def test_a_side_that_nothing_encodes_has_no_encoder_columns(night, encoded, tmp_path):
     known = replace(encoded[0], priors=night.best)
-    pieces = pieces_of(Tables(night.work.spark, str(tmp_path / "place")), known)
-    assert [(piece.group, piece.columns) for piece in pieces["item"]] == [(1, 2)]
+    feature_blocks = feature_blocks_of(Tables(night.work.spark, str(tmp_path / "place")), known)
+    assert [(feature_block.group, feature_block.columns) for feature_block in feature_blocks["item"]] == [(1, 2)]
 
 
 def test_a_sampling_uses_what_the_encoders_know(night, encoded, tmp_path):
@@ -230,8 +241,8 @@ def test_a_sampling_uses_what_the_encoders_know(night, encoded, tmp_path):
 
 
 def test_a_sampling_ends_in_a_wide_model_and_is_repeatable(night, tmp_path):
-    place = Tables(night.work.spark, str(tmp_path))
-    made = sample(place, night.known, Progress())
+    store = Tables(night.work.spark, str(tmp_path))
+    made = sample(store, night.known, Progress())
     assert (made.shape.rank, made.shape.bias, made.state.draw) == (8, True, 6)
     assert np.isfinite([entry["alpha"] for entry in made.state.history]).all()
     again = sample(Tables(night.work.spark, str(tmp_path / "again")), night.known, Progress())

@@ -18,7 +18,7 @@ from pyspark.sql import types as t
 from bgmrec.errors import PublishingError
 from bgmrec.publish import contracts
 from bgmrec.publish.catalogue import Catalogue
-from bgmrec.publish.versions import LATEST, MANIFESTS, Shelf
+from bgmrec.publish.versions import LATEST, MANIFESTS, Versions
 from bgmrec.storage.schemas import TABLES
 from bgmrec.storage.tables import Tables
 
@@ -27,9 +27,9 @@ DATABASE = "shelf_test"
 
 
 @pytest.fixture
-def shelf(spark: SparkSession, tmp_path: Path) -> Shelf:
+def versions(spark: SparkSession, tmp_path: Path) -> Versions:
     spark.sql(f"DROP DATABASE IF EXISTS {DATABASE} CASCADE")
-    return Shelf(Tables(spark, f"file://{tmp_path}/published"), DATABASE)
+    return Versions(Tables(spark, f"file://{tmp_path}/published"), DATABASE)
 
 
 def lists(spark: SparkSession, run_id: str, users: int, ds: str = DS) -> DataFrame:
@@ -39,100 +39,100 @@ def lists(spark: SparkSession, run_id: str, users: int, ds: str = DS) -> DataFra
     )
 
 
-def record(shelf: Shelf, run_id: str, users: int, ds: str = DS) -> dict[str, Any]:
+def record(versions: Versions, run_id: str, users: int, ds: str = DS) -> dict[str, Any]:
     """A staged version, ready to be switched to."""
-    location = shelf.stage(lists(shelf.tables.spark, run_id, users, ds), "recommendations", ds, run_id)
+    location = versions.stage(lists(versions.tables.spark, run_id, users, ds), "recommendations", ds, run_id)
     tables = {"recommendations": {"location": location, "rows": users}}
     return {"ds": ds, "run_id": run_id, "tables": tables, "model": {"run_id": run_id}}
 
 
-def publish(shelf: Shelf, run_id: str, users: int, ds: str = DS) -> None:
-    shelf.switch(record(shelf, run_id, users, ds))
+def publish(versions: Versions, run_id: str, users: int, ds: str = DS) -> None:
+    versions.promote(record(versions, run_id, users, ds))
 
 
-def seen(shelf: Shelf, where: str = f"recommendations WHERE ds = '{DS}'") -> tuple[set[str], int]:
-    rows = shelf.tables.spark.sql(f"SELECT run_id FROM {DATABASE}.{where}").collect()
+def seen(versions: Versions, where: str = f"recommendations WHERE ds = '{DS}'") -> tuple[set[str], int]:
+    rows = versions.tables.spark.sql(f"SELECT run_id FROM {DATABASE}.{where}").collect()
     return {row.run_id for row in rows}, len(rows)
 
 
-def current(shelf: Shelf) -> tuple[set[str], int]:
-    return seen(shelf, "recommendations_current")
+def current(versions: Versions) -> tuple[set[str], int]:
+    return seen(versions, "recommendations_current")
 
 
-def latest_by_path(shelf: Shelf) -> tuple[set[str], int]:
+def latest_by_path(versions: Versions) -> tuple[set[str], int]:
     """What a reader without Spark sees."""
-    root = Path(shelf.tables.root.removeprefix("file://"))
+    root = Path(versions.tables.root.removeprefix("file://"))
     manifest = json.loads((root / "_manifests" / "latest.json").read_text())
     rows = pd.read_parquet(manifest["tables"]["recommendations"]["location"].removeprefix("file:"))
     assert {manifest["run_id"], manifest["model"]["run_id"]} == set(rows["run_id"])
     return set(rows["run_id"]), len(rows)
 
 
-def test_a_rerun_replaces_the_partition_for_both_kinds_of_readers(shelf: Shelf) -> None:
-    publish(shelf, f"{DS}-001", users=3)
-    assert seen(shelf) == current(shelf) == latest_by_path(shelf) == ({f"{DS}-001"}, 3)
-    publish(shelf, f"{DS}-002", users=2)
-    assert seen(shelf) == current(shelf) == latest_by_path(shelf) == ({f"{DS}-002"}, 2)
-    assert {row.run_id for row in shelf.read("recommendations", DS).collect()} == {f"{DS}-002"}
-    assert shelf.manifest(DS)["replaced"] == f"{DS}-001"
+def test_a_rerun_replaces_the_partition_for_both_kinds_of_readers(versions: Versions) -> None:
+    publish(versions, f"{DS}-001", users=3)
+    assert seen(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
+    publish(versions, f"{DS}-002", users=2)
+    assert seen(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-002"}, 2)
+    assert {row.run_id for row in versions.read("recommendations", DS).collect()} == {f"{DS}-002"}
+    assert versions.manifest(DS)["replaced"] == f"{DS}-001"
 
 
-def test_current_is_the_newest_date_whatever_is_published_after_it(shelf: Shelf) -> None:
-    publish(shelf, f"{DS}-001", users=3)
-    publish(shelf, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
-    publish(shelf, f"{DAY_BEFORE}-001", users=5, ds=DAY_BEFORE)
-    publish(shelf, f"{DS}-002", users=2)
-    assert seen(shelf) == ({f"{DS}-002"}, 2)
-    assert current(shelf) == latest_by_path(shelf) == ({f"{DAY_AFTER}-001"}, 1)
-    assert shelf.dates() == [DAY_BEFORE, DS, DAY_AFTER]
-    assert shelf.manifest_before(DAY_AFTER)["run_id"] == f"{DS}-002"
-    assert shelf.manifest_before(DAY_BEFORE) is None
+def test_current_is_the_newest_date_whatever_is_published_after_it(versions: Versions) -> None:
+    publish(versions, f"{DS}-001", users=3)
+    publish(versions, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
+    publish(versions, f"{DAY_BEFORE}-001", users=5, ds=DAY_BEFORE)
+    publish(versions, f"{DS}-002", users=2)
+    assert seen(versions) == ({f"{DS}-002"}, 2)
+    assert current(versions) == latest_by_path(versions) == ({f"{DAY_AFTER}-001"}, 1)
+    assert versions.dates() == [DAY_BEFORE, DS, DAY_AFTER]
+    assert versions.manifest_before(DAY_AFTER)["run_id"] == f"{DS}-002"
+    assert versions.manifest_before(DAY_BEFORE) is None
 
 
-def test_publishing_deletes_nothing_that_a_reader_may_have_open(shelf: Shelf) -> None:
+def test_publishing_deletes_nothing_that_a_reader_may_have_open(versions: Versions) -> None:
     runs = [f"{DS}-{number:03d}" for number in (1, 2, 3)]
-    publish(shelf, runs[0], users=3)
-    opened = shelf.read("recommendations", DS)
+    publish(versions, runs[0], users=3)
+    opened = versions.read("recommendations", DS)
     for run_id in runs[1:]:
-        publish(shelf, run_id, users=1)
+        publish(versions, run_id, users=1)
     assert opened.count() == 3
-    assert shelf.runs() == runs
+    assert versions.runs() == runs
 
 
-def test_what_was_published_is_never_written_over(shelf: Shelf) -> None:
-    publish(shelf, f"{DS}-001", users=3)
+def test_what_was_published_is_never_written_over(versions: Versions) -> None:
+    publish(versions, f"{DS}-001", users=3)
     with pytest.raises(PublishingError, match="cannot be written over"):
-        shelf.stage(lists(shelf.tables.spark, f"{DS}-001", 9), "recommendations", DS, f"{DS}-001")
-    assert latest_by_path(shelf) == ({f"{DS}-001"}, 3)
+        versions.stage(lists(versions.tables.spark, f"{DS}-001", 9), "recommendations", DS, f"{DS}-001")
+    assert latest_by_path(versions) == ({f"{DS}-001"}, 3)
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_catalogue_that_refuses_leaves_the_former_version_published(shelf: Shelf, before: bool) -> None:
-    spark = shelf.tables.spark
+def test_a_catalogue_that_refuses_leaves_the_former_version_published(versions: Versions, before: bool) -> None:
+    spark = versions.tables.spark
     if before:
-        publish(shelf, f"{DS}-001", users=3)
+        publish(versions, f"{DS}-001", users=3)
     spark.sql(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
     spark.sql(f"CREATE VIEW {DATABASE}.similar_items AS SELECT 1 AS x")  # no table that can take a partition
-    made = record(shelf, f"{DS}-002", users=2)
+    made = record(versions, f"{DS}-002", users=2)
     made["tables"]["similar_items"] = made["tables"]["recommendations"]
     with pytest.raises(PublishingError, match="refused"):
-        shelf.switch(made)
+        versions.promote(made)
     if before:
-        assert seen(shelf) == current(shelf) == latest_by_path(shelf) == ({f"{DS}-001"}, 3)
+        assert seen(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
     else:
-        assert seen(shelf) == (set(), 0)
-        assert shelf.manifest(DS) is None and shelf.latest() is None
+        assert seen(versions) == (set(), 0)
+        assert versions.manifest(DS) is None and versions.latest() is None
     spark.sql(f"DROP VIEW {DATABASE}.similar_items")
     del made["tables"]["similar_items"]
-    shelf.switch(made)
-    assert seen(shelf) == current(shelf) == latest_by_path(shelf) == ({f"{DS}-002"}, 2)
+    versions.promote(made)
+    assert seen(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-002"}, 2)
 
 
 # where the switch dies: method, and the folder whose document is not written any more
 STEPS: dict[str, tuple[type, str, str]] = {
     "before the record": (Tables, "write_json", "runs"),
     "before the manifest": (Tables, "write_json", MANIFESTS),
-    "before latest": (Shelf, "_point", ""),
+    "before latest": (Versions, "_point", ""),
     "before the partition": (Catalogue, "set_partition", ""),
     "before the view": (Catalogue, "set_current", ""),
 }
@@ -140,47 +140,47 @@ STEPS: dict[str, tuple[type, str, str]] = {
 
 @pytest.mark.parametrize("step", STEPS)
 def test_an_interrupted_switch_ends_in_the_same_state_when_it_is_called_again(
-    shelf: Shelf, step: str, monkeypatch: pytest.MonkeyPatch
+    versions: Versions, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(shelf, f"{DS}-001", users=3)
-    made = record(shelf, f"{DS}-002", users=2)
-    owner, name, place = STEPS[step]
+    publish(versions, f"{DS}-001", users=3)
+    made = record(versions, f"{DS}-002", users=2)
+    owner, name, store = STEPS[step]
     real = getattr(owner, name)
 
     def dies(self: Any, *arguments: Any) -> Any:
-        if place and not self.root.endswith(place):
+        if store and not self.root.endswith(store):
             return real(self, *arguments)
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched:
         patched.setattr(owner, name, dies)
         with pytest.raises(RuntimeError, match="killed"):
-            shelf.switch(made)
+            versions.promote(made)
     whole = [({f"{DS}-001"}, 3), ({f"{DS}-002"}, 2)]
-    assert seen(shelf) in whole and current(shelf) in whole and latest_by_path(shelf) in whole
-    shelf.switch(made)
-    assert seen(shelf) == current(shelf) == latest_by_path(shelf) == whole[1]
-    assert shelf.manifest(DS)["replaced"] == f"{DS}-001"
+    assert seen(versions) in whole and current(versions) in whole and latest_by_path(versions) in whole
+    versions.promote(made)
+    assert seen(versions) == current(versions) == latest_by_path(versions) == whole[1]
+    assert versions.manifest(DS)["replaced"] == f"{DS}-001"
 
 
 @pytest.mark.parametrize("step", ["before latest", "before the view"])
 def test_two_dates_that_are_published_at_once_leave_the_newer_one_current(
-    shelf: Shelf, step: str, monkeypatch: pytest.MonkeyPatch
+    versions: Versions, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    older, newer = record(shelf, f"{DS}-001", 3), record(shelf, f"{DAY_AFTER}-001", 1, DAY_AFTER)
-    owner, name = {"before latest": (Shelf, "_write"), "before the view": (Catalogue, "set_current")}[step]
+    older, newer = record(versions, f"{DS}-001", 3), record(versions, f"{DAY_AFTER}-001", 1, DAY_AFTER)
+    owner, name = {"before latest": (Versions, "_write"), "before the view": (Catalogue, "set_current")}[step]
     real = getattr(owner, name)
 
     def meanwhile(self: Any, *arguments: Any) -> Any:
         if owner is Catalogue or arguments[1] == LATEST:
             monkeypatch.setattr(owner, name, real)
-            shelf.switch(newer)
+            versions.promote(newer)
         return real(self, *arguments)
 
     monkeypatch.setattr(owner, name, meanwhile)
-    shelf.switch(older)
-    assert current(shelf) == latest_by_path(shelf) == ({f"{DAY_AFTER}-001"}, 1)
-    assert seen(shelf) == ({f"{DS}-001"}, 3)
+    versions.promote(older)
+    assert current(versions) == latest_by_path(versions) == ({f"{DAY_AFTER}-001"}, 1)
+    assert seen(versions) == ({f"{DS}-001"}, 3)
 
 
 @contextmanager
@@ -209,66 +209,68 @@ def polling(*readers: Any) -> Iterator[list[tuple[set[str], int]]]:
     assert not failures, "\n".join(map(str, failures))
 
 
-def test_readers_that_poll_see_whole_versions_only(shelf: Shelf) -> None:
+def test_readers_that_poll_see_whole_versions_only(versions: Versions) -> None:
     sizes = {f"{DS}-00{n}": 50 + n for n in range(1, 5)}
-    publish(shelf, f"{DS}-001", users=sizes[f"{DS}-001"])
-    with polling(lambda: seen(shelf), lambda: current(shelf), lambda: latest_by_path(shelf)) as observed:
+    publish(versions, f"{DS}-001", users=sizes[f"{DS}-001"])
+    with polling(lambda: seen(versions), lambda: current(versions), lambda: latest_by_path(versions)) as observed:
         for run_id in list(sizes)[1:]:
-            publish(shelf, run_id, users=sizes[run_id])
+            publish(versions, run_id, users=sizes[run_id])
     assert len(observed) > 9
     for run_ids, rows in observed:
         assert len(run_ids) == 1 and sizes[run_ids.pop()] == rows
 
 
-def test_a_table_of_an_older_contract_gains_the_new_columns(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_of_an_older_contract_gains_the_new_columns(
+    versions: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     newer = contracts.RECOMMENDATIONS
     short = t.StructType([field for field in newer.schema if field.name != "source"])
     older = replace(newer, schema=short, model_sources=())
     with monkeypatch.context() as patched:
         patched.setitem(contracts.CONTRACTS, "recommendations", older)
         patched.setitem(TABLES, "recommendations", short)
-        publish(shelf, f"{DS}-001", users=3)
-        with_old = shelf.tables.spark.table(f"{DATABASE}.recommendations_current").columns
-    publish(shelf, f"{DAY_AFTER}-001", users=2, ds=DAY_AFTER)
-    rows = shelf.tables.spark.sql(f"SELECT ds, source FROM {DATABASE}.recommendations").collect()
+        publish(versions, f"{DS}-001", users=3)
+        with_old = versions.tables.spark.table(f"{DATABASE}.recommendations_current").columns
+    publish(versions, f"{DAY_AFTER}-001", users=2, ds=DAY_AFTER)
+    rows = versions.tables.spark.sql(f"SELECT ds, source FROM {DATABASE}.recommendations").collect()
     assert sorted((row.ds, row.source) for row in rows) == [(DS, None)] * 3 + [(DAY_AFTER, "warm")] * 2
     old_query = f"SELECT {', '.join(with_old)} FROM {DATABASE}.recommendations WHERE ds = '{DS}'"
-    assert shelf.tables.spark.sql(old_query).count() == 3
-    assert shelf.tables.spark.table(f"{DATABASE}.recommendations_current").columns == newer.schema.names
+    assert versions.tables.spark.sql(old_query).count() == 3
+    assert versions.tables.spark.table(f"{DATABASE}.recommendations_current").columns == newer.schema.names
 
 
-def test_a_column_of_another_type_is_refused(shelf: Shelf) -> None:
-    spark = shelf.tables.spark
+def test_a_column_of_another_type_is_refused(versions: Versions) -> None:
+    spark = versions.tables.spark
     spark.sql(f"CREATE DATABASE {DATABASE}")
     spark.sql(f"CREATE TABLE {DATABASE}.recommendations (score string, ds string) USING PARQUET PARTITIONED BY (ds)")
     with pytest.raises(PublishingError) as caught:
-        publish(shelf, f"{DS}-001", users=1)
+        publish(versions, f"{DS}-001", users=1)
     assert "column score" in caught.value.found
-    assert shelf.manifest(DS) is None
+    assert versions.manifest(DS) is None
 
 
-def test_dates_after_one_can_be_withdrawn_and_come_back(shelf: Shelf) -> None:
-    publish(shelf, f"{DS}-001", users=3)
-    publish(shelf, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
-    assert shelf.withdraw_after(DS) == [DAY_AFTER]
-    assert current(shelf) == latest_by_path(shelf) == ({f"{DS}-001"}, 3)
-    assert seen(shelf, "recommendations") == ({f"{DS}-001"}, 3)
-    shelf.switch(shelf.record(f"{DAY_AFTER}-001"))
-    assert current(shelf) == latest_by_path(shelf) == ({f"{DAY_AFTER}-001"}, 1)
+def test_dates_after_one_can_be_withdrawn_and_come_back(versions: Versions) -> None:
+    publish(versions, f"{DS}-001", users=3)
+    publish(versions, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
+    assert versions.unpublish_after(DS) == [DAY_AFTER]
+    assert current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
+    assert seen(versions, "recommendations") == ({f"{DS}-001"}, 3)
+    versions.promote(versions.record(f"{DAY_AFTER}-001"))
+    assert current(versions) == latest_by_path(versions) == ({f"{DAY_AFTER}-001"}, 1)
 
 
-def test_without_a_catalogue_files_alone_are_switched(shelf: Shelf) -> None:
-    plain = replace(shelf, database=None)
+def test_without_a_catalogue_files_alone_are_switched(versions: Versions) -> None:
+    plain = replace(versions, database=None)
     publish(plain, f"{DS}-001", users=3)
     publish(plain, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
-    assert plain.withdraw_after(DS) == [DAY_AFTER]
+    assert plain.unpublish_after(DS) == [DAY_AFTER]
     assert latest_by_path(plain) == ({f"{DS}-001"}, 3)
 
 
-def test_published_files_take_the_mode_of_the_settings(shelf: Shelf) -> None:
-    guarded = replace(shelf, database=None, mode="640")
+def test_published_files_take_the_mode_of_the_settings(versions: Versions) -> None:
+    guarded = replace(versions, database=None, mode="640")
     publish(guarded, f"{DS}-001", users=3)
-    root = Path(shelf.tables.root.removeprefix("file://"))
+    root = Path(versions.tables.root.removeprefix("file://"))
     version = root / "recommendations" / f"ds={DS}" / f"run_id={DS}-001"
     documents = list((root / MANIFESTS).rglob("*.json"))
     assert {path.stat().st_mode & 0o777 for path in (*version.iterdir(), *documents)} == {0o640}
@@ -276,6 +278,6 @@ def test_published_files_take_the_mode_of_the_settings(shelf: Shelf) -> None:
     assert len(documents) == 3 and latest_by_path(guarded) == ({f"{DS}-001"}, 3)
 
 
-def test_nothing_published_is_a_clear_error(shelf: Shelf) -> None:
+def test_nothing_published_is_a_clear_error(versions: Versions) -> None:
     with pytest.raises(PublishingError, match="nothing is published"):
-        shelf.read("recommendations", DS)
+        versions.read("recommendations", DS)

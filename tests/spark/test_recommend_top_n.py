@@ -41,7 +41,7 @@ class World:
         self.rated = [np.sort(rng.choice(ITEMS, rng.integers(1, 9), replace=False)) for _ in range(USERS)]
         for user in (3, 7, 11):
             self.rated[user] = np.empty(0, np.int64)
-        self.described = [3, 11, 12]
+        self.with_side_information = [3, 11, 12]
         self.groups = rng.integers(0, 6, ITEMS)
 
     def scores(self, user: int) -> np.ndarray:
@@ -120,7 +120,7 @@ def test_lists_equal_a_full_sort(
     users = user_blocks(
         factor_blocks(spark, world.users, user_parts),
         rating_blocks(spark, world.rated, user_parts),
-        members(spark, world.described, user_parts),
+        members(spark, world.with_side_information, user_parts),
         partitions=3,
     )
     shards = item_shards(
@@ -163,13 +163,13 @@ def test_seen_items_come_back_without_the_filter_and_ranks_without_bias(spark: S
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_only_users_who_ask_get_a_list(spark: SparkSession, world: World, streamed: bool) -> None:
-    asked = [0, 3, 7, 10, 22]  # of four blocks, all but block 1; 3 is cold and of 7 nothing is known
+    query_users = [0, 3, 7, 10, 22]  # of four blocks, all but block 1; 3 is cold and of 7 nothing is known
     shown = candidates(spark, world.groups)
     users = user_blocks(
         factor_blocks(spark, world.users, 4),
         rating_blocks(spark, world.rated, 4),
-        members(spark, world.described, 4),
-        members(spark, asked, 4),
+        members(spark, world.with_side_information, 4),
+        members(spark, query_users, 4),
         partitions=3,
     )
     shards, total = item_shards(factor_blocks(spark, world.items, 2), shown, num_blocks=2), shard_bytes(shown, RANK + 1)
@@ -178,7 +178,7 @@ def test_only_users_who_ask_get_a_list(spark: SparkSession, world: World, stream
         with top_n(users, items, shape=SHAPE, num_blocks=4, rules=ListRules(N), popular=POPULAR) as lists:
             found = collected(lists)
     every = world.lists()
-    assert found == {user: every[user] for user in asked}
+    assert found == {user: every[user] for user in query_users}
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -213,12 +213,14 @@ def test_items_above_the_bound_are_not_collected(spark: SparkSession, world: Wor
 
 
 def test_broken_rules_are_counted_over_all_blocks(spark: SparkSession) -> None:
-    heard = rating_blocks(spark, [np.array([8]), np.array([1, 2, 3]), np.array([9])], 2)
+    rated_blocks = rating_blocks(spark, [np.array([8]), np.array([1, 2, 3]), np.array([9])], 2)
     good, bad = (0, 1, 1, 2.0, c.WARM), (0, 2, 8, 1.0, c.WARM)
     lists = spark.createDataFrame([good, bad, (2, 2, 5, 1.0, c.WARM)], schemas.TOP_N)
-    faults = list_faults(list_violations(pack_lists(lists, 2), heard, num_blocks=2, n=2))
+    faults = list_faults(list_violations(pack_lists(lists, 2), rated_blocks, num_blocks=2, n=2))
     assert {text: count for text, count in faults.items() if count} == {
         "items that the user has already heard": 1,
         "places that are not 1, 2, 3, …": 1,
     }
-    assert not any(list_faults(list_violations(pack_lists(lists.limit(0), 2), heard, num_blocks=2, n=2)).values())
+    assert not any(
+        list_faults(list_violations(pack_lists(lists.limit(0), 2), rated_blocks, num_blocks=2, n=2)).values()
+    )

@@ -30,26 +30,26 @@ FACTORS = np.tanh(KNOWN @ draw(FEATURES, RANK, seed=2) / 6) + 1  # what can be k
 STRANGE = draw(N, FEATURES, seed=3)
 
 
-def encoder(spark, place, features, share):
+def encoder(spark, store, features, share):
     rows = [(i, to_cell(features[i]), to_cell([], INT), 1.0) for i in range(N)]
-    inputs = Tables(spark, str(place)).write(spark.createDataFrame(rows, ITEM_INPUTS), "item_inputs")
+    inputs = Tables(spark, str(store)).write(spark.createDataFrame(rows, ITEM_INPUTS), "item_inputs")
     return SideEncoder(
         side="item", n=N, num_blocks=BLOCKS, inputs=inputs, initial=initial_state("text_cnn", NUMBERS, SEED),
         first=FIT, later=replace(FIT, epochs=2), rank=RANK, held_out_share=share, feed=FeedSettings(), seed=SEED,
     )  # fmt: skip
 
 
-def refit(spark, place, features, share, factors=FACTORS):
+def refit(spark, store, features, share, factors=FACTORS):
     """The state and the prior means (N, RANK) after one refit."""
-    side, folder = encoder(spark, place, features, share), Tables(spark, str(place / "round"))
+    side, folder = encoder(spark, store, features, share), Tables(spark, str(store / "round"))
     rows = spark.createDataFrame([(i, to_cell(factors[i])) for i in range(N)], ENTITY_FEATURES)
     packed = folder.write(pack_factors(rows, N, BLOCKS), "factors")
-    side.refit(Refit(packed, None, Tables(spark, str(place / "before")), folder, 1, lambda loss: None))
+    side.refit(Refit(packed, None, Tables(spark, str(store / "before")), folder, 1, lambda loss: None))
     return side.load(folder), collect_factors(folder.read("item_prior"), BLOCKS, RANK, max_bytes=10**9)
 
 
-def held_out(spark, place, share):
-    side = encoder(spark, place, KNOWN, share)
+def held_out(spark, store, share):
+    side = encoder(spark, store, KNOWN, share)
     return np.array([row.idx for row in side.inputs.where(side._held_out()).select("idx").collect()])
 
 
@@ -84,10 +84,10 @@ def test_the_fit_does_not_see_the_factors_that_are_held_out(spark, tmp_path):
 def test_a_later_night_goes_on_from_the_weights_of_the_one_before(spark, tmp_path):
     learned, priors = refit(spark, tmp_path / "before", KNOWN, 0.0)
     side, start = encoder(spark, tmp_path / "after", KNOWN, 0.0), Tables(spark, str(tmp_path / "after" / "round-0"))
-    assert not side.go_on(None, start)
+    assert not side.warm_start(None, start)
     assert side.load(start) is None
-    assert side.go_on(learned.to_bytes(), start)
+    assert side.warm_start(learned.to_bytes(), start)
     np.testing.assert_allclose(collect_factors(start.read("item_prior"), BLOCKS, RANK, max_bytes=10**9), priors)
     np.testing.assert_array_equal(side.load(start).weights["output.weight"], learned.weights["output.weight"])
     other = initial_state("text_cnn", {**NUMBERS, "hidden": 8}, SEED)
-    assert not side.go_on(other.to_bytes(), Tables(spark, str(tmp_path / "other")))
+    assert not side.warm_start(other.to_bytes(), Tables(spark, str(tmp_path / "other")))

@@ -12,7 +12,7 @@ from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.factorize.solved import Solved
 from bgmrec.recommend import explain
 from bgmrec.report.facts import data as data_facts
-from bgmrec.report.facts import held_out as judged_facts
+from bgmrec.report.facts import held_out as evaluation_facts
 from bgmrec.report.facts import lists as lists_facts
 from bgmrec.report.facts import people as people_facts
 from bgmrec.report.facts import reasons as reason_facts
@@ -41,9 +41,9 @@ def test_the_sums_of_all_users_give_the_metrics_of_the_evaluation(spark):
     targets = table(spark, TARGETS, "user_idx int, item_idx int")
     train = table(spark, [(u, i) for u in range(USERS) for i in range(4)], "user_idx int, item_idx int")
     lists = {m: table(spark, rows, "user_idx int, position int, item_idx int") for m, rows in LISTS.items()}
-    users = judged_facts.sample_users(targets, USERS, seed=3)
-    held = judged_facts.held_in_lists(lists, targets, users)
-    sums = judged_facts.ranking_sums(held, k=4)
+    users = evaluation_facts.sample_users(targets, USERS, seed=3)
+    held = evaluation_facts.held_in_lists(lists, targets, users)
+    sums = evaluation_facts.ranking_sums(held, k=4)
     catalogue = spark.range(ITEMS).selectExpr("cast(id as int) as item_idx")
     named = [rows.selectExpr("*", f"'{model}' as model") for model, rows in lists.items()]
     expected = ranking_metrics(
@@ -55,22 +55,22 @@ def test_the_sums_of_all_users_give_the_metrics_of_the_evaluation(spark):
         assert sums[row["metric"], row["model"]].value() == pytest.approx(row["result"]), row
     # a slice of items is what the evaluation finds where only its items are targets
     few = held.pairs["item_idx"].to_numpy() < 9
-    alone = judged_facts.held_in_lists(lists, targets.where("item_idx < 9"), users)
-    of_slice, of_targets = judged_facts.ranking_sums(held, 4, few), judged_facts.ranking_sums(alone, 4)
+    alone = evaluation_facts.held_in_lists(lists, targets.where("item_idx < 9"), users)
+    of_slice, of_targets = evaluation_facts.ranking_sums(held, 4, few), evaluation_facts.ranking_sums(alone, 4)
     assert {key: one.value() for key, one in of_slice.items()} == {key: one.value() for key, one in of_targets.items()}
 
 
 def test_a_sample_is_as_large_as_asked_and_the_same_every_time(spark):
     targets = table(spark, TARGETS, "user_idx int, item_idx int")
-    one, other = (judged_facts.sample_users(targets, 5, seed=3).collect() for _ in range(2))
+    one, other = (evaluation_facts.sample_users(targets, 5, seed=3).collect() for _ in range(2))
     assert len(one) == 5 and one == other
-    assert judged_facts.sample_users(targets, 5, seed=4).collect() != one
-    held = judged_facts.held_in_lists(
+    assert evaluation_facts.sample_users(targets, 5, seed=4).collect() != one
+    held = evaluation_facts.held_in_lists(
         {"bgmrec": table(spark, LISTS["bgmrec"], "user_idx int, position int, item_idx int")},
         targets,
-        judged_facts.sample_users(targets, 5, seed=3),
+        evaluation_facts.sample_users(targets, 5, seed=3),
     )
-    sums = judged_facts.ranking_sums(held, k=4)
+    sums = evaluation_facts.ranking_sums(held, k=4)
     assert len(sums["ndcg", "bgmrec"].numerator) == 5
 
 
@@ -80,8 +80,8 @@ def test_rating_sums_give_the_errors_of_the_evaluation_and_bins_the_calibration(
     )
     scores = table(spark, [(u, i, 2.0 + (u % 7) / 1.5) for u, i in TARGETS], "user_idx int, item_idx int, score float")
     train = table(spark, [(u, i) for u in range(0, USERS, 2) for i in range(u)], "user_idx int, item_idx int")
-    users = judged_facts.sample_users(pairs, USERS, seed=3)
-    sums = judged_facts.rating_sums(judged_facts.held_ratings({"bgmrec": scores}, pairs, users, (1.0, 5.0)))
+    users = evaluation_facts.sample_users(pairs, USERS, seed=3)
+    sums = evaluation_facts.rating_sums(evaluation_facts.held_ratings({"bgmrec": scores}, pairs, users, (1.0, 5.0)))
     expected = rating_metrics(
         pairs,
         scores.selectExpr("*", "'bgmrec' as model"),
@@ -92,11 +92,11 @@ def test_rating_sums_give_the_errors_of_the_evaluation_and_bins_the_calibration(
     )
     for row in expected.where("slice = 'all'").collect():
         assert sums[row["metric"], "bgmrec"].value() == pytest.approx(row["result"], rel=1e-6)
-    bins = judged_facts.calibration(scores, pairs, (1.0, 5.0))
+    bins = evaluation_facts.calibration(scores, pairs, (1.0, 5.0))
     assert sum(row["ratings"] for row in bins) == len(TARGETS)
     predicted = sum(row["predicted"] * row["ratings"] for row in bins)
     assert predicted == pytest.approx(sum(min(5.0, 2.0 + (u % 7) / 1.5) for u, _ in TARGETS), rel=1e-6)
-    levels = judged_facts.errors_by_count({"bgmrec": scores}, pairs, train, "user_idx", None)
+    levels = evaluation_facts.errors_by_count({"bgmrec": scores}, pairs, train, "user_idx", None)
     # users 0, 1, 3, 5, … have no training rating, 2 has 2, 4 has 4, 6 has 6, 8 has 8, 10 has 10
     assert [row["level"] for row in levels] == [0, 2, 3, 4]
     assert sum(row["ratings"] for row in levels) == len(TARGETS)
@@ -250,7 +250,7 @@ def test_lists_that_repeat_themselves_are_neither_diverse_nor_new(spark):
         "same": table(spark, [(0, 1, 0), (0, 2, 2)], "user_idx int, position int, item_idx int"),
         "other": table(spark, [(0, 1, 0), (0, 2, 1)], "user_idx int, position int, item_idx int"),
     }
-    places = lists_facts.list_places(lists, spark.range(3).selectExpr("cast(id as int) user_idx"), names, train, k=2)
+    places = lists_facts.list_positions(lists, spark.range(3).selectExpr("cast(id as int) user_idx"), names, train, k=2)
     factors = {0: np.array([1.0, 0.0]), 1: np.array([0.0, 2.0]), 2: np.array([3.0, 0.0])}
     facts = lists_facts.list_facts(places, factors, users=3)
     assert facts["same"]["diversity"] == pytest.approx(0.0) and facts["other"]["diversity"] == pytest.approx(1.0)

@@ -45,8 +45,8 @@ def ratings(spark):
 class Training:
     """One training below its own folder."""
 
-    def __init__(self, spark, place, ratings, settings=SETTINGS, previous=None):
-        self.tables, self.settings = Tables(spark, str(place)), settings
+    def __init__(self, spark, store, ratings, settings=SETTINGS, previous=None):
+        self.tables, self.settings = Tables(spark, str(store)), settings
         index = [spark.range(n) for n in (USERS, ITEMS)]
         self.sizes: Sizes = measure(self.tables, ratings, *index, settings, 10)
         write_blocks(self.tables, ratings.where("part = 'train'"), self.sizes)
@@ -54,7 +54,7 @@ class Training:
         self.problem = make_problem(self.tables, self.sizes, settings, None, None)
         self.checkpoints = Checkpoints(self.tables)
         self.warm = write_start(
-            self.checkpoints.place(0), ITEMS, self.sizes.item_blocks, self.problem.shape, seed=SEED,
+            self.checkpoints.of_round(0), ITEMS, self.sizes.item_blocks, self.problem.shape, seed=SEED,
             scale=settings.init_scale, previous=previous,
         )  # fmt: skip
 
@@ -73,8 +73,8 @@ class Training:
 
     def table(self, side, number):
         blocks = {"user": self.sizes.user_blocks, "item": self.sizes.item_blocks}[side]
-        place = self.checkpoints.place(number)
-        return collect_factors(solved_factors(place, side), blocks, self.problem.shape.width, max_bytes=ANY)
+        store = self.checkpoints.of_round(number)
+        return collect_factors(solved_factors(store, side), blocks, self.problem.shape.width, max_bytes=ANY)
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +104,10 @@ def test_the_objective_is_logged_by_term(undisturbed, spark, ratings, tmp_path):
 
 
 def test_routed_rounds_equal_broadcast_ones(undisturbed, spark, ratings, tmp_path):
-    routed = Training(spark, tmp_path, ratings, SETTINGS.model_copy(update=ROUTED))
-    state = routed.run(4)
-    np.testing.assert_allclose(routed.table("user", 4), undisturbed[0].table("user", 4), atol=1e-4)
-    np.testing.assert_allclose(routed.table("item", 4), undisturbed[0].table("item", 4), atol=1e-4)
+    shuffled = Training(spark, tmp_path, ratings, SETTINGS.model_copy(update=ROUTED))
+    state = shuffled.run(4)
+    np.testing.assert_allclose(shuffled.table("user", 4), undisturbed[0].table("user", 4), atol=1e-4)
+    np.testing.assert_allclose(shuffled.table("item", 4), undisturbed[0].table("item", 4), atol=1e-4)
     assert state.best_value == pytest.approx(undisturbed[1].best_value, abs=1e-5)
 
 
@@ -168,7 +168,7 @@ def test_final_rounds_learn_from_what_was_held_out(undisturbed, spark, ratings, 
     everything = Tables(spark, str(tmp_path))
     write_blocks(everything, ratings, training.sizes)
     problem = make_problem(everything, training.sizes, SETTINGS, None, None)
-    served = final_rounds(problem, training.checkpoints.place(state.best_round), everything, 2)
+    served = final_rounds(problem, training.checkpoints.of_round(state.best_round), everything, 2)
     validate = training.validator()
     assert validate(solved_factors(served, "user"), solved_factors(served, "item")) < 0.8 * state.best_value
 

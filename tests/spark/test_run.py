@@ -68,7 +68,7 @@ def test_what_is_stored_is_never_made_anew_under_its_number(run: Run) -> None:
         _ = run.model_id
     run.learnt()
     do(run, "evaluate", "recommend")
-    run.shelf.records.write_json(run.run_id, {})
+    run.versions.records.write_json(run.run_id, {})
     run.begin("recommend")
     assert (run.run_id, run.model_id) == ("2025-01-31-003", "2025-01-31-002")
 
@@ -82,7 +82,7 @@ def test_a_stage_interrupted_after_it_stored_its_result_keeps_its_number(run: Ru
 
 
 def test_a_new_run_never_takes_the_number_of_a_stored_one(run: Run) -> None:
-    run.shelf.records.write_json("2025-01-31-007", {})
+    run.versions.records.write_json("2025-01-31-007", {})
     run.models.tables.below("2025-01-31-005").write_json("model", {})
     run.begin(STAGES[0])  # the working tables were cleaned away
     assert run.run_id == "2025-01-31-008"

@@ -16,8 +16,8 @@ from bgmrec.sampler.chain import Chain, ChainNumbers, chain_sides, run_chain, st
 from bgmrec.sampler.conditionals.hyper import RowPrior
 from bgmrec.sampler.conditionals.sums import add_all
 from bgmrec.sampler.draw_step import DrawNumbers, draw_step
-from bgmrec.sampler.drawn import deliver_drawn, read_drawn
-from bgmrec.sampler.link import Piece, chosen, write_linked
+from bgmrec.sampler.drawn import broadcast_or_shuffle_drawn, read_drawn
+from bgmrec.sampler.link_matrix import FeatureBlock, chosen, write_link_matrices
 from bgmrec.sampler.wide import wide_factors, wide_shape
 from bgmrec.storage.tables import Tables
 
@@ -55,12 +55,14 @@ class World:
     def cells(self, kind, side, count):
         return cells(self.spark, getattr(self, kind)[side].astype(np.float32), count)
 
-    def linked(self, place, side, count, partitions=None, scale=EVEN):
+    def with_links(self, store, side, count, partitions=None, scale=EVEN):
         names = ("user_idx", "item_idx") if side == "user" else ("item_idx", "user_idx")
         n = USERS if side == "user" else ITEMS
         blocks = rating_blocks(self.rows, *names, count, n, partitions=partitions)
-        piece = Piece(0, COLUMNS, self.cells("features", side, count), COLUMNS, chosen(np.arange(COLUMNS)))
-        return write_linked(place, side, blocks, [piece], scale, 10)
+        feature_block = FeatureBlock(
+            0, COLUMNS, self.cells("features", side, count), COLUMNS, chosen(np.arange(COLUMNS))
+        )
+        return write_link_matrices(store, side, blocks, [feature_block], scale, 10)
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +83,13 @@ def prior() -> RowPrior:
     return RowPrior(random.normal(size=WIDTH), random.normal(size=(COLUMNS, WIDTH)), basis @ basis.T + np.eye(WIDTH))
 
 
-def drawn(world, place, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, strength=4.0, exponent=0.0):
+def drawn(world, store, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, strength=4.0, exponent=0.0):
     with arrow_batch(world.spark, 2):
-        world.linked(place, "user", dst, partitions)
-        blocks = place.read("user_linked_blocks")
+        world.with_links(store, "user", dst, partitions)
+        blocks = store.read("user_linked_blocks")
         blocks = blocks if partitions is None else blocks.repartition(partitions, "block")
         items = weighted(world, "item", src).selectExpr("*", "cast('' as binary) as sums").cache()
-        source, _ = deliver_drawn(items, ITEMS, src, WIDTH + 1, bytes_)
+        source, _ = broadcast_or_shuffle_drawn(items, ITEMS, src, WIDTH + 1, bytes_)
         numbers = DrawNumbers(prior(), RowScale(exponent, 5.0), 1.5, strength, 0.9, 1.1, 7, 3, 0)
         own = weighted(world, "user", dst) if strength else None
         made = draw_step(
@@ -150,12 +152,14 @@ def test_one_noise_for_all_keeps_weights_of_one(world, tmp_path):
 
 
 def chain(world, root, *, draws=3, seed=5, bytes_=BROADCAST):
-    place = Tables(world.spark, str(root))
+    store = Tables(world.spark, str(root))
     with arrow_batch(world.spark, 2):
         scales = {"user": RowScale(), "item": RowScale(1.0, 5.0)}
-        links = {s: world.linked(place, s, count, scale=scales[s]) for s, count in (("user", 3), ("item", 2))}
+        link_matrices = {
+            s: world.with_links(store, s, count, scale=scales[s]) for s, count in (("user", 3), ("item", 2))
+        }
     numbers = ChainNumbers(2, draws, 4.0, 0.1, 2, seed, bytes_)
-    return Chain(place, SHAPE, chain_sides((USERS, 3), (ITEMS, 2), place, links, scales), numbers)
+    return Chain(store, SHAPE, chain_sides((USERS, 3), (ITEMS, 2), store, link_matrices, scales), numbers)
 
 
 def run(world, made):
@@ -168,7 +172,7 @@ def tables(made):
     counts = {"user": 3, "item": 2}
     return {
         (side, number): collect_factors(
-            read_drawn(made.place(number), f"{side}_draw"), counts[side], WIDTH + 1, max_bytes=ANY
+            read_drawn(made.of_draw(number), f"{side}_draw"), counts[side], WIDTH + 1, max_bytes=ANY
         )
         for side in counts
         for number in made.kept
@@ -201,7 +205,7 @@ def test_a_routed_chain_is_the_broadcast_one(world, whole, tmp_path):
 
 def test_only_kept_draws_stay(whole):
     made, _, _ = whole
-    present = [number for number in range(6) if made.place(number).exists("user_draw")]
+    present = [number for number in range(6) if made.of_draw(number).exists("user_draw")]
     assert present == list(made.kept) == [3, 4, 5]
 
 
@@ -215,7 +219,7 @@ def test_the_wide_table_scores_the_mean_of_the_draws(world, whole):
     shape, wide = wide_shape(SHAPE, 3), {}
     with arrow_batch(world.spark, 2):
         for side, count in (("user", 3), ("item", 2)):
-            paths = [made.place(number).path(f"{side}_draw") for number in made.kept]
+            paths = [made.of_draw(number).path(f"{side}_draw") for number in made.kept]
             rows = wide_factors(world.spark, paths, SHAPE, scaled=side == "user", partitions=2)
             wide[side] = collect_factors(rows.cache(), count, shape.width, max_bytes=ANY)
 

@@ -19,8 +19,8 @@ ROWS = [("u1", 0), ("u2", 1)]
 
 @pytest.fixture(params=["file", "viewfs"])
 def tables(request: pytest.FixtureRequest, spark: SparkSession, tmp_path: Path) -> Tables:
-    place = f"file://{tmp_path}/root" if request.param == "file" else f"{mounted(spark, tmp_path)}/root"
-    return Tables(spark, place)
+    store = f"file://{tmp_path}/root" if request.param == "file" else f"{mounted(spark, tmp_path)}/root"
+    return Tables(spark, store)
 
 
 def test_a_table_comes_back_as_it_went_in(tables: Tables) -> None:
@@ -39,8 +39,8 @@ def test_a_reader_of_finished_tables_looks_at_each_once(spark: SparkSession, tmp
 
 def test_only_what_repeats_gets_a_dictionary(spark: SparkSession, tmp_path: Path) -> None:
     rows = [(f"u{n % 3}", bytes([n, n + 1])) for n in range(100)]
-    place = Tables(spark, str(tmp_path))
-    place.write(spark.createDataFrame(rows, "user_id string, factors binary").coalesce(1), "any")
+    store = Tables(spark, str(tmp_path))
+    store.write(spark.createDataFrame(rows, "user_id string, factors binary").coalesce(1), "any")
     (file,) = tmp_path.glob("any/*.parquet")
     group = pq.ParquetFile(file).metadata.row_group(0)
     encodings = {group.column(n).path_in_schema: set(group.column(n).encodings) for n in range(2)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from bgmrec.config import load_settings
 from bgmrec.config.runtime import WorldSettings
 from bgmrec.errors import InputError
+from bgmrec.runtime.command import arg_parser
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages import generate_world as job
 from bgmrec.synthetic import world as world_module
@@ -153,8 +155,15 @@ def settings_for(out: Path, *more: str) -> list[str]:
     ]
 
 
+def parser() -> ArgumentParser:
+    """That of jobs/generate_world.py."""
+    made = arg_parser("generate_world", None)
+    job.add_arguments(made)
+    return made
+
+
 def test_the_job_writes_the_layout_and_replaces_a_world(spark: SparkSession, tmp_path: Path) -> None:
-    settings = job.settings_of(job.parser().parse_args(settings_for(tmp_path / "w", "--first-day", "2024-02-28")))
+    settings = job.settings_of(parser().parse_args(settings_for(tmp_path / "w", "--first-day", "2024-02-28")))
     for _ in range(2):
         assert job.generate(spark, settings, Progress()) == "2024-03-01"
     out = tmp_path / "w"
@@ -172,14 +181,14 @@ def test_the_job_writes_the_layout_and_replaces_a_world(spark: SparkSession, tmp
 
 def test_the_job_does_not_touch_a_folder_that_is_no_world(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
-    settings = job.settings_of(job.parser().parse_args(settings_for(tmp_path)))
+    settings = job.settings_of(parser().parse_args(settings_for(tmp_path)))
     with pytest.raises(InputError, match="holds no world"):
         job.generate(spark, settings, Progress())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_options_win_over_files_and_overrides() -> None:
-    arguments = job.parser().parse_args(
+    arguments = parser().parse_args(
         ["--config", "conf/demo.toml", "--set", "world.users=7", "--set", "world.items=9", "--users", "8"]
     )
     world = job.settings_of(arguments).world

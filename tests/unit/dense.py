@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bgmrec.factorize.kernels.conjugate import approach_block, shared_basis
+from bgmrec.factorize.kernels.conjugate import shared_basis, solve_block_cg
 from bgmrec.factorize.kernels.layout import RatingBlock, build_block
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.kernels.solve import solve_block
@@ -43,7 +43,7 @@ class Problem:
         block = self.block()
         unobserved = Unobserved(self.alpha0, source_gram(self.src, self.shape))
         basis = shared_basis(unobserved, self.shape, self.regularisation)
-        return approach_block(
+        return solve_block_cg(
             block, basis.design(self.src), block.src_ids[block.src_pos], self.prior, start,
             self.regularisation, unobserved, basis, steps=steps,
         )  # fmt: skip

@@ -93,7 +93,7 @@ def night_facts(mode: str = "explicit") -> dict[str, Any]:
         "rank": 8,
         "bias": explicit,
         "draws": 0,
-        "warm_nights": 1,
+        "warm_runs": 1,
         "encoders": {"users": "asdae", "items": "text_cnn"},
         "published": {"recommendations": 500, "similar_items": 230},
         "versions": {"bgmrec": "0.1.0"},
@@ -189,7 +189,7 @@ def night_facts(mode: str = "explicit") -> dict[str, Any]:
             "shares": [0.4, 0.2],
         },
         "data": _data(),
-        "nights": {
+        "runs": {
             "course": [
                 {"ds": day, "run_id": f"{day}-001", "metrics": {m: {"ndcg@10": v, "rmse": v} for m, v in ndcg.items()}}
                 for day in ("2025-01-05", "2025-01-06")

@@ -6,10 +6,10 @@ from bgmrec import errors
 
 
 def test_an_error_survives_pickling_with_all_its_details() -> None:
-    error = errors.TrainingError("broke", where="worker 1", expected="a", found="b", cure="mend it")
+    error = errors.TrainingError("broke", where="worker 1", expected="a", found="b", hint="mend it")
     copy = pickle.loads(pickle.dumps(error))
     assert isinstance(copy, errors.TrainingError)
-    assert (str(copy), copy.cure) == (str(error), "mend it")
+    assert (str(copy), copy.hint) == (str(error), "mend it")
 
 
 def test_every_family_has_its_own_exit_status() -> None:

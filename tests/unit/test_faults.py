@@ -35,7 +35,7 @@ LOST = "Lost task 1.0 in stage 44.0 (TID 143): TaskResultLost (result lost from 
 )
 def test_known_faults_have_their_place_and_status(error: Exception, status: int, where: str) -> None:
     known = explained(error)
-    assert known is not None and known.exit_status == status and known.cure
+    assert known is not None and known.exit_status == status and known.hint
     if where:
         assert known.where == where
 

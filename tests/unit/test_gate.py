@@ -10,7 +10,7 @@ import pytest
 from bgmrec.config import load_settings
 from bgmrec.config.serving import GateSettings
 from bgmrec.errors import QualityGateError, SettingsError
-from bgmrec.publish.gate import Night, TableNumbers, failed, gate_checks, refuse, widened
+from bgmrec.publish.gate import GateInputs, TableNumbers, failed, gate_checks, refuse, widened
 
 TABLE = TableNumbers(
     rows=700,
@@ -24,7 +24,7 @@ TABLE = TableNumbers(
     highest=7.5,
     score_range=(-1.0, 7.0),
 )
-GOOD = Night(
+GOOD = GateInputs(
     tables={"recommendations": TABLE},
     list_faults={"gaps": 0},
     ratings=7000,
@@ -41,7 +41,7 @@ GOOD = Night(
 SETTINGS = GateSettings()
 
 
-def table(**numbers: float) -> Night:
+def table(**numbers: float) -> GateInputs:
     return replace(GOOD, tables={"recommendations": replace(TABLE, **numbers)})
 
 
@@ -75,7 +75,7 @@ KEYS = {
 }
 
 
-def names(night: Night, settings: GateSettings = SETTINGS) -> set[str]:
+def names(night: GateInputs, settings: GateSettings = SETTINGS) -> set[str]:
     return {check.name for check in failed(gate_checks(night, settings))}
 
 
@@ -101,7 +101,7 @@ def test_all_failed_checks_are_told_at_once_with_both_numbers() -> None:
         refuse(gate_checks(night, SETTINGS), None)
     assert "gaps (top_n): 3, wanted at most 0" in caught.value.found
     assert "share of users with a list (recommendations): 0.5, wanted at least 0.95" in caught.value.found
-    assert "--force-publish" in caught.value.cure
+    assert "--force-publish" in caught.value.hint
 
 
 def test_a_forced_publication_keeps_the_reason_and_what_it_overrode() -> None:

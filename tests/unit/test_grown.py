@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgmrec.encoders.state import grown, initial_state
+from bgmrec.encoders.state import initial_state, resized
 
 NUMBERS = {
     "n_items": 5, "feature_width": 3, "width": 2, "hidden": [4], "use_presence": True, "use_item_factors": True,
@@ -19,7 +19,7 @@ def state(seed, **changed):
 
 def test_known_items_keep_their_rows_and_new_ones_are_drawn():
     before, fresh = state(1), state(2, n_items=7)
-    more = grown(before, fresh)
+    more = resized(before, fresh)
     assert more.numbers == fresh.numbers and more.network() is not None
     tables = [name for name, array in before.weights.items() if len(array) != len(fresh.weights[name])]
     assert len(tables) >= 4  # both input tables, the output's and the item factors
@@ -31,12 +31,14 @@ def test_known_items_keep_their_rows_and_new_ones_are_drawn():
 
 @pytest.mark.parametrize("changed", [{"n_items": 4}, {"feature_width": 4}, {"hidden": [5]}, {"use_presence": False}])
 def test_another_network_is_refused(changed):
-    assert grown(state(1), state(2, **changed)) is None
+    assert resized(state(1), state(2, **changed)) is None
 
 
 def test_another_kind_is_refused():
-    assert grown(state(1), initial_state("text_cnn", {"vocabulary_size": 5, "feature_width": 3, "width": 2}, 1)) is None
+    assert (
+        resized(state(1), initial_state("text_cnn", {"vocabulary_size": 5, "feature_width": 3, "width": 2}, 1)) is None
+    )
 
 
 def test_numbers_that_leave_the_weights_as_they_are_count_too():
-    assert grown(state(1), state(2, dropout_rate=0.3)) is None
+    assert resized(state(1), state(2, dropout_rate=0.3)) is None

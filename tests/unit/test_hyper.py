@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from bgmrec.sampler.conditionals.hyper import (
-    Link,
+    LinkMatrix,
     RowPrior,
     draw_noise_precision,
     draw_prior,
     draw_ridges,
-    no_link,
+    no_link_matrix,
     stream,
     wishart,
 )
@@ -35,10 +35,10 @@ def sums_of(rows, features, scales=None):
     return block_sums(rows, features, 2 * ones, ones if scales is None else scales, ones, ones)
 
 
-def link_of(features) -> Link:
+def link_of(features) -> LinkMatrix:
     exact = features.astype(float)
     centred = exact - exact.mean(axis=0)
-    return Link(exact.mean(axis=0), centred.T @ centred, GROUPS)
+    return LinkMatrix(exact.mean(axis=0), centred.T @ centred, GROUPS)
 
 
 def test_sums_of_parts_are_the_sum_of_the_whole():
@@ -65,8 +65,8 @@ def test_a_row_of_scale_2_counts_like_two_rows_and_one_of_scale_0_like_none():
 @pytest.fixture(scope="module")
 def draws() -> list[RowPrior]:
     rows, features = world()
-    sums, link = sums_of(rows, features), link_of(features)
-    return [draw_prior(stream(seed, 1, 0), sums, link, RIDGES, SCALE) for seed in range(4000)]
+    sums, link_matrix = sums_of(rows, features), link_of(features)
+    return [draw_prior(stream(seed, 1, 0), sums, link_matrix, RIDGES, SCALE) for seed in range(4000)]
 
 
 def test_precision_has_the_wishart_mean(draws):
@@ -102,7 +102,7 @@ def test_without_features_it_is_the_normal_wishart_of_bpmf():
     exact, mean = rows.astype(float), rows.astype(float).mean(axis=0)
     inverse = SCALE * WIDTH * np.eye(WIDTH) + N * np.cov(exact.T, bias=True) + N / (1 + N) * np.outer(mean, mean)
     sums = sums_of(rows, none)
-    found = [draw_prior(stream(seed, 1, 1), sums, no_link(), np.zeros(0), SCALE) for seed in range(3000)]
+    found = [draw_prior(stream(seed, 1, 1), sums, no_link_matrix(), np.zeros(0), SCALE) for seed in range(3000)]
     expected = (WIDTH + N) * np.linalg.inv(inverse)
     np.testing.assert_allclose(
         np.mean([one.precision for one in found], axis=0), expected, atol=0.02 * np.abs(expected).max()
@@ -125,10 +125,10 @@ def test_wishart_mean_and_variance():
 
 def test_ridges_and_noise_have_their_gamma_means():
     rows, features = world()
-    link = link_of(features)
-    prior = draw_prior(stream(0, 1, 0), sums_of(rows, features), link, RIDGES, SCALE)
+    link_matrix = link_of(features)
+    prior = draw_prior(stream(0, 1, 0), sums_of(rows, features), link_matrix, RIDGES, SCALE)
     random = np.random.default_rng(1)
-    found = np.mean([draw_ridges(random, prior, link) for _ in range(5000)], axis=0)
+    found = np.mean([draw_ridges(random, prior, link_matrix) for _ in range(5000)], axis=0)
     for group in (0, 1):
         part = prior.weights[group * 2 : group * 2 + 2]
         rate = 0.01 + 0.5 * np.trace(part @ prior.precision @ part.T)

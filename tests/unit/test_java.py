@@ -81,10 +81,10 @@ def test_no_java_at_all_names_the_cure(no_java: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("JAVA_HOME", str(fake_home(no_java / "old", 'java version "1.8.0_392"')))
     with pytest.raises(SettingsError, match="Java 8") as caught:
         java.ensure_java()
-    assert "bgmrec[java]" in caught.value.cure
+    assert "bgmrec[java]" in caught.value.hint
     assert caught.value.expected == "Java 17 to 22"
     monkeypatch.setattr(java, "MODULES", ["jdk.incubator.vector"])
     with pytest.raises(SettingsError) as caught:
         java.ensure_java()
     assert caught.value.expected == "Java 17 to 22 with its module jdk.incubator.vector"
-    assert "bgmrec[java]" not in caught.value.cure
+    assert "bgmrec[java]" not in caught.value.hint

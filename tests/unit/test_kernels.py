@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from bgmrec.factorize.kernels.dots import rows_add, rows_dot
-from bgmrec.factorize.kernels.tiles import BORDER, BORDER_STEP, factor_tile, multiply_border, multiply_tile, solve_tile
+from bgmrec.factorize.kernels.tiles import (
+    WEIGHT_RHS,
+    WEIGHT_RHS_STEP,
+    factor_tile,
+    multiply_tile,
+    multiply_weight_rhs,
+    solve_tile,
+)
 from bgmrec.factorize.kernels.vectors import LANES, row_add, row_dot, row_multiply, row_scale
 
 
@@ -18,7 +25,7 @@ def tile_of(out, a, b, depth, sign):
 
 @numba.njit
 def border_of(out, a, b, depth):
-    multiply_border(out, 0, LANES, a, 0, LANES, b, 0, BORDER, depth, np.float32(1))
+    multiply_weight_rhs(out, 0, LANES, a, 0, LANES, b, 0, WEIGHT_RHS, depth, np.float32(1))
 
 
 @numba.njit
@@ -39,8 +46,8 @@ def row_operations(target, source, dots):
 
 
 @numba.njit
-def product_of(target, left, right):
-    row_multiply(target, 1, left, 2, right, 3, 2)
+def product_of(target, left, rhs):
+    row_multiply(target, 1, left, 2, rhs, 3, 2)
 
 
 @numba.njit
@@ -69,8 +76,8 @@ def test_a_tile_is_a_sum_of_outer_products(depth, sign):
 
 @pytest.mark.parametrize("depth", [0, 1, 3, 4, 5, 62])
 def test_a_border_takes_rows_up_to_its_step(depth):
-    a, b, out = floats(64, LANES), floats(64, BORDER), floats(BORDER, LANES)
-    b[depth : -(-depth // BORDER_STEP) * BORDER_STEP] = 0
+    a, b, out = floats(64, LANES), floats(64, WEIGHT_RHS), floats(WEIGHT_RHS, LANES)
+    b[depth : -(-depth // WEIGHT_RHS_STEP) * WEIGHT_RHS_STEP] = 0
     expected = out + b[:depth].T @ a[:depth]
     border_of(out.reshape(-1), a.reshape(-1), b.reshape(-1), depth)
     np.testing.assert_allclose(out, expected, atol=1e-4)
@@ -90,10 +97,10 @@ def test_factor_and_solve_give_the_cholesky_columns():
 
 
 @pytest.mark.parametrize("pivot", [-1.0, 0.0, np.nan])
-@pytest.mark.parametrize("place", [0, LANES - 1])
-def test_a_pivot_that_is_not_positive_is_reported(pivot, place):
+@pytest.mark.parametrize("position", [0, LANES - 1])
+def test_a_pivot_that_is_not_positive_is_reported(pivot, position):
     matrix = np.eye(2 * LANES, dtype=np.float32)
-    matrix[place, place] = pivot
+    matrix[position, position] = pivot
     assert not factored(matrix.reshape(-1), np.zeros(LANES, np.float32))
 
 
@@ -108,10 +115,10 @@ def test_row_operations():
 
 
 def test_a_product_is_taken_element_by_element():
-    left, right, target = floats(3 * LANES, seed=1), floats(3 * LANES, seed=2), np.zeros(3 * LANES, np.float32)
-    product_of(target, left, right)
+    left, rhs, target = floats(3 * LANES, seed=1), floats(3 * LANES, seed=2), np.zeros(3 * LANES, np.float32)
+    product_of(target, left, rhs)
     expected = np.zeros(3 * LANES)
-    expected[1 : 1 + 2 * LANES] = left[2 : 2 + 2 * LANES] * right[3 : 3 + 2 * LANES]
+    expected[1 : 1 + 2 * LANES] = left[2 : 2 + 2 * LANES] * rhs[3 : 3 + 2 * LANES]
     np.testing.assert_allclose(target, expected, atol=1e-6)
 
 

@@ -13,7 +13,7 @@ from bgmrec.runtime.logs import configure_logging, logger
 from bgmrec.stages import summary
 
 
-@pytest.mark.parametrize("error", [SettingsError("no matplotlib", cure="pip install"), RuntimeError("no disk")])
+@pytest.mark.parametrize("error", [SettingsError("no matplotlib", hint="pip install"), RuntimeError("no disk")])
 def test_a_report_that_fails_is_said_and_fails_nothing(error, monkeypatch):
     def fail(run):
         raise error

@@ -19,7 +19,7 @@ SUMMARY = {
     "seconds": {"train": 12.5, "recommend": 3},
     "peak_memory_mb": {"train": 2},
     "ingest_ratings": {"rows_in": 10, "rejected": 1, "reasons": {"no user": 1}},
-    "build_features": {"fitted_anew": True, "train": 7},
+    "build_features": {"refitted": True, "train": 7},
     "published": {"recommendations": {"rows": 8, "location": "file:/x"}},
     "metrics": {"bgmrec": {"ndcg@10": 0.126}, 'odd "model"\n\\': {"ndcg@10": 0.1}},
     "gate": {"checks": CHECKS, "failed": 1, "forced": {"reason": "late log"}},

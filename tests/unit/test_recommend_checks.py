@@ -17,7 +17,7 @@ BROKEN = {
     "gaps": [(0, 1, 1, 3.0), (0, 3, 2, 2.0)],
     "order": [(0, 1, 1, 2.0), (0, 2, 2, 3.0)],
     "repeated": [(0, 1, 1, 2.0), (0, 2, 1, 1.0)],
-    "heard": [(0, 1, 1, 2.0), (0, 2, 8, 1.0)],
+    "seen": [(0, 1, 1, 2.0), (0, 2, 8, 1.0)],
 }
 
 
@@ -46,7 +46,7 @@ def test_a_tie_must_go_to_the_lower_idx() -> None:
 
 def test_what_another_user_has_heard_is_no_violation() -> None:
     assert violations([(2, 1, 8, 1.0)]) == {}
-    assert violations([(2, 1, 9, 1.0)]) == {"heard": 1}
+    assert violations([(2, 1, 9, 1.0)]) == {"seen": 1}
 
 
 def test_no_lists_and_nothing_heard() -> None:

@@ -123,7 +123,7 @@ def test_a_night_without_held_out_ratings_has_a_page_that_says_so() -> None:
     facts = night_facts("implicit")
     facts["quality"] = {"rows": [], "history": facts["quality"]["history"], "best_round": 3}
     facts["lists"] = {"sources": {"warm": 1}}
-    facts["nights"] = {"course": facts["nights"]["course"][1:], "before": None}
+    facts["runs"] = {"course": facts["runs"]["course"][1:], "before": None}
     facts["map"], facts["tracks"] = {}, []
     content = page.render(facts, charts.sections(facts))
     assert "No ratings were held out" in content and "none was reported on" in content

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bgmrec.sampler.conditionals.hyper import Link
+from bgmrec.sampler.conditionals.hyper import LinkMatrix
 from bgmrec.sampler.conditionals.ridge import ridge_prior
 from bgmrec.sampler.conditionals.sums import block_sums
 
@@ -30,7 +30,7 @@ class World:
         sums = block_sums(self.rows, self.features, ones, self.scales, ones, ones)
         mean = np.average(exact, axis=0, weights=self.scales)
         gram = ((exact - mean) * self.scales[:, None]).T @ (exact - mean)
-        return ridge_prior(sums, Link(mean, gram, GROUPS), ridges).means(self.features)
+        return ridge_prior(sums, LinkMatrix(mean, gram, GROUPS), ridges).means(self.features)
 
 
 def scales(cold: float) -> np.ndarray:

@@ -66,15 +66,15 @@ def results() -> list[dict]:
     best = {"rank=16": 0.0, "regularisation×1": 0.0}
     lines = []
     for trial in programme(paper, [0, 1], "test"):
-        place = paper.models.index(trial.model) if trial.model in paper.models else 6 + best.get(trial.model, -1.0)
+        folder = paper.models.index(trial.model) if trial.model in paper.models else 6 + best.get(trial.model, -1.0)
         error = (
             1.2
             + 0.03 * (trial.side_information != "real")
-            - 0.01 * place
+            - 0.01 * folder
             - 0.2 * (trial.fraction or 0)
             + 0.002 * trial.seed
         )
-        line = {**vars(trial), "settings": "s", "seconds": 10.0 + place, "round_seconds": 1.0, "ratings": 1000}
+        line = {**vars(trial), "settings": "s", "seconds": 10.0 + folder, "round_seconds": 1.0, "ratings": 1000}
         cold = {"rmse_cold_item": error, "rmse_cold_user": error, "baselines": {"mean": {"rmse_cold_item": 1.3}}}
         lines.append(line | ({"rmse": error, "mae": error - 0.2} if trial.protocol == "random" else cold))
     return lines

@@ -23,7 +23,7 @@ def seen_of(rows: list[list[int]]) -> Seen:
 
 def as_pairs(lists: TopLists) -> list[list[tuple[int, float]]]:
     return [
-        [(int(lists.idx[row, place]), float(lists.scores[row, place])) for place in range(lists.counts[row])]
+        [(int(lists.idx[row, folder]), float(lists.scores[row, folder])) for folder in range(lists.counts[row])]
         for row in range(len(lists.counts))
     ]
 

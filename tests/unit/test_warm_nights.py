@@ -55,9 +55,9 @@ def test_every_encoder_must_go_on() -> None:
         return SimpleNamespace(**{name: SimpleNamespace(name=name, encoder=encoder) for name, encoder in sides.items()})
 
     both, one, none = problem(object(), object()), problem(None, object()), problem(None, None)
-    assert learn._all_go_on(both, ["user", "item"]) and learn._all_go_on(one, ["item"])
-    assert learn._all_go_on(none, [])
-    assert not learn._all_go_on(both, ["user"]) and not learn._all_go_on(one, [])
+    assert learn._all_warm(both, ["user", "item"]) and learn._all_warm(one, ["item"])
+    assert learn._all_warm(none, [])
+    assert not learn._all_warm(both, ["user"]) and not learn._all_warm(one, [])
 
 
 def test_the_trials_of_a_search_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_the_trials_of_a_search_begin_anew(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_round_that_is_not_validated_must_still_come_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "solve", lambda *_: Objective(data=float("nan"), user_prior=1.0, item_prior=1.0))
-    checkpoints: Any = SimpleNamespace(place=lambda number: number)
+    checkpoints: Any = SimpleNamespace(of_round=lambda number: number)
     problem: Any = None
     with pytest.raises(TrainingError, match=r"the objective is no number[\s\S]*round 1"):
         rounds._one_round(problem, checkpoints, 1, None, Progress(live=False))

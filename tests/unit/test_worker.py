@@ -21,10 +21,10 @@ def _told(error: Exception, rank: int, monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_our_own_error_comes_back_whole_and_before_others(monkeypatch, capsys):
     lost = _told(ConnectionError("peer closed"), 0, monkeypatch, capsys)
-    cause = _told(SettingsError("too few row groups", where="feed", cure="fewer"), 1, monkeypatch, capsys)
+    cause = _told(SettingsError("too few row groups", where="feed", hint="fewer"), 1, monkeypatch, capsys)
     error = error_of(f"Command failed.\n{lost}{cause}")
     assert isinstance(error, SettingsError)
-    assert (error.message, error.where, error.cure) == ("too few row groups", "feed", "fewer")
+    assert (error.message, error.where, error.hint) == ("too few row groups", "feed", "fewer")
 
 
 def test_another_error_names_its_process_and_text(monkeypatch, capsys):

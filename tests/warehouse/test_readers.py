@@ -24,12 +24,12 @@ from tests.warehouse.versions import run_id
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two dates, the newer one published twice, the older one in between."""
-    place = tmp_path_factory.mktemp("readers")
+    folder = tmp_path_factory.mktemp("readers")
     versions = [f"{run_id(1, NEWER)}=3", f"{run_id(1, OLDER)}=5", f"{run_id(2, NEWER)}=4"]
-    command = [sys.executable, "-m", "tests.warehouse.night", str(place), *versions]
+    command = [sys.executable, "-m", "tests.warehouse.night", str(folder), *versions]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-4000:]
-    return place
+    return folder
 
 
 def location(root: Path, manifest: str, table: str) -> str:
@@ -41,17 +41,17 @@ def location(root: Path, manifest: str, table: str) -> str:
 @pytest.mark.parametrize(("manifest", "run", "users"), [("latest", run_id(2, NEWER), 4), (OLDER, run_id(1, OLDER), 5)])
 def test_duckdb_pandas_and_pyarrow_read_by_path(root: Path, manifest: str, run: str, users: int) -> None:
     for table, contract in CONTRACTS.items():
-        place = location(root, manifest, table)
+        folder = location(root, manifest, table)
         rows = users * (1 if table == "similar_items" else 2)
-        frame = pd.read_parquet(place)
+        frame = pd.read_parquet(folder)
         assert list(frame.columns) == contract.schema.names and len(frame) == rows
         assert set(frame["run_id"]) == {run} and not frame.isna().to_numpy().any()
-        assert ds.dataset(place, format="parquet").count_rows() == rows
+        assert ds.dataset(folder, format="parquet").count_rows() == rows
         # or DuckDB takes ds from the folder's name, and for a date
-        files = f"read_parquet('{place}/*.parquet', hive_partitioning = false)"
+        files = f"read_parquet('{folder}/*.parquet', hive_partitioning = false)"
         assert duckdb.sql(f"SELECT count(*), min(ds), max(run_id) FROM {files}").fetchall() == [(rows, run[:10], run)]
-    place = location(root, manifest, "recommendations")
-    best = f"SELECT item_id, score FROM read_parquet('{place}/*.parquet') WHERE user_id = 'u2' ORDER BY position"
+    folder = location(root, manifest, "recommendations")
+    best = f"SELECT item_id, score FROM read_parquet('{folder}/*.parquet') WHERE user_id = 'u2' ORDER BY position"
     assert duckdb.sql(best).fetchall() == [("m1", pytest.approx(1 / 3)), ("m2", pytest.approx(1 / 4))]
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pyspark.sql import DataFrame, SparkSession
 
-from bgmrec.publish.versions import Shelf
+from bgmrec.publish.versions import Versions
 from bgmrec.storage import schemas
 from bgmrec.storage.tables import Tables
 
@@ -47,14 +47,14 @@ def counts(users: int) -> dict[str, int]:
     return {"recommendations": 2 * users, "similar_items": users, "recommendation_reasons": 2 * users}
 
 
-def publish(spark: SparkSession, root: Path, run: str, users: int, database: str | None = None) -> Shelf:
+def publish(spark: SparkSession, root: Path, run: str, users: int, database: str | None = None) -> Versions:
     """Publishes a version below `root`."""
-    shelf = Shelf(Tables(spark, f"file://{root}/published"), database)
+    versions = Versions(Tables(spark, f"file://{root}/published"), database)
     made = {}
     for name, df in tables(spark, run, users).items():
-        made[name] = {"location": shelf.stage(df, name, run[:10], run), "rows": counts(users)[name]}
-    shelf.switch({"ds": run[:10], "run_id": run, "tables": made, "model": {"run_id": run}})
-    return shelf
+        made[name] = {"location": versions.stage(df, name, run[:10], run), "rows": counts(users)[name]}
+    versions.promote({"ds": run[:10], "run_id": run, "tables": made, "model": {"run_id": run}})
+    return versions
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def encode_priors(inputs: DataFrame, state: EncoderState, *, batch_rows: int = 5
             "the encoder's weights are too large to broadcast",
             expected=f"at most {MAX_BROADCAST_BYTES} bytes",
             found=f"{len(content)} bytes",
-            cure="lower the encoder's hidden widths, or leave the ratings out of it",
+            hint="lower the encoder's hidden widths, or leave the ratings out of it",
         )
     weights = inputs.sparkSession.sparkContext.broadcast(content)
 
@@ -70,7 +70,7 @@ def _encode(network: nn.Module, encoder: EncoderState, batch: pa.RecordBatch) ->
         raise TrainingError(
             "an encoder gives a prior mean that is not finite",
             where=f"idx {rows.dense[c.IDX][~finite][0]}",
-            cure="look for values that are not finite in the entity's features, or lower the fit's learning_rate",
+            hint="look for values that are not finite in the entity's features, or lower the fit's learning_rate",
         )
     cells = [to_cell(prior) for prior in priors]
     return pa.RecordBatch.from_arrays([batch.column(c.IDX), pa.array(cells, pa.binary())], names=[c.IDX, c.FEATURES])

@@ -67,7 +67,7 @@ def fit_distributed(
             "there is no GPU for every training process",
             where="feed.use_gpu",
             expected=f"{_gpus_of(local)} = {processes if local else 1}" if processes else "one that Torch finds",
-            cure="set feed.use_gpu to auto or false",
+            hint="set feed.use_gpu to auto or false",
         )
     if processes == 0:
         device = "cuda" if at_hand else "cpu"
@@ -153,7 +153,7 @@ def wait_for_slots(spark: SparkSession, processes: int) -> None:
                 where="feed.processes",
                 expected=f"at most {free}",
                 found=str(processes) if never else f"{processes}, for {waited} s",
-                cure="lower feed.processes, give the cluster more cores, or set feed.local to train beside the driver",
+                hint="lower feed.processes, give the cluster more cores, or set feed.local to train beside the driver",
             )
         if not told:
             logger.warning("%d training processes wait for task slots, %d are free", processes, free)

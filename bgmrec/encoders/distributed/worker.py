@@ -37,7 +37,7 @@ def train(
             raise errors.SettingsError(
                 "Spark gave a training process a GPU, and Torch finds none",
                 where="feed.use_gpu",
-                cure="install Torch's CUDA build there, or set feed.use_gpu to false",
+                hint="install Torch's CUDA build there, or set feed.use_gpu to false",
             )
         cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if use_gpu else "gloo")
@@ -67,7 +67,7 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     sys.__excepthook__(kind, error, trace)
     fields = {"kind": kind.__name__, "rank": int(os.environ.get("RANK", 0)), "message": str(error)[:_LONGEST]}
     if isinstance(error, errors.BgmrecError):
-        known = {name: getattr(error, name) for name in ("message", "where", "expected", "found", "cure")}
+        known = {name: getattr(error, name) for name in ("message", "where", "expected", "found", "hint")}
         fields |= {name: text[: _LONGEST // 5] for name, text in known.items()}
     sys.stderr.write(f"\n{ERROR_MARK}{json.dumps(fields)}\n")
     sys.stderr.flush()
@@ -84,14 +84,14 @@ def error_of(output: str) -> errors.BgmrecError:
     ours = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
     for fields in told:
         if fields["kind"] in ours and issubclass(ours[fields["kind"]], errors.BgmrecError):
-            details = {name: fields[name] for name in ("where", "expected", "found", "cure")}
+            details = {name: fields[name] for name in ("where", "expected", "found", "hint")}
             return ours[fields["kind"]](fields["message"], **details)
     if told:
         first = told[0]
         found = f"{first['kind']}: {first['message']}"
         return errors.TrainingError("a training process failed", where=f"process {first['rank']}", found=found)
     tail = "\n".join(output.splitlines()[-30:])
-    return errors.TrainingError("a training process died without a word", found=tail, cure="look for its memory limit")
+    return errors.TrainingError("a training process died without a word", found=tail, hint="look for its memory limit")
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from bgmrec.storage import schemas
 from bgmrec.storage.arrays import FLOAT, from_cell
 from bgmrec.storage.tables import Tables
 
-PIECE_BYTES = 2**26  # collected at once
+CHUNK_BYTES = 2**26  # collected at once
 
 _ROWS = t.StructType([t.StructField(c.IDX, t.IntegerType()), t.StructField(c.FEATURES, t.BinaryType())])
 
@@ -99,7 +99,7 @@ def _packed(block: int, parts: list[pa.RecordBatch], n: int, num_blocks: int) ->
             where=f"block {block} of {num_blocks}",
             expected=f"each of {n_rows} entities below {n} once, all of one width",
             found=f"{len(idx)} rows, {len(np.unique(idx))} distinct entities, cells of {sorted(sizes)} bytes",
-            cure="give one vector per entity of the index, cold ones included",
+            hint="give one vector per entity of the index, cold ones included",
         )
     table = from_cell(b"".join(cells)).reshape(n_rows, -1) if n_rows else np.zeros((0, 0), FLOAT)
     return one_row(block=block, n_rows=n_rows, factors=table[np.argsort(idx)])
@@ -136,7 +136,7 @@ def collect_factors(blocks: DataFrame, num_blocks: int, width: int, *, max_bytes
             where="collect_factors",
             expected=f"at most {max_bytes} bytes",
             found=f"{n} rows of {width} floats",
-            cure="raise factorize.broadcast_bytes, if driver and executors have the memory",
+            hint="raise factorize.broadcast_bytes, if driver and executors have the memory",
         )
     return collect_table(blocks, n, num_blocks, width)
 
@@ -158,10 +158,10 @@ def collect_cells(rows: DataFrame, key: str, n_keys: int, total_bytes: int) -> I
         n_keys: its values are 0..n_keys.
         total_bytes: of all cells, about.
     """
-    pieces = max(1, math.ceil(total_bytes / PIECE_BYTES))
-    for piece in range(pieces):
-        low, high = (n_keys * bound // pieces for bound in (piece, piece + 1))
-        part = rows if pieces == 1 else rows.where((f.col(key) >= low) & (f.col(key) < high))
+    chunks = max(1, math.ceil(total_bytes / CHUNK_BYTES))
+    for chunk in range(chunks):
+        low, high = (n_keys * bound // chunks for bound in (chunk, chunk + 1))
+        part = rows if chunks == 1 else rows.where((f.col(key) >= low) & (f.col(key) < high))
         frame: pd.DataFrame = part.toPandas()
         yield from frame.to_dict("records")
 
@@ -176,10 +176,10 @@ def table_of(rows: Iterable[dict[Hashable, Any]], n: int, num_blocks: int, width
     for row in rows:
         block, cell = row[c.BLOCK], row[c.FACTORS]
         met.append(block)
-        place = table[block::num_blocks] if 0 <= block < num_blocks else table[:0]
-        if len(cell) != place.nbytes or len(place) != row[c.N_ROWS]:
+        store = table[block::num_blocks] if 0 <= block < num_blocks else table[:0]
+        if len(cell) != store.nbytes or len(store) != row[c.N_ROWS]:
             raise _no_table(n, num_blocks, width, f"block {block} with {row[c.N_ROWS]} rows in {len(cell)} bytes")
-        place[:] = from_cell(cell, width)
+        store[:] = from_cell(cell, width)
     if sorted(met) != list(range(num_blocks)):
         raise _no_table(n, num_blocks, width, f"{len(met)} blocks, {len(set(met))} distinct")
     return table
@@ -191,10 +191,10 @@ def _no_table(n: int, num_blocks: int, width: int, found: str) -> TrainingError:
         where="collect_factors",
         expected=f"blocks 0..{num_blocks - 1}, once each, of {n} rows in all and {width} floats per row",
         found=found,
-        cure="write the factor table again with this number of blocks and this rank",
+        hint="write the factor table again with this number of blocks and this rank",
     )
 
 
-def solved_factors(place: Tables, side: str) -> DataFrame:
+def solved_factors(store: Tables, side: str) -> DataFrame:
     """The factor blocks that a half step left for a side, `schemas.FACTORS`."""
-    return place.read(f"{side}_half_step")
+    return store.read(f"{side}_half_step")

@@ -79,7 +79,7 @@ def measure(
             where="ratings_split",
             expected=f"at least {minimum_ratings} with weight (train.minimum_ratings)",
             found=str(train["n"] if train else 0),
-            cure="check the rating sources, the rejects and [split]",
+            hint="check the rating sources, the rejects and [split]",
         )
     valid = found[c.VALID]["n"] if c.VALID in found else 0
     users, items = user_index.count(), item_index.count()
@@ -97,7 +97,7 @@ def measure(
     return sizes
 
 
-def write_blocks(place: Tables, ratings: DataFrame, sizes: Sizes) -> None:
+def write_blocks(store: Tables, ratings: DataFrame, sizes: Sizes) -> None:
     """Writes the rating blocks of both sides, unless an interrupted run left them.
 
     Args:
@@ -110,16 +110,16 @@ def write_blocks(place: Tables, ratings: DataFrame, sizes: Sizes) -> None:
         (c.ITEM_IDX, c.USER_IDX, "item", sizes.item_blocks, sizes.items),
     )
     for dst, src, name, blocks, n in sides:
-        _write_once(place, f"{name}_rating_blocks", ratings, (dst, src, blocks, n))
+        _write_once(store, f"{name}_rating_blocks", ratings, (dst, src, blocks, n))
 
 
-def write_user_blocks(place: Tables, name: str, ratings: DataFrame, sizes: Sizes) -> None:
+def write_user_blocks(store: Tables, name: str, ratings: DataFrame, sizes: Sizes) -> None:
     """Writes some ratings as blocks of the user side: held-out ones to be scored, or what users have heard."""
     side = (c.USER_IDX, c.ITEM_IDX, sizes.user_blocks, sizes.users)
-    _write_once(place, name, ratings, side)
+    _write_once(store, name, ratings, side)
 
 
-def _write_once(place: Tables, name: str, ratings: DataFrame, side: tuple[str, str, int, int]) -> None:
-    if not place.exists(name):
-        with arrow_batch(place.spark, ROWS_PER_BATCH):
-            place.write(rating_blocks(ratings, *side), name)
+def _write_once(store: Tables, name: str, ratings: DataFrame, side: tuple[str, str, int, int]) -> None:
+    if not store.exists(name):
+        with arrow_batch(store.spark, ROWS_PER_BATCH):
+            store.write(rating_blocks(ratings, *side), name)

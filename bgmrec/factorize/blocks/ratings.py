@@ -83,9 +83,9 @@ def _triples(batch: pa.RecordBatch, n_dst: int) -> np.ndarray:
 
 
 def _bad_rating(found: str, expected: str) -> InputError:
-    cure = "index users and items before blocking, from the same ratings"
+    hint = "index users and items before blocking, from the same ratings"
     return InputError(
-        "ratings cannot be put into blocks", where="indexed ratings", expected=expected, found=found, cure=cure
+        "ratings cannot be put into blocks", where="indexed ratings", expected=expected, found=found, hint=hint
     )
 
 
@@ -98,7 +98,7 @@ def _builder(num_blocks: int, n_dst: int) -> OnBatches:
                 where=f"block {block} of {num_blocks}",
                 expected=f"at most {MAX_CELL_BYTES // LONG.itemsize} ratings",
                 found=f"{len(rows)} ratings",
-                cure="lower factorize.block_ratings; one entity with that many ratings has to be sampled",
+                hint="lower factorize.block_ratings; one entity with that many ratings has to be sampled",
             )
         columns = (np.ascontiguousarray(rows[name]) for name in _TRIPLE.names or ())
         return one_row(**build_block(block, num_blocks, n_dst, *columns).cells())

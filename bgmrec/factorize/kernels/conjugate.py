@@ -21,8 +21,8 @@ from bgmrec.factorize.kernels.equation import Source
 from bgmrec.factorize.kernels.layout import RatingBlock
 from bgmrec.factorize.kernels.rank_updates import SOLVED
 from bgmrec.factorize.kernels.shape import ModelShape
-from bgmrec.factorize.kernels.solve import not_solved, plain, rated_of
-from bgmrec.factorize.kernels.terms import Regularisation, SolvedBlock, Unobserved, judged, row_scales
+from bgmrec.factorize.kernels.solve import as_contiguous, not_solved, rated_of
+from bgmrec.factorize.kernels.terms import Regularisation, SolvedBlock, Unobserved, evaluated, row_scales
 from bgmrec.factorize.kernels.vectors import LANES
 from bgmrec.storage.arrays import FLOAT
 
@@ -43,7 +43,7 @@ class Basis:
     to_model: np.ndarray
     from_model: np.ndarray
     shared: np.ndarray
-    right: np.ndarray
+    rhs: np.ndarray
 
     @property
     def design_width(self) -> int:
@@ -70,7 +70,7 @@ def shared_basis(unobserved: Unobserved, shape: ModelShape, regularisation: Regu
     return Basis(shape, to_model, to_model.T * diagonal, np.maximum(values, 0.0), -to_model.T @ gram[kept, shape.rank])
 
 
-def approach_block(
+def solve_block_cg(
     block: RatingBlock,
     design: np.ndarray,
     positions: np.ndarray,
@@ -105,15 +105,15 @@ def approach_block(
     out, errors = means.copy() if start is None else start @ into, np.zeros(block.n_rows)
     size = -(-shape.width // LANES) * LANES
     shared = np.zeros((2, size))
-    shared[:, : shape.width] = basis.shared, basis.right
+    shared[:, : shape.width] = basis.shared, basis.rhs
     failed = descent.descend_rows(
-        Source(plain(design, FLOAT).reshape(-1), design.shape[1], shape.width, float(shape.mean)),
-        plain(block.row_offsets, np.int64),
+        Source(as_contiguous(design, FLOAT).reshape(-1), design.shape[1], shape.width, float(shape.mean)),
+        as_contiguous(block.row_offsets, np.int64),
         rated_of(block, positions),
         float(unobserved.weight),
-        descent.Shared(plain(shared[0], FLOAT), plain(shared[1], FLOAT)),
-        plain(means, FLOAT),
-        plain(scales, np.float64),
+        descent.Shared(as_contiguous(shared[0], FLOAT), as_contiguous(shared[1], FLOAT)),
+        as_contiguous(means, FLOAT),
+        as_contiguous(scales, np.float64),
         steps,
         out,
         errors,
@@ -123,4 +123,4 @@ def approach_block(
     factors = (out @ basis.to_model.T.astype(FLOAT)).astype(FLOAT)
     cold = np.diff(block.row_offsets) == 0
     factors[cold] = prior[cold]
-    return judged(factors, errors, prior, regularisation.diagonal(shape), scales, shape, unobserved)
+    return evaluated(factors, errors, prior, regularisation.diagonal(shape), scales, shape, unobserved)

@@ -28,7 +28,7 @@ class Shared(NamedTuple):
     """What all rows of a block share: float32 (size,), `size` is the width rounded up to whole vectors."""
 
     diagonal: np.ndarray
-    right: np.ndarray
+    rhs: np.ndarray
 
 
 class Vectors(NamedTuple):
@@ -71,36 +71,39 @@ def _offset(source: Source, row: int) -> float:
 
 
 @compiled
-def _add_residual(source: Source, rated: Rated, unobserved: float, room: Vectors) -> None:
+def _add_residual(source: Source, rated: Rated, unobserved: float, workspace: Vectors) -> None:
     """residual += Σ [(w + alpha0) r − w (o + d·solution)] d; scores := d·solution."""
     for first in range(0, rated.rows.size, LANES):
         count = min(LANES, rated.rows.size - first)
-        dots(source, rated.rows, first, count, room.solution, room.scores)
+        dots(source, rated.rows, first, count, workspace.solution, workspace.scores)
         for p in range(count):
             weight = rated.weights[first + p] if rated.weights.size else ONE
-            rating, known = rated.ratings[first + p], _offset(source, rated.rows[first + p]) + room.scores[first + p]
-            room.scales[p] = weight * (rating - known) + unobserved * rating
-        _add(source, rated.rows, first, count, room.scales, room.residual)
+            rating, known = (
+                rated.ratings[first + p],
+                _offset(source, rated.rows[first + p]) + workspace.scores[first + p],
+            )
+            workspace.scales[p] = weight * (rating - known) + unobserved * rating
+        _add(source, rated.rows, first, count, workspace.scales, workspace.residual)
 
 
 @compiled
-def _multiply(source: Source, rated: Rated, room: Vectors) -> None:
+def _multiply(source: Source, rated: Rated, workspace: Vectors) -> None:
     """product := (D + Σ w d dᵀ) direction; steps := d·direction."""
-    row_multiply(room.product, 0, room.diagonal, 0, room.direction, 0, room.product.size // LANES)
+    row_multiply(workspace.product, 0, workspace.diagonal, 0, workspace.direction, 0, workspace.product.size // LANES)
     for first in range(0, rated.rows.size, LANES):
         count = min(LANES, rated.rows.size - first)
-        dots(source, rated.rows, first, count, room.direction, room.steps)
+        dots(source, rated.rows, first, count, workspace.direction, workspace.steps)
         for p in range(count):
-            room.scales[p] = room.steps[first + p] * (rated.weights[first + p] if rated.weights.size else ONE)
-        _add(source, rated.rows, first, count, room.scales, room.product)
+            workspace.scales[p] = workspace.steps[first + p] * (rated.weights[first + p] if rated.weights.size else ONE)
+        _add(source, rated.rows, first, count, workspace.scales, workspace.product)
 
 
 @compiled
-def _precondition(room: Vectors) -> float:
+def _precondition(workspace: Vectors) -> float:
     """preconditioned := D⁻¹ r of the residual r; gives rᵀ D⁻¹ r."""
-    vectors = room.residual.size // LANES
-    row_multiply(room.preconditioned, 0, room.inverse, 0, room.residual, 0, vectors)
-    return row_dot(room.preconditioned, 0, room.residual, 0, vectors)
+    vectors = workspace.residual.size // LANES
+    row_multiply(workspace.preconditioned, 0, workspace.inverse, 0, workspace.residual, 0, vectors)
+    return row_dot(workspace.preconditioned, 0, workspace.residual, 0, vectors)
 
 
 @compiled
@@ -122,32 +125,32 @@ def _error(source: Source, rated: Rated, unobserved: float, scores: np.ndarray) 
 
 @compiled
 def _descend(
-    source: Source, rated: Rated, unobserved: float, right: np.ndarray, mean: np.ndarray, scale: float, steps: int,
-    room: Vectors,
+    source: Source, rated: Rated, unobserved: float, rhs: np.ndarray, mean: np.ndarray, scale: float, steps: int,
+    workspace: Vectors,
 ) -> float:  # fmt: skip
     """Goes `steps` steps from `solution`; returns the squared error there."""
-    vectors = room.solution.size // LANES
-    row_multiply(room.residual, 0, room.diagonal, 0, room.solution, 0, vectors)
-    row_scale(room.residual, 0, room.residual, 0, -ONE, vectors)
-    row_add(room.residual, 0, right, 0, ONE, vectors)
+    vectors = workspace.solution.size // LANES
+    row_multiply(workspace.residual, 0, workspace.diagonal, 0, workspace.solution, 0, vectors)
+    row_scale(workspace.residual, 0, workspace.residual, 0, -ONE, vectors)
+    row_add(workspace.residual, 0, rhs, 0, ONE, vectors)
     for c in range(mean.size):
-        room.residual[c] += scale * mean[c]
-    _add_residual(source, rated, unobserved, room)
-    left, ratio = _precondition(room), 0.0
-    row_scale(room.direction, 0, room.direction, 0, np.float32(0), vectors)
+        workspace.residual[c] += scale * mean[c]
+    _add_residual(source, rated, unobserved, workspace)
+    left, ratio = _precondition(workspace), 0.0
+    row_scale(workspace.direction, 0, workspace.direction, 0, np.float32(0), vectors)
     for _ in range(steps):
         if left < _CONVERGED:
             break
-        row_scale(room.direction, 0, room.direction, 0, np.float32(ratio), vectors)
-        row_add(room.direction, 0, room.preconditioned, 0, ONE, vectors)
-        _multiply(source, rated, room)
-        length = np.float32(left / row_dot(room.direction, 0, room.product, 0, vectors))
-        row_add(room.solution, 0, room.direction, 0, length, vectors)
-        row_add(room.residual, 0, room.product, 0, -length, vectors)
-        row_add(room.scores, 0, room.steps, 0, length, -(-rated.rows.size // LANES))
-        before, left = left, _precondition(room)
+        row_scale(workspace.direction, 0, workspace.direction, 0, np.float32(ratio), vectors)
+        row_add(workspace.direction, 0, workspace.preconditioned, 0, ONE, vectors)
+        _multiply(source, rated, workspace)
+        length = np.float32(left / row_dot(workspace.direction, 0, workspace.product, 0, vectors))
+        row_add(workspace.solution, 0, workspace.direction, 0, length, vectors)
+        row_add(workspace.residual, 0, workspace.product, 0, -length, vectors)
+        row_add(workspace.scores, 0, workspace.steps, 0, length, -(-rated.rows.size // LANES))
+        before, left = left, _precondition(workspace)
         ratio = left / before
-    return _error(source, rated, unobserved, room.scores)
+    return _error(source, rated, unobserved, workspace.scores)
 
 
 @compiled
@@ -179,7 +182,7 @@ def descend_rows(
         first row whose result is not finite, or SOLVED.
     """
     width, size = out.shape[1], shared.diagonal.size
-    room = _make_vectors(size, np.max(offsets[1:] - offsets[:-1]) if offsets.size > 1 else 0)
+    workspace = _make_vectors(size, np.max(offsets[1:] - offsets[:-1]) if offsets.size > 1 else 0)
     for row in range(offsets.size - 1):
         first, end = offsets[row], offsets[row + 1]
         if first == end:
@@ -187,12 +190,12 @@ def descend_rows(
         weights = rated.weights[first:end] if rated.weights.size else rated.weights
         of_row = Rated(rated.rows[first:end], rated.ratings[first:end], weights)
         for c in range(size):
-            room.diagonal[c] = shared.diagonal[c] + scales[row]
-            room.inverse[c] = ONE / room.diagonal[c]
-        room.solution[:width] = out[row]
-        error = _descend(source, of_row, unobserved, shared.right, means[row], scales[row], steps, room)
-        length = row_dot(room.solution, 0, room.solution, 0, size // LANES)
+            workspace.diagonal[c] = shared.diagonal[c] + scales[row]
+            workspace.inverse[c] = ONE / workspace.diagonal[c]
+        workspace.solution[:width] = out[row]
+        error = _descend(source, of_row, unobserved, shared.rhs, means[row], scales[row], steps, workspace)
+        length = row_dot(workspace.solution, 0, workspace.solution, 0, size // LANES)
         if not math.isfinite(error + length):
             return row
-        out[row], errors[row] = room.solution[:width], error
+        out[row], errors[row] = workspace.solution[:width], error
     return SOLVED

@@ -30,7 +30,7 @@ def _lane_totals(builder: Any, vectors: list[Any]) -> Any:
     return vectors[0]
 
 
-def _row_places(builder: Any, matrix: Any, stride: Any, row_of: Any, count: Any) -> list[Any]:
+def _row_positions(builder: Any, matrix: Any, stride: Any, row_of: Any, count: Any) -> list[Any]:
     """The addresses of LANES rows; those from `count` on repeat the last one."""
     last = builder.sub(count, constant(1))
     places = []
@@ -54,13 +54,13 @@ def rows_dot(
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         to, matrix = pointer(context, builder, signature, args, 0), pointer(context, builder, signature, args, 2)
         row_of, x = pointer(context, builder, signature, args, 5), pointer(context, builder, signature, args, 8)
-        places = _row_places(builder, matrix, args[4], row_of, args[7])
+        places = _row_positions(builder, matrix, args[4], row_of, args[7])
         sums = [cgutils.alloca_once_value(builder, ZERO) for _ in places]
         with cgutils.for_range(builder, args[10]) as loop:
             at = builder.mul(loop.index, constant(LANES))
             factor = load(builder, builder.gep(x, [at]))
-            for place, sum_ in zip(places, sums, strict=True):
-                product = fma(builder, load(builder, builder.gep(place, [at])), factor, builder.load(sum_))
+            for folder, sum_ in zip(places, sums, strict=True):
+                product = fma(builder, load(builder, builder.gep(folder, [at])), factor, builder.load(sum_))
                 builder.store(product, sum_)
         store(builder, _lane_totals(builder, [builder.load(sum_) for sum_ in sums]), to)
         return context.get_dummy_value()
@@ -82,7 +82,7 @@ def rows_add(
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         to, matrix = pointer(context, builder, signature, args, 0), pointer(context, builder, signature, args, 2)
         row_of, factors = pointer(context, builder, signature, args, 5), pointer(context, builder, signature, args, 8)
-        places = _row_places(builder, matrix, args[4], row_of, args[7])
+        places = _row_positions(builder, matrix, args[4], row_of, args[7])
         scalars = []
         for lane in range(LANES):
             inside = builder.icmp_signed("<", constant(lane), args[7])
@@ -90,12 +90,12 @@ def rows_add(
             scalars.append(splat(builder, builder.select(inside, scalar, ir.Constant(ir.FloatType(), 0.0))))
         with cgutils.for_range(builder, args[10]) as loop:
             at = builder.mul(loop.index, constant(LANES))
-            place = builder.gep(to, [at])
-            sums = [load(builder, place), ZERO]  # two chains hide half of an FMA's latency
+            folder = builder.gep(to, [at])
+            sums = [load(builder, folder), ZERO]  # two chains hide half of an FMA's latency
             for lane in range(LANES):
                 row = load(builder, builder.gep(places[lane], [at]))
                 sums[lane % 2] = fma(builder, row, scalars[lane], sums[lane % 2])
-            store(builder, builder.fadd(*sums), place)
+            store(builder, builder.fadd(*sums), folder)
         return context.get_dummy_value()
 
     at = types.int64

@@ -22,7 +22,14 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from bgmrec.factorize.kernels.tiles import BORDER, BORDER_STEP, factor_tile, multiply_border, multiply_tile, solve_tile
+from bgmrec.factorize.kernels.tiles import (
+    WEIGHT_RHS,
+    WEIGHT_RHS_STEP,
+    factor_tile,
+    multiply_tile,
+    multiply_weight_rhs,
+    solve_tile,
+)
 from bgmrec.factorize.kernels.vectors import LANES, row_add, row_dot, row_scale
 
 PANEL = 64
@@ -56,28 +63,28 @@ class AllPairs(NamedTuple):
 
     weight: float
     latent: np.ndarray  # (size, size), flat: alpha0 Σ v vᵀ
-    edge: np.ndarray  # (2, size), flat: alpha0 [Σ v, −Σ (mean + b) v]
-    corner: float  # alpha0 · the number of source rows
-    right: float  # −alpha0 Σ (mean + b)
+    bias_column: np.ndarray  # (2, size), flat: alpha0 [Σ v, −Σ (mean + b) v]
+    bias_diagonal: float  # alpha0 · the number of source rows
+    rhs: float  # −alpha0 Σ (mean + b)
 
 
 class Precision(NamedTuple):
     """P of the rows' prior N(m_i, (s_i P)⁻¹): float32, padded as Room is, 1 on the padded diagonal; bias apart."""
 
     latent: np.ndarray  # (size, size), flat
-    edge: np.ndarray  # (size,): the bias coordinate's row
-    corner: float  # and its diagonal element
+    bias_column: np.ndarray  # (size,): the bias coordinate's row
+    bias_diagonal: float  # and its diagonal element
 
 
-class Room(NamedTuple):
+class Workspace(NamedTuple):
     """Room to work in, once per block; `size` is the rank rounded up to whole vectors."""
 
     size: int
     panel: np.ndarray  # (PANEL, size): the source rows of up to PANEL ratings
     weighted: np.ndarray  # the same times their weights; empty where all weights are 1
-    border: np.ndarray  # (PANEL, BORDER): weight and right side of each rating
+    weight_rhs: np.ndarray  # (PANEL, BORDER): weight and right side of each rating
     gram: np.ndarray  # (size, size)
-    edge: np.ndarray  # (2, size): the bias coordinate's row of the matrix, and the right side
+    bias_column: np.ndarray  # (2, size): the bias coordinate's row of the matrix, and the right side
     inverse: np.ndarray  # (size,): 1 / the diagonal of L
     solution: np.ndarray  # (size,)
     scores: np.ndarray  # (LANES,)
@@ -93,14 +100,14 @@ def aligned(n: int) -> np.ndarray:
 
 
 @compiled
-def make_room(rank: int, weighted: bool) -> Room:
+def make_workspace(rank: int, weighted: bool) -> Workspace:
     """Zeroed arrays for rows of one rank."""
     size = -(-rank // LANES) * LANES
-    return Room(
+    return Workspace(
         size,
         aligned(PANEL * size),
         aligned(PANEL * size if weighted else 0),
-        aligned(PANEL * BORDER),
+        aligned(PANEL * WEIGHT_RHS),
         aligned(size * size),
         aligned(2 * size),
         aligned(size),
@@ -111,7 +118,7 @@ def make_room(rank: int, weighted: bool) -> Room:
 
 @compiled
 def _gather(
-    source: Source, rated: Rated, first: int, end: int, unobserved: float, room: Room
+    source: Source, rated: Rated, first: int, end: int, unobserved: float, workspace: Workspace
 ) -> tuple[float, float, float]:
     """Fills panel, weighted and border with ratings first..end; returns Σ weight, Σ right side and their share of C.
 
@@ -119,71 +126,85 @@ def _gather(
     counts for observed ones as well, it is (w + alpha0)·r − w·(mean + b), and its square (w + alpha0)·r² less
     2 (w + alpha0)·r·(mean + b), plus w·(mean + b)².
     """
-    rank, size, stride = source.rank, room.size, source.stride
+    rank, size, stride = source.rank, workspace.size, source.stride
     vectors = rank // LANES
-    sum_weight, sum_right, sum_square = 0.0, 0.0, 0.0
+    sum_weight, sum_rhs, sum_square = 0.0, 0.0, 0.0
     for p in range(end - first):
         weight = rated.weights[first + p] if rated.weights.size else ONE
         at = rated.rows[first + p] * stride
-        row_scale(room.panel, p * size, source.table, at, ONE, vectors)
+        row_scale(workspace.panel, p * size, source.table, at, ONE, vectors)
         for c in range(vectors * LANES, rank):
-            room.panel[p * size + c] = source.table[at + c]
+            workspace.panel[p * size + c] = source.table[at + c]
         if rated.weights.size:
-            row_scale(room.weighted, p * size, room.panel, p * size, weight, size // LANES)
+            row_scale(workspace.weighted, p * size, workspace.panel, p * size, weight, size // LANES)
         offset = source.mean + source.table[at + rank] if stride > rank else source.mean
         rating = rated.ratings[first + p]
         error = rating - offset
-        right = weight * error + unobserved * rating
-        room.border[p * BORDER] = weight
-        room.border[p * BORDER + 1] = right
+        rhs = weight * error + unobserved * rating
+        workspace.weight_rhs[p * WEIGHT_RHS] = weight
+        workspace.weight_rhs[p * WEIGHT_RHS + 1] = rhs
         sum_weight += float(weight)
-        sum_right += right
+        sum_rhs += rhs
         sum_square += float(weight * error) * error + unobserved * rating * (error - offset)
-    for p in range((end - first) * BORDER, -(-(end - first) // BORDER_STEP) * BORDER_STEP * BORDER):
-        room.border[p] = 0
-    return sum_weight, sum_right, sum_square
+    for p in range((end - first) * WEIGHT_RHS, -(-(end - first) // WEIGHT_RHS_STEP) * WEIGHT_RHS_STEP * WEIGHT_RHS):
+        workspace.weight_rhs[p] = 0
+    return sum_weight, sum_rhs, sum_square
 
 
 @compiled
-def add_ratings(source: Source, rated: Rated, unobserved: float, room: Room) -> tuple[float, float, float]:
+def add_ratings(source: Source, rated: Rated, unobserved: float, workspace: Workspace) -> tuple[float, float, float]:
     """gram += Σ w v vᵀ, edge += [Σ w v, Σ right v]; returns Σ w and Σ right, the bias coordinate's share, and C."""
-    size = room.size
-    sum_weight, sum_right, sum_square = 0.0, 0.0, 0.0
+    size = workspace.size
+    sum_weight, sum_rhs, sum_square = 0.0, 0.0, 0.0
     for first in range(0, rated.rows.size, PANEL):
         end = min(first + PANEL, rated.rows.size)
-        sums = _gather(source, rated, first, end, unobserved, room)
-        sum_weight, sum_right, sum_square = sum_weight + sums[0], sum_right + sums[1], sum_square + sums[2]
-        left = room.weighted if rated.weights.size else room.panel
+        sums = _gather(source, rated, first, end, unobserved, workspace)
+        sum_weight, sum_rhs, sum_square = sum_weight + sums[0], sum_rhs + sums[1], sum_square + sums[2]
+        left = workspace.weighted if rated.weights.size else workspace.panel
         for j in range(0, size, LANES):
             for i in range(j, size, LANES):
-                multiply_tile(room.gram, j * size + i, size, left, i, size, room.panel, j, size, end - first, ONE)
-            multiply_border(room.edge, j, size, room.panel, j, size, room.border, 0, BORDER, end - first, ONE)
-    return sum_weight, sum_right, sum_square
+                multiply_tile(
+                    workspace.gram, j * size + i, size, left, i, size, workspace.panel, j, size, end - first, ONE
+                )
+            multiply_weight_rhs(
+                workspace.bias_column,
+                j,
+                size,
+                workspace.panel,
+                j,
+                size,
+                workspace.weight_rhs,
+                0,
+                WEIGHT_RHS,
+                end - first,
+                ONE,
+            )
+    return sum_weight, sum_rhs, sum_square
 
 
 @compiled
-def start(precision: Precision, pull: np.ndarray, scale: float, rank: int, room: Room) -> tuple[float, float]:
+def start(precision: Precision, pull: np.ndarray, scale: float, rank: int, workspace: Workspace) -> tuple[float, float]:
     """gram := s P, edge := s [P's bias row, P m]; returns the bias coordinate's share of both.
 
     Args:
         pull: float32 (width,), P m.
         scale: s.
     """
-    size, factor = room.size, np.float32(scale)
-    row_scale(room.gram, 0, precision.latent, 0, factor, size * size // LANES)
-    row_scale(room.edge, 0, precision.edge, 0, factor, size // LANES)
+    size, factor = workspace.size, np.float32(scale)
+    row_scale(workspace.gram, 0, precision.latent, 0, factor, size * size // LANES)
+    row_scale(workspace.bias_column, 0, precision.bias_column, 0, factor, size // LANES)
     for c in range(rank):
-        room.edge[size + c] = factor * pull[c]
-    room.edge[size + rank :] = 0
-    return scale * precision.corner, scale * pull[rank] if pull.size > rank else 0.0
+        workspace.bias_column[size + c] = factor * pull[c]
+    workspace.bias_column[size + rank :] = 0
+    return scale * precision.bias_diagonal, scale * pull[rank] if pull.size > rank else 0.0
 
 
 @compiled
-def add_all_pairs(pairs: AllPairs, room: Room) -> tuple[float, float]:
+def add_all_pairs(pairs: AllPairs, workspace: Workspace) -> tuple[float, float]:
     """gram += alpha0 Σ v vᵀ, edge += alpha0 [Σ v, −Σ (mean + b) v] over all source rows; the bias's share returned."""
-    row_add(room.gram, 0, pairs.latent, 0, ONE, room.gram.size // LANES)
-    row_add(room.edge, 0, pairs.edge, 0, ONE, room.edge.size // LANES)
-    return pairs.corner, pairs.right
+    row_add(workspace.gram, 0, pairs.latent, 0, ONE, workspace.gram.size // LANES)
+    row_add(workspace.bias_column, 0, pairs.bias_column, 0, ONE, workspace.bias_column.size // LANES)
+    return pairs.bias_diagonal, pairs.rhs
 
 
 @compiled
@@ -200,29 +221,36 @@ def _factor(gram: np.ndarray, inverse: np.ndarray, size: int) -> bool:
 
 
 @compiled
-def _forward(room: Room, at: int) -> None:
+def _forward(workspace: Workspace, at: int) -> None:
     """edge[at : at + size] := L⁻¹ edge[at : at + size]."""
-    for p in range(room.size):
-        solved = room.edge[at + p] * room.inverse[p]
+    for p in range(workspace.size):
+        solved = workspace.bias_column[at + p] * workspace.inverse[p]
         tile = p - p % LANES
-        row_add(room.edge, at + tile, room.gram, p * room.size + tile, -solved, (room.size - tile) // LANES)
-        room.edge[at + p] = solved
+        row_add(
+            workspace.bias_column,
+            at + tile,
+            workspace.gram,
+            p * workspace.size + tile,
+            -solved,
+            (workspace.size - tile) // LANES,
+        )
+        workspace.bias_column[at + p] = solved
 
 
 @compiled
-def _backward(room: Room) -> None:
+def _backward(workspace: Workspace) -> None:
     """solution := L⁻ᵀ (right side)."""
-    size = room.size
-    room.solution[:] = 0
+    size = workspace.size
+    workspace.solution[:] = 0
     for p in range(size - 1, -1, -1):
         tile = p - p % LANES
-        known = row_dot(room.gram, p * size + tile, room.solution, tile, (size - tile) // LANES)
-        room.solution[p] = (room.edge[size + p] - known) * room.inverse[p]
+        known = row_dot(workspace.gram, p * size + tile, workspace.solution, tile, (size - tile) // LANES)
+        workspace.solution[p] = (workspace.bias_column[size + p] - known) * workspace.inverse[p]
 
 
 @compiled
 def solve(
-    corner: float, right: float, biased: bool, noise: np.ndarray, std: float, room: Room
+    bias_diagonal: float, rhs: float, biased: bool, noise: np.ndarray, std: float, workspace: Workspace
 ) -> tuple[bool, float, float]:
     """Solves the bordered equation into `solution`, or draws around it.
 
@@ -234,15 +262,19 @@ def solve(
     Returns:
         (whether the matrix was positive definite, the bias, zᵀ z / alpha − yᵀ y).
     """
-    size = room.size
-    positive = _factor(room.gram, room.inverse, size)
-    _forward(room, size)
-    bias, latent, level = 0.0, noise.size, -float(row_dot(room.edge, size, room.edge, size, size // LANES))
+    size = workspace.size
+    positive = _factor(workspace.gram, workspace.inverse, size)
+    _forward(workspace, size)
+    bias, latent, level = (
+        0.0,
+        noise.size,
+        -float(row_dot(workspace.bias_column, size, workspace.bias_column, size, size // LANES)),
+    )
     if biased:
-        _forward(room, 0)
-        pivot = corner - row_dot(room.edge, 0, room.edge, 0, size // LANES)
+        _forward(workspace, 0)
+        pivot = bias_diagonal - row_dot(workspace.bias_column, 0, workspace.bias_column, 0, size // LANES)
         positive &= pivot > 0
-        left = right - row_dot(room.edge, 0, room.edge, size, size // LANES)
+        left = rhs - row_dot(workspace.bias_column, 0, workspace.bias_column, size, size // LANES)
         bias = left / pivot
         level -= left * bias
         if noise.size:
@@ -250,35 +282,35 @@ def solve(
             step = std * noise[latent]
             bias += step / math.sqrt(pivot)
             level += step * step
-        row_add(room.edge, size, room.edge, 0, -bias, size // LANES)
+        row_add(workspace.bias_column, size, workspace.bias_column, 0, -bias, size // LANES)
     for c in range(latent):
         step = std * noise[c]
-        room.edge[size + c] += step
+        workspace.bias_column[size + c] += step
         level += step * step
-    _backward(room)
+    _backward(workspace)
     return positive, bias, level
 
 
 @compiled
 def apart_from_ratings(
-    pairs: AllPairs, precision: Precision, pull: np.ndarray, scale: float, rank: int, bias: float, room: Room
+    pairs: AllPairs, precision: Precision, pull: np.ndarray, scale: float, rank: int, bias: float, workspace: Workspace
 ) -> float:
     """xᵀ H x − 2 hᵀ x of what `start` and `add_all_pairs` put into the equation, at the solution; spoils `edge`."""
-    size, factor, vectors = room.size, np.float32(scale), room.size // LANES
-    row_scale(room.edge, 0, precision.edge, 0, np.float32(2 * scale * bias), vectors)
+    size, factor, vectors = workspace.size, np.float32(scale), workspace.size // LANES
+    row_scale(workspace.bias_column, 0, precision.bias_column, 0, np.float32(2 * scale * bias), vectors)
     for c in range(rank):
-        row_add(room.edge, 0, precision.latent, c * size, factor * room.solution[c], vectors)
-    right = 0.0
+        row_add(workspace.bias_column, 0, precision.latent, c * size, factor * workspace.solution[c], vectors)
+    rhs = 0.0
     for c in range(rank):
-        right += pull[c] * room.solution[c]
-    corner = scale * precision.corner
+        rhs += pull[c] * workspace.solution[c]
+    bias_diagonal = scale * precision.bias_diagonal
     if pull.size > rank:
-        right += pull[rank] * bias
-    right *= scale
+        rhs += pull[rank] * bias
+    rhs *= scale
     if pairs.weight > 0:
-        row_add(room.edge, 0, pairs.edge, 0, np.float32(2 * bias), vectors)
+        row_add(workspace.bias_column, 0, pairs.bias_column, 0, np.float32(2 * bias), vectors)
         for c in range(rank):
-            row_add(room.edge, 0, pairs.latent, c * size, room.solution[c], vectors)
-        right += row_dot(pairs.edge, size, room.solution, 0, vectors) + pairs.right * bias
-        corner += pairs.corner
-    return row_dot(room.edge, 0, room.solution, 0, vectors) + corner * bias * bias - 2 * right
+            row_add(workspace.bias_column, 0, pairs.latent, c * size, workspace.solution[c], vectors)
+        rhs += row_dot(pairs.bias_column, size, workspace.solution, 0, vectors) + pairs.rhs * bias
+        bias_diagonal += pairs.bias_diagonal
+    return row_dot(workspace.bias_column, 0, workspace.solution, 0, vectors) + bias_diagonal * bias * bias - 2 * rhs

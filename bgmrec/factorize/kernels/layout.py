@@ -84,7 +84,7 @@ class RatingBlock:
                 where=f"block {block.block}",
                 expected=f"{block.n_rows + 1} offsets ending at {n}, {n} positions, 0 or {n} weights",
                 found=f"{block.row_offsets.size} offsets, {block.src_pos.size} positions, {block.weights.size} weights",
-                cure="build the rating blocks again with this version of bgmrec",
+                hint="build the rating blocks again with this version of bgmrec",
             )
         return block
 

@@ -12,14 +12,14 @@ from bgmrec.factorize.kernels.equation import (
     AllPairs,
     Precision,
     Rated,
-    Room,
     Source,
+    Workspace,
     add_all_pairs,
     add_ratings,
     apart_from_ratings,
     compiled,
     inlined,
-    make_room,
+    make_workspace,
     solve,
     start,
 )
@@ -39,13 +39,13 @@ def dots(source: Source, rows: np.ndarray, first: int, count: int, vector: np.nd
 
 
 @compiled
-def _score(source: Source, rows: np.ndarray, offset: float, room: Room) -> None:
+def _score(source: Source, rows: np.ndarray, offset: float, workspace: Workspace) -> None:
     """scores[p] := offset + v·solution + b for up to LANES source rows."""
     rank, stride = source.rank, source.stride
-    dots(source, rows, 0, rows.size, room.solution, room.scores)
+    dots(source, rows, 0, rows.size, workspace.solution, workspace.scores)
     for p in range(rows.size):
-        score = room.scores[p] + offset
-        room.scores[p] = score + source.table[rows[p] * stride + rank] if stride > rank else score
+        score = workspace.scores[p] + offset
+        workspace.scores[p] = score + source.table[rows[p] * stride + rank] if stride > rank else score
 
 
 class Draw(NamedTuple):
@@ -58,23 +58,23 @@ class Draw(NamedTuple):
 @compiled
 def _solve_row(
     source: Source, rated: Rated, pairs: AllPairs, precision: Precision, pull: np.ndarray, scale: float,
-    noise: np.ndarray, std: float, room: Room, out: np.ndarray,
+    noise: np.ndarray, std: float, workspace: Workspace, out: np.ndarray,
 ) -> tuple[bool, float]:  # fmt: skip
     """Solves or draws one row; returns (whether it could be solved, squared error)."""
     rank, biased = source.rank, source.stride > source.rank
-    corner, right = start(precision, pull, scale, rank, room)
+    bias_diagonal, rhs = start(precision, pull, scale, rank, workspace)
     if pairs.weight > 0:
-        weight, of_pairs = add_all_pairs(pairs, room)
-        corner, right = corner + weight, right + of_pairs
-    weight, of_ratings, square = add_ratings(source, rated, pairs.weight, room)
-    positive, bias, level = solve(corner + weight, right + of_ratings, biased, noise, std, room)
-    error = square + level - apart_from_ratings(pairs, precision, pull, scale, rank, bias, room)
+        weight, of_pairs = add_all_pairs(pairs, workspace)
+        bias_diagonal, rhs = bias_diagonal + weight, rhs + of_pairs
+    weight, of_ratings, square = add_ratings(source, rated, pairs.weight, workspace)
+    positive, bias, level = solve(bias_diagonal + weight, rhs + of_ratings, biased, noise, std, workspace)
+    error = square + level - apart_from_ratings(pairs, precision, pull, scale, rank, bias, workspace)
     if pairs.weight == 0 and error < 0:  # a sum of squares: what is left of two that cancel
         error = 0.0
-    out[:rank] = room.solution[:rank]
+    out[:rank] = workspace.solution[:rank]
     if biased:
         out[rank] = bias
-    length = row_dot(room.solution, 0, room.solution, 0, room.size // LANES)
+    length = row_dot(workspace.solution, 0, workspace.solution, 0, workspace.size // LANES)
     return positive and math.isfinite(error + length + bias * bias), error
 
 
@@ -103,7 +103,7 @@ def solve_rows(
     Returns:
         first row that could not be solved, or SOLVED.
     """
-    room = make_room(source.rank, rated.weights.size > 0)
+    workspace = make_workspace(source.rank, rated.weights.size > 0)
     width = out.shape[1]
     for row in range(offsets.size - 1):
         first, end = offsets[row], offsets[row + 1]
@@ -114,7 +114,7 @@ def solve_rows(
             weights = rated.weights[first:end] if rated.weights.size else rated.weights
             of_row = Rated(rated.rows[first:end], rated.ratings[first:end], weights)
             solved, error = _solve_row(
-                source, of_row, pairs, precision, pull[row], scales[row], noise, draw.std, room, out[row]
+                source, of_row, pairs, precision, pull[row], scales[row], noise, draw.std, workspace, out[row]
             )
             if not solved:
                 return row
@@ -125,11 +125,11 @@ def solve_rows(
 @compiled
 def score_rows(source: Source, offsets: np.ndarray, rows: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
     """out[p] := mean + u·v + a + b for every pair of a block; factors are float32 (n_rows, width)."""
-    room = make_room(source.rank, False)
+    workspace = make_workspace(source.rank, False)
     for row in range(offsets.size - 1):
-        room.solution[: source.rank] = factors[row, : source.rank]
+        workspace.solution[: source.rank] = factors[row, : source.rank]
         offset = source.mean + (factors[row, source.rank] if source.stride > source.rank else 0.0)
         for first in range(offsets[row], offsets[row + 1], LANES):
             end = min(first + LANES, offsets[row + 1])
-            _score(source, rows[first:end], offset, room)
-            out[first:end] = room.scores[: end - first]
+            _score(source, rows[first:end], offset, workspace)
+            out[first:end] = workspace.scores[: end - first]

@@ -33,7 +33,7 @@ from bgmrec.factorize.kernels.layout import RatingBlock, block_idx
 from bgmrec.factorize.kernels.noise import normals
 from bgmrec.factorize.kernels.rank_updates import Draw
 from bgmrec.factorize.kernels.shape import ModelShape
-from bgmrec.factorize.kernels.terms import Regularisation, SolvedBlock, Unobserved, judged, row_scales
+from bgmrec.factorize.kernels.terms import Regularisation, SolvedBlock, Unobserved, evaluated, row_scales
 from bgmrec.factorize.kernels.vectors import LANES
 
 _NO_PAIRS = np.zeros(0, np.float32)
@@ -76,9 +76,9 @@ def solve_block(
     diagonal = regularisation.diagonal(shape)
     pairs = _all_pairs(unobserved, shape)
     scales = row_scales(block, unobserved, regularisation.exponent)
-    draw = Draw(plain(_NO_NOISE, np.float32), 0.0)
+    draw = Draw(as_contiguous(_NO_NOISE, np.float32), 0.0)
     factors, errors = _run(block, source, positions, prior, np.diag(diagonal), scales, pairs, draw, shape, num_blocks)
-    return judged(factors, errors, prior, diagonal, scales, shape, unobserved)
+    return evaluated(factors, errors, prior, diagonal, scales, shape, unobserved)
 
 
 def draw_block(
@@ -114,7 +114,7 @@ def draw_block(
     """
     idx = block_idx(block.n_rows * num_blocks, num_blocks, block.block)[: block.n_rows]
     numbers = normals(noise.seed, noise.round, noise.side, idx, shape.width)
-    draw = Draw(plain(numbers.reshape(-1), np.float32), float(noise.std))
+    draw = Draw(as_contiguous(numbers.reshape(-1), np.float32), float(noise.std))
     held = np.where(scales > 0, scales, 1.0)
     factors, errors = _run(
         block, source, positions, mean, precision, held, _all_pairs(None, shape), draw, shape, num_blocks
@@ -131,13 +131,13 @@ def _run(
     out, errors = np.zeros((block.n_rows, shape.width), dtype=np.float32), np.zeros(block.n_rows)
     failed = kernels.solve_rows(
         _source(source, shape),
-        plain(block.row_offsets, np.int64),
+        as_contiguous(block.row_offsets, np.int64),
         rated_of(block, positions),
         pairs,
         _padded(precision, shape),
-        plain(prior, np.float32),
-        plain(prior @ precision.astype(np.float32), np.float32),
-        plain(scales, np.float64),
+        as_contiguous(prior, np.float32),
+        as_contiguous(prior @ precision.astype(np.float32), np.float32),
+        as_contiguous(scales, np.float64),
         draw,
         out,
         errors,
@@ -155,7 +155,7 @@ def not_solved(block: RatingBlock, row: int, num_blocks: int) -> TrainingError:
         where=f"idx {row * num_blocks + block.block} (block {block.block}, local row {row}), {n} ratings",
         expected="finite ratings, weights and factors, and a regularisation above 0",
         found="a matrix that is not positive definite, or a result that is not finite",
-        cure="check the ratings of this row for NaN, or raise reg_param",
+        hint="check the ratings of this row for NaN, or raise reg_param",
     )
 
 
@@ -164,49 +164,55 @@ def score_block(
 ) -> np.ndarray:
     """The model's score of every (dst, src) pair of a block; float32 (pairs,), arguments as solve_block's."""
     out = np.empty(block.ratings.size, dtype=np.float32)
-    offsets = plain(block.row_offsets, np.int64)
-    rows = plain(positions, np.int32)
-    kernels.score_rows(_source(source, shape), offsets, rows, plain(factors, np.float32), out)
+    offsets = as_contiguous(block.row_offsets, np.int64)
+    rows = as_contiguous(positions, np.int32)
+    kernels.score_rows(_source(source, shape), offsets, rows, as_contiguous(factors, np.float32), out)
     return out
 
 
 def _source(source: np.ndarray, shape: ModelShape) -> Source:
-    return Source(plain(source, np.float32).reshape(-1), source.shape[1], shape.rank, float(shape.mean))
+    return Source(as_contiguous(source, np.float32).reshape(-1), source.shape[1], shape.rank, float(shape.mean))
 
 
 def rated_of(block: RatingBlock, positions: np.ndarray) -> Rated:
     """The ratings of all rows of a block, for a kernel."""
-    return Rated(plain(positions, np.int32), plain(block.ratings, np.float32), plain(block.weights, np.float32))
+    return Rated(
+        as_contiguous(positions, np.int32),
+        as_contiguous(block.ratings, np.float32),
+        as_contiguous(block.weights, np.float32),
+    )
 
 
 def _padded(precision: np.ndarray, shape: ModelShape) -> Precision:
     rank = shape.rank
     size = -(-rank // LANES) * LANES
-    latent, edge = np.eye(size, dtype=np.float32), np.zeros(size, np.float32)
+    latent, bias_column = np.eye(size, dtype=np.float32), np.zeros(size, np.float32)
     latent[:rank, :rank] = precision[:rank, :rank]
-    corner = 0.0
+    bias_diagonal = 0.0
     if shape.bias:
-        edge[:rank], corner = precision[rank, :rank], float(precision[rank, rank])
-    return Precision(plain(latent.reshape(-1), np.float32), plain(edge, np.float32), corner)
+        bias_column[:rank], bias_diagonal = precision[rank, :rank], float(precision[rank, rank])
+    return Precision(
+        as_contiguous(latent.reshape(-1), np.float32), as_contiguous(bias_column, np.float32), bias_diagonal
+    )
 
 
 def _all_pairs(unobserved: Unobserved | None, shape: ModelShape) -> AllPairs:
     if unobserved is None:
-        return AllPairs(0.0, plain(_NO_PAIRS, np.float32), plain(_NO_PAIRS, np.float32), 0.0, 0.0)
+        return AllPairs(0.0, as_contiguous(_NO_PAIRS, np.float32), as_contiguous(_NO_PAIRS, np.float32), 0.0, 0.0)
     rank, size, gram = shape.rank, -(-shape.rank // LANES) * LANES, unobserved.weight * unobserved.gram
-    latent, edge = np.zeros((size, size)), np.zeros((2, size))
+    latent, bias_column = np.zeros((size, size)), np.zeros((2, size))
     latent[:rank, :rank] = gram[:rank, :rank]
-    edge[0, :rank], edge[1, :rank] = gram[:rank, rank + 1], -gram[:rank, rank]
+    bias_column[0, :rank], bias_column[1, :rank] = gram[:rank, rank + 1], -gram[:rank, rank]
     return AllPairs(
         float(unobserved.weight),
-        plain(latent.reshape(-1), np.float32),
-        plain(edge.reshape(-1), np.float32),
+        as_contiguous(latent.reshape(-1), np.float32),
+        as_contiguous(bias_column.reshape(-1), np.float32),
         float(gram[-1, -1]),
         -float(gram[rank, rank + 1]),
     )
 
 
-def plain(array: np.ndarray, dtype: np.typing.DTypeLike) -> np.ndarray:
+def as_contiguous(array: np.ndarray, dtype: np.typing.DTypeLike) -> np.ndarray:
     """Contiguous, aligned and read-only: one numba type, so that a kernel is compiled once and not per flavour."""
     view = np.require(array, dtype, ["C", "A"]).view()
     view.flags.writeable = False

@@ -66,7 +66,7 @@ def row_scales(block: RatingBlock, unobserved: Unobserved | None, exponent: floa
     return np.where(n > 0, n + everywhere, 1.0) ** exponent
 
 
-def judged(
+def evaluated(
     factors: np.ndarray, errors: np.ndarray, prior: np.ndarray, diagonal: np.ndarray, scales: np.ndarray,
     shape: ModelShape, unobserved: Unobserved | None,
 ) -> SolvedBlock:  # fmt: skip

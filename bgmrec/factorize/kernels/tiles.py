@@ -31,8 +31,8 @@ from bgmrec.factorize.kernels.vectors import (
     store,
 )
 
-BORDER = 2  # columns of the border: the bias coordinate's and the right side's
-BORDER_STEP = 4  # rows taken at once: enough independent sums to hide the latency of an FMA
+WEIGHT_RHS = 2  # columns of the border: the bias coordinate's and the right side's
+WEIGHT_RHS_STEP = 4  # rows taken at once: enough independent sums to hide the latency of an FMA
 
 
 def _products(builder: Any, args: Any, a: Any, b: Any, columns: int, step: int) -> list[Any]:
@@ -45,12 +45,12 @@ def _products(builder: Any, args: Any, a: Any, b: Any, columns: int, step: int) 
             p = builder.add(first, constant(turn))
             vector = load(builder, builder.gep(a, [builder.mul(p, args[5])]))
             scalars = builder.gep(b, [builder.mul(p, args[8])])
-            for column, place in enumerate(row):
+            for column, folder in enumerate(row):
                 scalar = builder.load(builder.gep(scalars, [constant(column)]))
-                builder.store(fma(builder, vector, splat(builder, scalar), builder.load(place)), place)
-    totals = [builder.load(place) for place in sums[0]]
+                builder.store(fma(builder, vector, splat(builder, scalar), builder.load(folder)), folder)
+    totals = [builder.load(folder) for folder in sums[0]]
     for row in sums[1:]:
-        totals = [builder.fadd(sum_, builder.load(place)) for sum_, place in zip(totals, row, strict=True)]
+        totals = [builder.fadd(sum_, builder.load(folder)) for sum_, folder in zip(totals, row, strict=True)]
     return totals
 
 
@@ -70,11 +70,11 @@ def _multiply(columns: int, step: int) -> Any:
         sign: Any,
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            to, left, right = (pointer(context, builder, signature, args, position) for position in (0, 3, 6))
+            to, left, rhs = (pointer(context, builder, signature, args, position) for position in (0, 3, 6))
             factor = splat(builder, args[10])
-            for column, sum_ in enumerate(_products(builder, args, left, right, columns, step)):
-                place = builder.gep(to, [builder.mul(constant(column), args[2])])
-                store(builder, fma(builder, sum_, factor, load(builder, place)), place)
+            for column, sum_ in enumerate(_products(builder, args, left, rhs, columns, step)):
+                folder = builder.gep(to, [builder.mul(constant(column), args[2])])
+                store(builder, fma(builder, sum_, factor, load(builder, folder)), folder)
             return context.get_dummy_value()
 
         at = types.int64
@@ -86,7 +86,7 @@ def _multiply(columns: int, step: int) -> Any:
 # out[j, i] += sign · Σ_p a[p, i] · b[p, j] for i, j < LANES: one tile of a sum of outer products
 multiply_tile = _multiply(LANES, 1)
 # the same for j < BORDER; reads rows up to the next multiple of BORDER_STEP, which must be finite in a, 0 in b
-multiply_border = _multiply(BORDER, BORDER_STEP)
+multiply_weight_rhs = _multiply(WEIGHT_RHS, WEIGHT_RHS_STEP)
 
 
 @instruction
@@ -100,7 +100,7 @@ def factor_tile(typing: Any, matrix: Any, at: Any, stride: Any, inverse: Any, in
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile, inverses = pointer(context, builder, signature, args, 0), pointer(context, builder, signature, args, 3)
         places = [builder.gep(tile, [builder.mul(constant(p), args[2])]) for p in range(LANES)]
-        rows = [load(builder, place) for place in places]
+        rows = [load(builder, folder) for folder in places]
         sqrt = builder.module.declare_intrinsic("llvm.sqrt", [ir.FloatType()])
         positive = ir.Constant(ir.IntType(1), 1)
         for p in range(LANES):
@@ -129,7 +129,7 @@ def solve_tile(typing: Any, matrix: Any, at: Any, factor_at: Any, stride: Any, i
         factor = builder.gep(array.data, [args[2]])
         inverses = pointer(context, builder, signature, args, 4)
         places = [builder.gep(tile, [builder.mul(constant(p), args[3])]) for p in range(LANES)]
-        rows = [load(builder, place) for place in places]
+        rows = [load(builder, folder) for folder in places]
         for p in range(LANES):
             inverse_p = builder.load(builder.gep(inverses, [constant(p)]))
             rows[p] = builder.fmul(rows[p], splat(builder, inverse_p))

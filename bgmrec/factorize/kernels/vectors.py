@@ -111,9 +111,9 @@ def row_add(typing: Any, target: Any, target_at: Any, source: Any, source_at: An
         factor = splat(builder, args[4])
         with cgutils.for_range(builder, args[5]) as loop:
             at = builder.mul(loop.index, constant(LANES))
-            place = builder.gep(to, [at])
-            added = fma(builder, load(builder, builder.gep(of, [at])), factor, load(builder, place))
-            store(builder, added, place)
+            folder = builder.gep(to, [at])
+            added = fma(builder, load(builder, builder.gep(of, [at])), factor, load(builder, folder))
+            store(builder, added, folder)
         return context.get_dummy_value()
 
     return types.void(target, types.int64, source, types.int64, types.float32, types.int64), emit
@@ -121,7 +121,7 @@ def row_add(typing: Any, target: Any, target_at: Any, source: Any, source_at: An
 
 @instruction
 def row_multiply(
-    typing: Any, target: Any, target_at: Any, left: Any, left_at: Any, right: Any, right_at: Any, vectors: Any
+    typing: Any, target: Any, target_at: Any, left: Any, left_at: Any, rhs: Any, rhs_at: Any, vectors: Any
 ) -> Any:
     """target[…] = left[…] · right[…], element by element, over `vectors` · LANES elements."""
 
@@ -129,16 +129,16 @@ def row_multiply(
         to, a, b = (pointer(context, builder, signature, args, position) for position in (0, 2, 4))
         with cgutils.for_range(builder, args[6]) as loop:
             at = builder.mul(loop.index, constant(LANES))
-            factors = (load(builder, builder.gep(place, [at])) for place in (a, b))
+            factors = (load(builder, builder.gep(folder, [at])) for folder in (a, b))
             store(builder, builder.fmul(*factors), builder.gep(to, [at]))
         return context.get_dummy_value()
 
     at = types.int64
-    return types.void(target, at, left, at, right, at, at), emit
+    return types.void(target, at, left, at, rhs, at, at), emit
 
 
 @instruction
-def row_dot(typing: Any, left: Any, left_at: Any, right: Any, right_at: Any, vectors: Any) -> Any:
+def row_dot(typing: Any, left: Any, left_at: Any, rhs: Any, rhs_at: Any, vectors: Any) -> Any:
     """Σ left[…] · right[…] over `vectors` · LANES elements."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -150,4 +150,4 @@ def row_dot(typing: Any, left: Any, left_at: Any, right: Any, right_at: Any, vec
             builder.store(fma(builder, *product, builder.load(lanes)), lanes)
         return total(builder, builder.load(lanes))
 
-    return types.float32(left, types.int64, right, types.int64, types.int64), emit
+    return types.float32(left, types.int64, rhs, types.int64, types.int64), emit

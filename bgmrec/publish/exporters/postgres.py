@@ -71,7 +71,7 @@ class Postgres:
                 f"PostgreSQL refused {run_id}",
                 where=f"schema {self.schema}",
                 found=redacted(str(error).strip(), self.secrets),
-                cure="readers see the version before; mend what the server says and run the same command again",
+                hint="readers see the version before; mend what the server says and run the same command again",
             ) from None
 
     def _export(
@@ -83,7 +83,7 @@ class Postgres:
             return False
         for table, df in tables.items():
             self._copy(connection, CONTRACTS[table], run_id, df, rows[table])
-        self._switch(connection, run_id, list(tables))
+        self._promote(connection, run_id, list(tables))
         self._drop_others(connection, run_id)
         return True
 
@@ -94,7 +94,7 @@ class Postgres:
             raise PublishingError(
                 f"another export into schema {self.schema} is under way",
                 where=f"schema {self.schema}",
-                cure="wait for it; then run the same command again",
+                hint="wait for it; then run the same command again",
             )
 
     def _shown(self, connection: psycopg.Connection, tables: Iterable[str]) -> set[str | None]:
@@ -118,25 +118,25 @@ class Postgres:
                 where=name.as_string(),
                 expected=f"{rows:,}",
                 found=f"{found:,}",
-                cure="run the same command again; readers see the version before",
+                hint="run the same command again; readers see the version before",
             )
         keys = sql.SQL(", ").join(map(sql.Identifier, contract.keys))
         connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(name, keys))
         connection.execute(sql.SQL("ANALYZE {}").format(name))
         connection.execute(sql.SQL("DROP TABLE {}").format(parts))
 
-    def _switch(self, connection: psycopg.Connection, run_id: str, tables: Sequence[str]) -> None:
+    def _promote(self, connection: psycopg.Connection, run_id: str, tables: Sequence[str]) -> None:
         """Shows a version, as soon as no transaction reads what was shown before."""
         end = time.monotonic() + self.lock_seconds
         while True:
             try:
-                self._try_switch(connection, run_id, tables)
+                self._try_promote(connection, run_id, tables)
                 return
             except psycopg.errors.LockNotAvailable:
                 if time.monotonic() > end:
                     raise
 
-    def _try_switch(self, connection: psycopg.Connection, run_id: str, tables: Sequence[str]) -> None:
+    def _try_promote(self, connection: psycopg.Connection, run_id: str, tables: Sequence[str]) -> None:
         with connection.transaction():
             self._lock_all(connection, tables)
             for role in self.grant_to:
@@ -220,7 +220,7 @@ class _Into:
                 "PostgreSQL refused rows",
                 where=self.table,
                 found=str(error).strip(),
-                cure="ids with NUL bytes fit no text column: hash them in the log's mapping, by pseudonym(user_id)",
+                hint="ids with NUL bytes fit no text column: hash them in the log's mapping, by pseudonym(user_id)",
             ) from None
         yield part
 

@@ -78,7 +78,7 @@ class Redis:
                 f"Redis refused {run_id}",
                 where=f"keys {self.prefix}:*",
                 found=redacted(str(error), self.secrets),
-                cure="readers get the version before; mend what the server says and run the same command again",
+                hint="readers get the version before; mend what the server says and run the same command again",
             ) from None
 
     def _send(self, contract: Contract, run_id: str, df: DataFrame, rows: int) -> None:
@@ -91,7 +91,7 @@ class Redis:
                 where=into.start,
                 expected=f"{rows:,}",
                 found=f"{sent:,}",
-                cure="run the same command again; readers get the version before",
+                hint="run the same command again; readers get the version before",
             )
 
     def _expire_others(self, client: redis.Redis, run_id: str) -> None:

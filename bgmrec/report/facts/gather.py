@@ -55,7 +55,7 @@ def gather(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
         "tracks": lambda: tracks(run, stored, names, per_item),
         "map": lambda: item_plane(run, stored, names),
         "data": lambda: data(run, names, per_user, per_item),
-        "nights": lambda: nights(run, summary),
+        "runs": lambda: runs(run, summary),
         "cost": lambda: cost(run),
     }
     facts: dict[str, Any] = {"run": identity(run, stored, summary), "summary": summary, "stages": list(STAGES)}
@@ -70,7 +70,7 @@ def gather(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
 def identity(run: Run, stored: StoredModel, summary: dict[str, Any]) -> dict[str, Any]:
     """Which run this is, and its sizes."""
     facts, settings = stored.facts, run.settings
-    manifest = run.shelf.manifest(str(run.ds)) or {"tables": {}}
+    manifest = run.versions.manifest(str(run.ds)) or {"tables": {}}
     return {
         "run_id": run.run_id,
         "ds": str(run.ds),
@@ -78,7 +78,7 @@ def identity(run: Run, stored: StoredModel, summary: dict[str, Any]) -> dict[str
         "rank": facts["shape"]["rank"],
         "bias": facts["shape"]["bias"],
         "draws": settings.bayes.draws,
-        "warm_nights": facts["warm_nights"],
+        "warm_runs": facts["warm_runs"],
         "encoders": {"users": settings.user_encoder.kind, "items": settings.item_encoder.kind},
         "published": {name: table["rows"] for name, table in manifest["tables"].items()},
         "versions": summary["versions"],
@@ -93,7 +93,7 @@ def identity(run: Run, stored: StoredModel, summary: dict[str, Any]) -> dict[str
 def read_by_ids(run: Run, stored: StoredModel, table: str) -> DataFrame:
     """A table as its readers get it, or would: publish.tables may leave it out."""
     published = table in run.settings.publish.tables
-    return run.shelf.read(table, str(run.ds)) if published else external_table(run, stored, table)
+    return run.versions.read(table, str(run.ds)) if published else external_table(run, stored, table)
 
 
 def sampled_people(run: Run, lists: DataFrame, per_user: DataFrame, n: int) -> list[str]:
@@ -108,7 +108,7 @@ def people(run: Run, stored: StoredModel, names: DataFrame, lists: DataFrame, id
     chosen = people_facts.as_table(ids, ratings, c.USER_ID).cache()
     index = stored.table("user_index").join(f.broadcast(chosen), on=c.USER_ID, how="left_semi").collect()
     known = people_facts.profiles(run.work.read("users"), chosen)
-    heard = people_facts.histories(ratings, chosen, names)
+    seen = people_facts.histories(ratings, chosen, names)
     listed = people_facts.recommended(lists, chosen, names)
     _explain(run, stored, names, {row[c.USER_IDX]: listed.get(row[c.USER_ID], []) for row in index})
     chosen.unpersist()
@@ -116,9 +116,9 @@ def people(run: Run, stored: StoredModel, names: DataFrame, lists: DataFrame, id
         {
             c.USER_ID: one,
             c.SOURCE: listed[one][0][c.SOURCE] if one in listed else None,
-            "ratings": heard[one][0][people_facts.OF] if one in heard else 0,
+            "ratings": seen[one][0][people_facts.OF] if one in seen else 0,
             "profile": known.get(one, {}),
-            "history": heard.get(one, []),
+            "history": seen.get(one, []),
             "list": listed.get(one, []),
         }
         for one in ids
@@ -195,12 +195,12 @@ def data(run: Run, names: DataFrame, per_user: DataFrame, per_item: DataFrame) -
     }
 
 
-def nights(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
+def runs(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
     """The published nights up to this one, and the data of the one before, where it was reported on."""
-    dates = [ds for ds in run.shelf.dates() if ds < str(run.ds)][1 - run.settings.report.nights :]
+    dates = [ds for ds in run.versions.dates() if ds < str(run.ds)][1 - run.settings.report.runs :]
     course, before = [], None
     for ds in dates:
-        manifest = run.shelf.manifest(ds)
+        manifest = run.versions.manifest(ds)
         run_id = manifest["run_id"] if manifest else None
         known = run.root.read_json(f"summaries/{run_id}")
         if known is not None:

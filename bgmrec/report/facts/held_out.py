@@ -173,9 +173,9 @@ def errors_by_count(
     known = pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING).join(counts, on=side, how="left").fillna(0, ["n"])
     # one union: a query for each model would cost more than what it finds
     marked = [rows.select(c.USER_IDX, c.ITEM_IDX, c.SCORE, f.lit(m).alias("model")) for m, rows in scores.items()]
-    judged = known.join(reduce(DataFrame.unionByName, marked), on=[c.USER_IDX, c.ITEM_IDX], how="inner")
+    evaluated = known.join(reduce(DataFrame.unionByName, marked), on=[c.USER_IDX, c.ITEM_IDX], how="inner")
     error = f.col(c.RATING).cast("double") - clipped(f.col(c.SCORE), clip)
     level = f.ceil(f.log2(f.col("n") + 1)).alias("level")  # 0 | 1 | 2–3 | 4–7 | …
-    summed = judged.groupBy("model", level)
+    summed = evaluated.groupBy("model", level)
     levels = summed.agg(f.sqrt(f.avg(error * error)).alias("rmse"), f.count("*").alias("ratings"))
     return sorted((row.asDict() for row in levels.collect()), key=lambda row: (row["level"], row["model"]))

@@ -12,7 +12,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec.evaluate.slices import PLACE, by_ratings
+from bgmrec.evaluate.slices import LEVEL, by_ratings
 from bgmrec.report.facts.item_names import GROUP, LABEL
 from bgmrec.storage import columns as c
 from bgmrec.storage.arrays import from_cell
@@ -33,18 +33,18 @@ def shown_by_popularity(
     """
     slices = by_ratings(train, c.ITEM_IDX, SLICES)
     every = item_index.select(c.ITEM_IDX).join(slices, on=c.ITEM_IDX, how="left")
-    of = every.select(c.ITEM_IDX, f.coalesce(PLACE, f.lit(NEVER)).alias(PLACE))
+    of = every.select(c.ITEM_IDX, f.coalesce(LEVEL, f.lit(NEVER)).alias(LEVEL))
     parts = {"catalogue": every, "ratings": train, **lists}
     # one union: a query for each would cost more than what it counts
     marked = [rows.select(f.lit(name).alias("of"), c.ITEM_IDX) for name, rows in parts.items()]
-    counted = reduce(DataFrame.unionByName, marked).join(of, on=c.ITEM_IDX, how="inner").groupBy("of", PLACE)
+    counted = reduce(DataFrame.unionByName, marked).join(of, on=c.ITEM_IDX, how="inner").groupBy("of", LEVEL)
     rows = counted.agg(f.count("*").alias("n")).collect()
     totals = {name: sum(row["n"] for row in rows if row["of"] == name) for name in parts}
-    found = [{"of": row["of"], "slice": row[PLACE], "share": row["n"] / totals[row["of"]]} for row in rows]
+    found = [{"of": row["of"], "slice": row[LEVEL], "share": row["n"] / totals[row["of"]]} for row in rows]
     return sorted(found, key=lambda row: (list(parts).index(row["of"]), row["slice"]))
 
 
-def list_places(
+def list_positions(
     lists: Mapping[str, DataFrame], users: DataFrame, names: DataFrame, train: DataFrame, k: int
 ) -> pd.DataFrame:
     """model, user_idx, item_idx, label, group and `ratings` (in training) of the users' first k places. An action.
@@ -78,7 +78,7 @@ def item_rows(unpacked: DataFrame, wanted: DataFrame, rank: int) -> dict[int, np
     return {row[c.IDX]: from_cell(bytes(row[c.FEATURES]))[:rank] for row in chosen.collect()}
 
 
-def list_facts(places: pd.DataFrame, factors: Mapping[int, np.ndarray], users: int) -> dict[str, dict[str, float]]:
+def list_facts(positions: pd.DataFrame, factors: Mapping[int, np.ndarray], users: int) -> dict[str, dict[str, float]]:
     """Per model what a list is like, as means over lists.
 
     novelty = mean of −log2 of the share of users who rated the item in training (one more rating each, so that new
@@ -90,7 +90,7 @@ def list_facts(places: pd.DataFrame, factors: Mapping[int, np.ndarray], users: i
         users: of the index.
     """
     facts = {}
-    for model, rows in places.groupby("model", sort=False):
+    for model, rows in positions.groupby("model", sort=False):
         rated = (rows["ratings"].to_numpy(float) + 1) / (users + 1)
         labels, groups = rows[LABEL].replace("", None), rows[GROUP]
         facts[str(model)] = {

@@ -17,7 +17,7 @@ HISTORY = 12  # tracks of a user's history that are shown
 LONGEST = 20_000  # ratings of a sample user, at most: who has more is hardly one person
 _KINDS = ((c.WARM, 0.7), (c.COLD, 0.15), (c.POPULAR, 0.15))
 OF = "of"
-_ORDER, _PLACE = "_order", "_place"
+_ORDER, _POSITION = "_order", "_place"
 
 
 def sample_people(lists: DataFrame, counts: DataFrame, n: int, seed: int) -> list[Row]:
@@ -67,9 +67,9 @@ def histories(ratings: DataFrame, chosen: DataFrame, names: DataFrame) -> dict[s
     )
     own = ratings.join(f.broadcast(chosen), on=c.USER_ID, how="left_semi")
     every = f.count("*").over(Window.partitionBy(c.USER_ID)).alias(OF)
-    first = own.select("*", every, f.row_number().over(best_first).alias(_PLACE)).where(f.col(_PLACE) <= HISTORY)
+    first = own.select("*", every, f.row_number().over(best_first).alias(_POSITION)).where(f.col(_POSITION) <= HISTORY)
     named = first.join(names, on=c.ITEM_ID, how="left").withColumn("day", f.to_date(c.RATED_AT).cast("string"))
-    return _by(named.orderBy(_PLACE), c.USER_ID, (c.ITEM_ID, TITLE, LABEL, GROUP, c.RATING, "day", OF))
+    return _by(named.orderBy(_POSITION), c.USER_ID, (c.ITEM_ID, TITLE, LABEL, GROUP, c.RATING, "day", OF))
 
 
 def recommended(lists: DataFrame, chosen: DataFrame, names: DataFrame) -> dict[str, list[dict[str, Any]]]:

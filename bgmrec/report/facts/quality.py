@@ -19,7 +19,7 @@ from bgmrec.evaluate.table import MODEL
 from bgmrec.factorize.blocks.factors import unpack_factors
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.report.bootstrap import UserSums, bootstrap, difference, estimate
-from bgmrec.report.facts import held_out as judged_facts
+from bgmrec.report.facts import held_out as evaluation_facts
 from bgmrec.report.facts import lists as lists_facts
 from bgmrec.report.facts.field_slices import LEAST, field_values, slices
 from bgmrec.report.facts.held_out import Held
@@ -40,20 +40,21 @@ def quality(run: Run, stored: StoredModel) -> dict[str, Any]:
     settings, models = run.settings, list(dict.fromkeys(row["model"] for row in rows))
     pairs = run.work.read("ratings_split").where(f.col(c.PART) == c.VALID)
     targets = pairs.where(f.col(c.RATING) >= settings.evaluate.relevant_rating)
-    users = judged_facts.sample_users(pairs, settings.report.judged_users, settings.seed)
-    k, scored = min(settings.evaluate.ks), _judged(run, models, "scores")
-    listed = judged_facts.held_in_lists(_judged(run, models, "top_n"), targets, users)
-    rated = judged_facts.held_ratings(scored, pairs, users, settings.evaluate.clip)
+    users = evaluation_facts.sample_users(pairs, settings.report.evaluated_users, settings.seed)
+    k, scored = min(settings.evaluate.ks), _evaluated(run, models, "scores")
+    listed = evaluation_facts.held_in_lists(_evaluated(run, models, "top_n"), targets, users)
+    rated = evaluation_facts.held_ratings(scored, pairs, users, settings.evaluate.clip)
     facts |= {"k": k, "draws": settings.report.draws, "sampled": users.count()}
-    facts["ranking"] = _intervals(run, judged_facts.ranking_sums(listed, k))
-    facts["rating"] = _intervals(run, judged_facts.rating_sums(rated))
+    facts["ranking"] = _intervals(run, evaluation_facts.ranking_sums(listed, k))
+    facts["rating"] = _intervals(run, evaluation_facts.rating_sums(rated))
     facts["fields"] = _by_fields(run, stored, listed if facts["ranking"] else rated, main_metric(facts), k)
     if scored:
         train = run.work.read("ratings_split").where(f.col(c.PART) == c.TRAIN)
         clip = settings.evaluate.clip
-        facts["calibration"] = judged_facts.calibration(scored[MODEL], pairs, clip)
+        facts["calibration"] = evaluation_facts.calibration(scored[MODEL], pairs, clip)
         facts["errors"] = {
-            side: judged_facts.errors_by_count(scored, pairs, train, side, clip) for side in (c.USER_IDX, c.ITEM_IDX)
+            side: evaluation_facts.errors_by_count(scored, pairs, train, side, clip)
+            for side in (c.USER_IDX, c.ITEM_IDX)
         }
     users.unpersist()
     return facts
@@ -75,17 +76,17 @@ def _studied(path: Path | None) -> list[dict[str, Any]]:
             where=f"report.side_information = {path}",
             expected="lines of JSON",
             found=str(error),
-            cure=f"jobs/study.py … --side-information real,permuted,none --json {path}, or leave the setting out",
+            hint=f"jobs/study.py … --side-information real,permuted,none --json {path}, or leave the setting out",
         ) from None
 
 
-def _judged(run: Run, models: list[str], table: str) -> dict[str, DataFrame]:
+def _evaluated(run: Run, models: list[str], table: str) -> dict[str, DataFrame]:
     """What the evaluation wrote of every model, where it did."""
-    places = {model: run.scratch("evaluate").below(model) for model in models}
-    return {model: place.read(table) for model, place in places.items() if place.exists(table)}
+    positions = {model: run.scratch("evaluate").below(model) for model in models}
+    return {model: folder.read(table) for model, folder in positions.items() if folder.exists(table)}
 
 
-def _intervals(run: Run, sums: judged_facts.Sums) -> dict[str, dict[str, dict[str, Any]]]:
+def _intervals(run: Run, sums: evaluation_facts.Sums) -> dict[str, dict[str, dict[str, Any]]]:
     """metric → model → value, low, high, and under `lead` how far the model is before each baseline."""
     if not sums or not len(next(iter(sums.values())).numerator):
         return {}
@@ -118,9 +119,9 @@ def _by_fields(run: Run, stored: StoredModel, held: Held, metric: str, k: int) -
                     continue
                 found.append({"side": entities, "field": field, "value": value, "n": int(chosen.sum())})
                 own = (
-                    judged_facts.rating_sums(held, chosen)
+                    evaluation_facts.rating_sums(held, chosen)
                     if metric == "rmse"
-                    else judged_facts.ranking_sums(held, k, chosen)
+                    else evaluation_facts.ranking_sums(held, k, chosen)
                 )
                 sums |= {(len(found) - 1, model): own[metric, model] for model in held.made}
     if not sums:
@@ -136,21 +137,21 @@ def lists(run: Run, stored: StoredModel, names: DataFrame, made: DataFrame) -> d
     sources = made.where(f.col(c.POSITION) == 1).groupBy(c.SOURCE).agg(f.count("*").alias("n")).collect()
     facts: dict[str, Any] = {"sources": {row[c.SOURCE]: row["n"] for row in sources}}
     rows = run.work.document("metrics")
-    ranked = _judged(run, list(dict.fromkeys(row["model"] for row in rows)), "top_n")
+    ranked = _evaluated(run, list(dict.fromkeys(row["model"] for row in rows)), "top_n")
     if not ranked:
         return facts
     split, settings, k = run.work.read("ratings_split"), run.settings, min(run.settings.evaluate.ks)
     train = split.where(f.col(c.PART) == c.TRAIN)
     cut = {model: table.where(f.col(c.POSITION) <= k) for model, table in ranked.items()}
     facts["popularity"] = lists_facts.shown_by_popularity(cut, train, stored.table("item_index"))
-    judged = split.where(f.col(c.PART) == c.VALID)
-    users = judged_facts.sample_users(judged, settings.report.listed_users, settings.seed)
-    places = lists_facts.list_places(ranked, users, names, train, k)
-    wanted = run.spark.createDataFrame([(int(one),) for one in set(places[c.ITEM_IDX])], f"{c.ITEM_IDX} int")
+    evaluated = split.where(f.col(c.PART) == c.VALID)
+    users = evaluation_facts.sample_users(evaluated, settings.report.listed_users, settings.seed)
+    positions = lists_facts.list_positions(ranked, users, names, train, k)
+    wanted = run.spark.createDataFrame([(int(one),) for one in set(positions[c.ITEM_IDX])], f"{c.ITEM_IDX} int")
     shape = ModelShape(**stored.facts["shape"])
     with arrow_batch(run.spark, BLOCKS_PER_BATCH):
         unpacked = unpack_factors(stored.table("item_factors"), stored.facts["item_blocks"])
         factors = lists_facts.item_rows(unpacked, wanted, shape.rank)
-    facts["of_lists"] = lists_facts.list_facts(places, factors, stored.facts["users"])
+    facts["of_lists"] = lists_facts.list_facts(positions, factors, stored.facts["users"])
     users.unpersist()
-    return facts | {"k": k, "listed_users": int(places[c.USER_IDX].nunique())}
+    return facts | {"k": k, "listed_users": int(positions[c.USER_IDX].nunique())}

@@ -39,8 +39,8 @@ def lists_table(solved: Solved, users: Lists) -> DataFrame:
         users: user_idx → their list, which the model made: position, item_idx, score and source.
     """
     columns = (c.POSITION, c.ITEM_IDX, c.SCORE, c.SOURCE)
-    places = [(user, *(row[name] for name in columns)) for user, rows in users.items() for row in rows]
-    return solved.ratings.sparkSession.createDataFrame(places, schemas.TOP_N)
+    positions = [(user, *(row[name] for name in columns)) for user, rows in users.items() for row in rows]
+    return solved.ratings.sparkSession.createDataFrame(positions, schemas.TOP_N)
 
 
 def reasons(parts: DataFrame, users: Lists) -> dict[int, list[dict[str, Any]]]:

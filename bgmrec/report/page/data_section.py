@@ -41,9 +41,9 @@ def data_section(facts: dict[str, Any]) -> Section:
 def _tiles(facts: dict[str, Any]) -> Iterator[Tile]:
     counts = facts["summary"].get("ingest_ratings") or {}
     if counts:
-        judged = counts["rejected"] + counts["kept"]
+        evaluated = counts["rejected"] + counts["kept"]
         yield Tile("raw rows read", count(counts["rows_in"]))
-        yield Tile("of ratings rejected", share(counts["rejected"] / judged if judged else 0.0))
+        yield Tile("of ratings rejected", share(counts["rejected"] / evaluated if evaluated else 0.0))
     built = facts["summary"].get("build_features") or {}
     if "user_index_new" in built:
         yield Tile("new users", count(built["user_index_new"]), f"of {count(built['user_index'])}")
@@ -84,7 +84,7 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[Figure]:
 
 
 def _drift(facts: dict[str, Any]) -> Iterator[Titled]:
-    before = facts["nights"]["before"]
+    before = facts["runs"]["before"]
     if before is None:
         return
     found = changes(before, {"data": facts["data"], "run": facts["run"]})
@@ -256,7 +256,7 @@ def _rejects(own: dict[str, Any]) -> Iterator[Titled]:
 
 
 def _missing(facts: dict[str, Any]) -> Iterator[str]:
-    if facts["nights"]["before"] is None:
+    if facts["runs"]["before"] is None:
         yield "No comparison with the night before: none was reported on by this version of bgmrec."
     if len(facts["data"]["values"]) == 1:
         yield "Every rating has the same value, so that there is no distribution to show."

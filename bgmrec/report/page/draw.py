@@ -103,9 +103,9 @@ def bars(
     for n, (name, values) in enumerate(series.items()):
         places = np.arange(len(names)) - 0.4 + height * (n + 0.5)
         ax.barh(places, values, height * 0.92, color=SERIES[n], label=name, hatch=_HATCHES[n])
-        for place, value in zip(places, values, strict=True):
+        for folder, value in zip(places, values, strict=True):
             if text is not None:
-                ax.annotate(text(value), (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
+                ax.annotate(text(value), (value, folder), (3, 0), textcoords="offset points", va="center", fontsize=8)
     ax.set_yticks(range(len(names)), [short(name, 22) for name in names])
     ax.set_ylim(len(names) - 0.45, -0.55)
     ax.set_xlabel(x_label)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
-from bgmrec.evaluate.slices import place_of
+from bgmrec.evaluate.slices import level_order
 from bgmrec.evaluate.table import MODEL
 from bgmrec.report.facts.lists import NEVER
 from bgmrec.report.numbers import count, share, significant
@@ -68,7 +68,7 @@ def _tiles(facts: dict[str, Any]) -> Iterator[Tile]:
 
 def _popularity(own: dict[str, Any]) -> Figure:
     table = {(row["of"], row["slice"]): row["share"] for row in own["popularity"]}
-    names = sorted({row["slice"] for row in own["popularity"]}, key=place_of)
+    names = sorted({row["slice"] for row in own["popularity"]}, key=level_order)
     parts = list(dict.fromkeys(row["of"] for row in own["popularity"]))
     values = {part: [table.get((part, name), 0.0) for name in names] for part in parts}
     labels = [_slice_label(name) for name in names]

@@ -26,7 +26,7 @@ def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
     """The page of a night."""
     run = facts["run"]
     return _page(
-        "night.html",
+        "run.html",
         sections,
         title=run["run_id"],
         run=run,

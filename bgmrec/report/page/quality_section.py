@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure as Drawing
 
-from bgmrec.evaluate.slices import ALL, BY_RATINGS, place_of
+from bgmrec.evaluate.slices import ALL, BY_RATINGS, level_order
 from bgmrec.evaluate.table import MODEL
 from bgmrec.report.bootstrap import Estimate
 from bgmrec.report.facts.field_slices import LEAST
@@ -36,7 +36,7 @@ def quality_section(facts: dict[str, Any]) -> Section:
         )
     metrics = {**own["rating"], **own["ranking"]}
     blocks: list[Figure | Titled] = [_against(metrics, own)]
-    blocks += _course(facts["nights"]["course"], own)
+    blocks += _course(facts["runs"]["course"], own)
     blocks += _slices(own)
     blocks += _by_fields(own)
     blocks += side_information_figures(own["studied"], {})
@@ -138,12 +138,12 @@ def _spoken(name: str, models: Mapping[str, Estimate]) -> str:
 
 def _course(course: Sequence[dict[str, Any]], own: dict[str, Any]) -> Iterator[Figure]:
     key = "rmse" if main_metric(own) == "rmse" else f"ndcg@{own['k']}"
-    nights = [night for night in course if (night.get("metrics") or {}).get(MODEL, {}).get(key) is not None]
-    if len(nights) < 2:
+    runs = [night for night in course if (night.get("metrics") or {}).get(MODEL, {}).get(key) is not None]
+    if len(runs) < 2:
         return
-    models = models_in({model: 0 for night in nights for model in night["metrics"]})
-    days = [night["ds"] for night in nights]
-    values = {model: [night["metrics"].get(model, {}).get(key, float("nan")) for night in nights] for model in models}
+    models = models_in({model: 0 for night in runs for model in night["metrics"]})
+    days = [night["ds"] for night in runs]
+    values = {model: [night["metrics"].get(model, {}).get(key, float("nan")) for night in runs] for model in models}
     values = {model: found for model, found in values.items() if any(value == value for value in found)}
     title = f"Does it stay good? {metric_name(main_metric(own), own['k'])} by night"
 
@@ -170,7 +170,7 @@ def _slices(own: dict[str, Any]) -> Iterator[Figure]:
     k = None if metric == "rmse" else own["k"]
     rows = [row for row in own["rows"] if row["metric"] == metric and row["k"] == k and row["slice"] != ALL]
     keys = list(dict.fromkeys((row["slice"], row["value"]) for row in rows))
-    keys.sort(key=lambda key: (key[0] in BY_RATINGS, key[0], key[1] != "warm", place_of(key[1])))
+    keys.sort(key=lambda key: (key[0] in BY_RATINGS, key[0], key[1] != "warm", level_order(key[1])))
     models = models_in({row["model"]: 0 for row in rows})
     found = {(row["model"], row["slice"], row["value"]): row for row in rows}
     names = [_slice_name(*key) for key in keys]
@@ -244,7 +244,7 @@ def _slice_name(slice_: str, value: str) -> str:
 
 
 def _missing(facts: dict[str, Any]) -> Iterator[str]:
-    if len(facts["nights"]["course"]) < 2:
+    if len(facts["runs"]["course"]) < 2:
         yield "No course over nights: this is the first published one."
     if not facts["quality"]["studied"]:
         yield (

@@ -32,7 +32,7 @@ NOISE_SHAPE, NOISE_RATE = 1.0, 1.0
 
 
 @dataclass
-class Link:
+class LinkMatrix:
     """What is known of a side's features before any draw, and the factored K of the ridges used last.
 
     Args:
@@ -59,9 +59,9 @@ class Link:
         return self._factored[1]
 
 
-def no_link() -> Link:
+def no_link_matrix() -> LinkMatrix:
     """The link of a side without features."""
-    return Link(np.zeros(0), np.zeros((0, 0)), np.zeros(0, np.int64))
+    return LinkMatrix(np.zeros(0), np.zeros((0, 0)), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,9 @@ def stream(seed: int, round_: int, side: int) -> np.random.Generator:
     return np.random.default_rng([seed, round_, side, 0x6267])
 
 
-def draw_prior(random: np.random.Generator, sums: SideSums, link: Link, ridges: np.ndarray, scale: float) -> RowPrior:
+def draw_prior(
+    random: np.random.Generator, sums: SideSums, link_matrix: LinkMatrix, ridges: np.ndarray, scale: float
+) -> RowPrior:
     """One draw of (Λ, mu, B) given the rows.
 
     Args:
@@ -94,24 +96,26 @@ def draw_prior(random: np.random.Generator, sums: SideSums, link: Link, ridges: 
         scale: W0⁻¹ = scale · width · I, nu0 = width.
     """
     width, n = len(sums.total), sums.scale
-    crossed = sums.cross - np.outer(link.mean, sums.total)
+    crossed = sums.cross - np.outer(link_matrix.mean, sums.total)
     inverse = scale * width * np.eye(width) + sums.outer - np.outer(sums.total, sums.total) / (BETA0 + n)
-    coefficients = cho_solve(link.factored(ridges), crossed, check_finite=False) if link.groups.size else crossed
+    coefficients = (
+        cho_solve(link_matrix.factored(ridges), crossed, check_finite=False) if link_matrix.groups.size else crossed
+    )
     precision = wishart(random, inverse - crossed.T @ coefficients, width + sums.rows)
     root = np.linalg.cholesky(precision)
     mu = sums.total / (BETA0 + n) + _spread(random.normal(size=(1, width)), root)[0] / np.sqrt(BETA0 + n)
-    if link.groups.size:
+    if link_matrix.groups.size:
         noise = _spread(random.normal(size=coefficients.shape), root)
-        factor = link.factored(ridges)[0]
+        factor = link_matrix.factored(ridges)[0]
         coefficients = coefficients + solve_triangular(factor, noise, lower=True, trans="T", check_finite=False)
-    return RowPrior(mu - link.mean @ coefficients, coefficients, precision)
+    return RowPrior(mu - link_matrix.mean @ coefficients, coefficients, precision)
 
 
-def draw_ridges(random: np.random.Generator, prior: RowPrior, link: Link) -> np.ndarray:
+def draw_ridges(random: np.random.Generator, prior: RowPrior, link_matrix: LinkMatrix) -> np.ndarray:
     """One draw of every group's ridge given B and Λ; (groups,)."""
     of_column = np.einsum("dw,wv,dv->d", prior.weights, prior.precision, prior.weights)
-    columns = np.bincount(link.groups, minlength=link.n_groups)
-    rate = RIDGE_RATE + 0.5 * np.bincount(link.groups, of_column, minlength=link.n_groups)
+    columns = np.bincount(link_matrix.groups, minlength=link_matrix.n_groups)
+    rate = RIDGE_RATE + 0.5 * np.bincount(link_matrix.groups, of_column, minlength=link_matrix.n_groups)
     return random.gamma(RIDGE_SHAPE + 0.5 * columns * len(prior.offset)) / rate
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_solve
 
-from bgmrec.sampler.conditionals.hyper import Link, RowPrior
+from bgmrec.sampler.conditionals.hyper import LinkMatrix, RowPrior
 from bgmrec.sampler.conditionals.sums import SideSums
 
 
-def ridge_prior(sums: SideSums, link: Link, ridges: np.ndarray) -> RowPrior:
+def ridge_prior(sums: SideSums, link_matrix: LinkMatrix, ridges: np.ndarray) -> RowPrior:
     """The prior means that a side's rows give; their precision is 0, it is none of a regression's results.
 
     Args:
@@ -24,6 +24,6 @@ def ridge_prior(sums: SideSums, link: Link, ridges: np.ndarray) -> RowPrior:
     """
     width = len(sums.total)
     mean = sums.total / max(sums.scale, 1.0)
-    crossed = sums.cross - np.outer(link.mean, sums.total)
-    weights = cho_solve(link.factored(ridges), crossed, check_finite=False)
-    return RowPrior(mean - link.mean @ weights, weights, np.zeros((width, width)))
+    crossed = sums.cross - np.outer(link_matrix.mean, sums.total)
+    weights = cho_solve(link_matrix.factored(ridges), crossed, check_finite=False)
+    return RowPrior(mean - link_matrix.mean @ weights, weights, np.zeros((width, width)))

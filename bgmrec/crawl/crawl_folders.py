@@ -20,7 +20,7 @@ from bgmrec.runtime.logs import logger
 
 
 @dataclass(frozen=True)
-class Places:
+class Folders:
     """Folders of one source and date; all on this machine's file system.
 
     result: what ingest reads. state: of an unfinished crawl. cache: of the source. locks: of hosts.
@@ -32,10 +32,10 @@ class Places:
     locks: Path
 
 
-def places(settings: Settings, plan: Plan) -> Places:
+def crawl_folders(settings: Settings, plan: Plan) -> Folders:
     """The folders of a source and date, by `crawl.out`."""
     out = Path(expander(settings, plan.ds)(plan.settings.out))
-    return Places(
+    return Folders(
         result=out / plan.name / f"date={plan.ds}",
         state=out / "_state" / plan.name / str(plan.ds),
         cache=out / "_cache" / f"{plan.name}.sqlite",
@@ -67,12 +67,12 @@ def alone(lock: Path, what: str) -> Iterator[None]:
                 f"another crawl is under way {what}",
                 where=str(lock),
                 expected="one crawl at a time for every host",
-                cure="wait for it, or stop it; a killed one holds nothing",
+                hint="wait for it, or stop it; a killed one holds nothing",
             ) from None
         yield
 
 
-def forget_other_settings(settings: Settings, plan: Plan, where: Places) -> None:
+def drop_other_settings(settings: Settings, plan: Plan, where: Folders) -> None:
     """Begins anew where the unfinished crawl had other settings: its records would not fit the new ones."""
     text = json.dumps({"version": bgmrec.__version__, **settings.crawl.model_dump(mode="json")}, sort_keys=True)
     fingerprint = hashlib.sha256(text.encode()).hexdigest()

@@ -11,6 +11,7 @@ from bgmrec.config import load_settings
 from bgmrec.errors import InputError
 from bgmrec.evaluate.table import aligned
 from bgmrec.run.state import Run
+from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages.job import start_run
 
@@ -57,4 +58,4 @@ def compare(arguments: Namespace, progress: Progress) -> None:
     lines = list(table(tuple(arguments.names), metrics_of(run), metrics_of(other)))
     if len(lines) == 1:
         raise InputError("the nights have no metric in common", where=run.work.path("metrics.json"))
-    print(aligned(lines))
+    write_line(aligned(lines))

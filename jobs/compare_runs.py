@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from bgmrec.runtime.command import add_ds, arg_parser, run_command
-from bgmrec.stages.compare_nights import compare
+from bgmrec.stages.compare_runs import compare
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = arg_parser("compare_nights", __doc__)
+    parser = arg_parser("compare_runs", __doc__)
     add_ds(parser)
     parser.add_argument("--with-root", required=True, metavar="DIR", help="paths.root of the second night")
     parser.add_argument("--names", nargs=2, default=("first", "second"), metavar="NAME", help="heads of the columns")

@@ -40,8 +40,8 @@ _OWNER = -1  # in place of the other block, so that an owner comes before its pa
 # terms.source_gram -> the basis of a half step
 BasisOf = Callable[[np.ndarray], Basis]
 # a block's row with what was joined to it, the block, source rows (n, width), position of each rating's source row
-Attached = tuple[dict[str, Any], RatingBlock, np.ndarray, np.ndarray]
-ReadAttached = Callable[[Iterable[pa.RecordBatch]], Iterator[Attached]]
+Joined = tuple[dict[str, Any], RatingBlock, np.ndarray, np.ndarray]
+ReadJoined = Callable[[Iterable[pa.RecordBatch]], Iterator[Joined]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Source:
             self.table.destroy()
 
 
-def deliver(
+def broadcast_or_shuffle(
     factors: DataFrame,
     num_blocks: int,
     shape: ModelShape,
@@ -94,11 +94,11 @@ def deliver(
         n: rows of the side; counted where it is not said, which costs a job.
     """
     n = count_rows(factors) if n is None else n
-    routed = n * shape.width * FLOAT.itemsize > broadcast_bytes
-    table = None if routed else collect_table(factors, n, num_blocks, shape.width)
+    shuffled = n * shape.width * FLOAT.itemsize > broadcast_bytes
+    table = None if shuffled else collect_table(factors, n, num_blocks, shape.width)
     gram = None
     if with_gram:
-        gram = _routed_gram(factors, shape) if table is None else source_gram(table, shape)
+        gram = _shuffled_gram(factors, shape) if table is None else source_gram(table, shape)
     basis = None if basis_of is None or gram is None else basis_of(gram)
     if table is None:
         return Source(factors, num_blocks, shape.width, None, gram, basis)
@@ -107,7 +107,7 @@ def deliver(
     return Source(factors, num_blocks, shape.width, sent, gram, basis)
 
 
-def _routed_gram(factors: DataFrame, shape: ModelShape) -> np.ndarray:
+def _shuffled_gram(factors: DataFrame, shape: ModelShape) -> np.ndarray:
     """Σ of the blocks' Gram matrices, one (rank + 2)² sum per task."""
     size = shape.rank + 2
 
@@ -119,7 +119,7 @@ def _routed_gram(factors: DataFrame, shape: ModelShape) -> np.ndarray:
     return sum((np.frombuffer(part["gram"]).reshape(size, size) for part in parts), np.zeros((size, size)))
 
 
-def attach(rating_blocks: DataFrame, source: Source, *cells: DataFrame) -> tuple[DataFrame, ReadAttached]:
+def join_source(rating_blocks: DataFrame, source: Source, *cells: DataFrame) -> tuple[DataFrame, ReadJoined]:
     """The rating blocks with what a task needs of the source side, and what reads them from a task's batches.
 
     Args:
@@ -172,11 +172,11 @@ def _messages(source: Source, rating_blocks: DataFrame) -> DataFrame:
                     raise _unknown_source(dst_block, found, f"local rows below {len(rows)}")
                 yield one_row(**{c.BLOCK: dst_block, _OTHER: owner[c.BLOCK], _CELL: rows[used]})
 
-    links = rating_blocks.select(c.BLOCK, "src_ids").mapInArrow(_linker(source.num_blocks), _PART)
+    links = rating_blocks.select(c.BLOCK, "src_ids").mapInArrow(_link_writer(source.num_blocks), _PART)
     return _with_parts(source.factors.select(c.BLOCK, c.FACTORS), links).mapInArrow(send, _PART)
 
 
-def _linker(src_num_blocks: int) -> OnBatches:
+def _link_writer(src_num_blocks: int) -> OnBatches:
     """For every source block, which of its local rows each block of the solved side uses."""
 
     def link(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -198,8 +198,8 @@ def _by_source_block(ids: np.ndarray, num_blocks: int) -> Iterator[tuple[int, np
         yield from zip(used.tolist(), np.split(order, firsts[1:]), strict=True)
 
 
-def _from_table(table: Broadcast[np.ndarray]) -> ReadAttached:
-    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[Attached]:
+def _from_table(table: Broadcast[np.ndarray]) -> ReadJoined:
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[Joined]:
         for row in read_rows(batches):
             block = RatingBlock.from_cells(row)
             if block.src_ids.size and block.src_ids[-1] >= len(table.value):
@@ -209,10 +209,10 @@ def _from_table(table: Broadcast[np.ndarray]) -> ReadAttached:
     return read
 
 
-def _from_messages(source: Source) -> ReadAttached:
+def _from_messages(source: Source) -> ReadJoined:
     num_blocks, width = source.num_blocks, source.width if source.basis is None else source.basis.design_width
 
-    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[Attached]:
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[Joined]:
         for row, messages in _read_parts(batches):
             block = RatingBlock.from_cells(row)
             rows = np.empty((block.src_ids.size, width), FLOAT)
@@ -234,5 +234,5 @@ def _unknown_source(block: int, found: str, expected: str) -> TrainingError:
         where=f"block {block}",
         expected=expected,
         found=found,
-        cure="build rating blocks and factors from the same index",
+        hint="build rating blocks and factors from the same index",
     )

@@ -18,7 +18,7 @@ from bgmrec.factorize.half_step import read_cell
 from bgmrec.factorize.kernels.layout import LONG, RatingBlock
 from bgmrec.factorize.kernels.row_scale import RowScale
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
-from bgmrec.sampler.conditionals.hyper import Link, no_link
+from bgmrec.sampler.conditionals.hyper import LinkMatrix, no_link_matrix
 from bgmrec.storage import columns as c
 from bgmrec.storage import schemas
 from bgmrec.storage.arrays import FLOAT, from_cell
@@ -32,7 +32,7 @@ Make = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Piece:
+class FeatureBlock:
     """Columns of one group.
 
     Args:
@@ -76,9 +76,14 @@ def log_counts(mean_ratings: float) -> Make:
     return make
 
 
-def write_linked(
-    place: Tables, side: str, rating_blocks: DataFrame, pieces: list[Piece], row_scale: RowScale, max_columns: int
-) -> Link:
+def write_link_matrices(
+    store: Tables,
+    side: str,
+    rating_blocks: DataFrame,
+    feature_blocks: list[FeatureBlock],
+    row_scale: RowScale,
+    max_columns: int,
+) -> LinkMatrix:
     """Writes `<side>_linked_blocks` and sums its features, unless an interrupted run did. Actions.
 
     Args:
@@ -92,39 +97,44 @@ def write_linked(
     Raises:
         SettingsError: there are more columns than the bound.
     """
-    columns = sum(piece.columns for piece in pieces)
+    columns = sum(feature_block.columns for feature_block in feature_blocks)
     if columns > max_columns:
         raise SettingsError(
             f"the link of the {side} side is too wide",
             where=f"bayes.{side}_groups",
             expected=f"at most {max_columns} columns (bayes.max_columns)",
             found=f"{columns} columns",
-            cure="leave fields out, give features a smaller size, or raise bayes.max_columns if the driver has memory",
+            hint="leave fields out, give features a smaller size, or raise bayes.max_columns if the driver has memory",
         )
     name = f"{side}_linked_blocks"
-    with arrow_batch(place.spark, BLOCKS_PER_BATCH):
-        if not place.exists(name):
-            place.write(_linked(rating_blocks, pieces), name)
+    with arrow_batch(store.spark, BLOCKS_PER_BATCH):
+        if not store.exists(name):
+            store.write(_with_links(rating_blocks, feature_blocks), name)
         if not columns:
-            return no_link()
-        groups = np.repeat([piece.group for piece in pieces], [piece.columns for piece in pieces])
-        return _summed(place.read(name), columns, groups, row_scale)
+            return no_link_matrix()
+        groups = np.repeat(
+            [feature_block.group for feature_block in feature_blocks],
+            [feature_block.columns for feature_block in feature_blocks],
+        )
+        return _summed(store.read(name), columns, groups, row_scale)
 
 
-def _linked(rating_blocks: DataFrame, pieces: list[Piece]) -> DataFrame:
+def _with_links(rating_blocks: DataFrame, feature_blocks: list[FeatureBlock]) -> DataFrame:
     joined = rating_blocks
-    for at, piece in enumerate(pieces):
-        if piece.cells is not None:
-            cells = piece.cells.select(c.BLOCK, f.col(c.FACTORS).alias(f"piece_{at}"))
+    for at, feature_block in enumerate(feature_blocks):
+        if feature_block.cells is not None:
+            cells = feature_block.cells.select(c.BLOCK, f.col(c.FACTORS).alias(f"piece_{at}"))
             joined = joined.join(cells.hint("shuffle_hash"), c.BLOCK, "left")
     kept = [field.name for field in schemas.RATING_BLOCKS.fields]
-    makers = [(piece.cells is not None, piece.width, piece.make) for piece in pieces]
+    makers = [
+        (feature_block.cells is not None, feature_block.width, feature_block.make) for feature_block in feature_blocks
+    ]
 
-    def link(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def link_matrix(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
             yield one_row(**{name: _plain(row[name]) for name in kept}, features=_features(row, makers))
 
-    return joined.mapInArrow(link, schemas.LINKED_BLOCKS)
+    return joined.mapInArrow(link_matrix, schemas.LINK_BLOCKS)
 
 
 def _plain(value: Any) -> Any:
@@ -141,7 +151,7 @@ def _features(row: dict[str, Any], makers: list[tuple[bool, int, Make]]) -> np.n
     return np.ascontiguousarray(np.hstack(parts), FLOAT)
 
 
-def _summed(linked: DataFrame, columns: int, groups: np.ndarray, row_scale: RowScale) -> Link:
+def _summed(with_links: DataFrame, columns: int, groups: np.ndarray, row_scale: RowScale) -> LinkMatrix:
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows, total, gram = 0.0, np.zeros(columns), np.zeros((columns, columns))
         for row in read_rows(batches):
@@ -151,8 +161,8 @@ def _summed(linked: DataFrame, columns: int, groups: np.ndarray, row_scale: RowS
             rows, total, gram = rows + scales.sum(), total + scaled.sum(axis=0), gram + features.T @ scaled
         yield one_row(rows=float(rows), total=total, gram=gram)
 
-    parts = linked.select(c.FEATURES, "row_offsets").coalesce(_GRAM_TASKS).mapInArrow(add, _SUMS).collect()
+    parts = with_links.select(c.FEATURES, "row_offsets").coalesce(_GRAM_TASKS).mapInArrow(add, _SUMS).collect()
     rows = sum(part["rows"] for part in parts)
     total = np.sum([np.frombuffer(part["total"]) for part in parts], axis=0)
     gram = np.sum([np.frombuffer(part["gram"]) for part in parts], axis=0).reshape(columns, columns)
-    return Link(total / rows, gram - np.outer(total, total) / rows, groups)
+    return LinkMatrix(total / rows, gram - np.outer(total, total) / rows, groups)

@@ -36,7 +36,7 @@ class PatientRetry(RetryMiddleware):
         seconds = self._wait(request) if asked is None else asked
         ours = self.crawler.spider
         assert isinstance(ours, SideInfoSpider)
-        if seconds > ours.plan.settings.manners.max_retry_after:
+        if seconds > ours.plan.settings.politeness.max_retry_after:
             ours.rest(urlparse_cached(request).hostname or "", f"it asked for {seconds:.0f} s of rest")
             raise LeaveForLater("the host asked for a long rest")
         slot = self.crawler.engine.downloader.slots.get(request.meta.get("download_slot", ""))

@@ -14,7 +14,7 @@ from bgmrec.factorize.blocks.ratings import num_blocks, rating_blocks
 from bgmrec.features.fitted import field_columns
 from bgmrec.features.text_pairs import text_pairs
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
-from bgmrec.sampler.link import Piece, chosen, log_counts, transformed
+from bgmrec.sampler.link_matrix import FeatureBlock, chosen, log_counts, transformed
 from bgmrec.sampler.spectral import PairSide, SpectralRows, singular_rows
 from bgmrec.storage import columns as c
 from bgmrec.storage.tables import Tables
@@ -41,7 +41,9 @@ class Known:
     settings: Settings
 
 
-def side_pieces(place: Tables, known: Known, groups: dict[str, list[list[str]]]) -> dict[str, list[Piece]]:
+def side_feature_blocks(
+    store: Tables, known: Known, groups: dict[str, list[list[str]]]
+) -> dict[str, list[FeatureBlock]]:
     """The pieces of both sides' links; singular vectors are computed where a group names them. Actions.
 
     Args:
@@ -53,79 +55,87 @@ def side_pieces(place: Tables, known: Known, groups: dict[str, list[list[str]]])
     named = {name for of_side in groups.values() for group in of_side for name in group}
     singular: dict[str, dict[str, SpectralRows]] = {"user": {}, "item": {}}
     if RATINGS in named:
-        singular["user"][RATINGS], singular["item"][RATINGS] = _of_ratings(place.below("svd-ratings"), known)
+        singular["user"][RATINGS], singular["item"][RATINGS] = _of_ratings(store.below("svd-ratings"), known)
     if TEXT in named:
-        singular["item"][TEXT] = _of_text(place.below("svd-text"), known)
+        singular["item"][TEXT] = _of_text(store.below("svd-text"), known)
     return {
-        "user": _pieces(place, known, "user", groups["user"], (sizes.users, sizes.user_blocks), singular["user"]),
-        "item": _pieces(place, known, "item", groups["item"], (sizes.items, sizes.item_blocks), singular["item"]),
+        "user": _feature_blocks(
+            store, known, "user", groups["user"], (sizes.users, sizes.user_blocks), singular["user"]
+        ),
+        "item": _feature_blocks(
+            store, known, "item", groups["item"], (sizes.items, sizes.item_blocks), singular["item"]
+        ),
     }
 
 
-def _pieces(
-    place: Tables, known: Known, side: str, groups: list[list[str]], size: tuple[int, int],
+def _feature_blocks(
+    store: Tables, known: Known, side: str, groups: list[list[str]], size: tuple[int, int],
     singular: dict[str, SpectralRows],
-) -> list[Piece]:  # fmt: skip
-    pieces = []
+) -> list[FeatureBlock]:  # fmt: skip
+    feature_blocks = []
     for group, names in enumerate(groups):
         for name in [name for name in names if name in (RATINGS, TEXT, COUNTS, ENCODER)]:
-            pieces += _made(known, side, group, name, size[0], singular)
+            feature_blocks += _made(known, side, group, name, size[0], singular)
         fields = [name for name in names if ":" not in name]
         if fields:
-            pieces.append(_fields(place, known, side, group, fields, size))
-    return pieces
+            feature_blocks.append(_fields(store, known, side, group, fields, size))
+    return feature_blocks
 
 
-def _made(known: Known, side: str, group: int, name: str, n: int, singular: dict[str, SpectralRows]) -> list[Piece]:
+def _made(
+    known: Known, side: str, group: int, name: str, n: int, singular: dict[str, SpectralRows]
+) -> list[FeatureBlock]:
     if name == COUNTS:
-        return [Piece(group, 2, None, 0, log_counts(known.sizes.train / n))]
+        return [FeatureBlock(group, 2, None, 0, log_counts(known.sizes.train / n))]
     if name == ENCODER:
         if not known.priors.exists(f"{side}_prior"):
             return []
         width = known.sizes.shape(known.settings.factorize).width
-        return [Piece(group, width, known.priors.read(f"{side}_prior"), width, chosen(np.arange(width)))]
+        return [FeatureBlock(group, width, known.priors.read(f"{side}_prior"), width, chosen(np.arange(width)))]
     rows = singular[name]
     few = known.settings.bayes.few_ratings if name == RATINGS else 0.0
-    return [Piece(group, rows.transform.shape[1], rows.rows, rows.width + 1, transformed(rows.transform, few))]
+    return [FeatureBlock(group, rows.transform.shape[1], rows.rows, rows.width + 1, transformed(rows.transform, few))]
 
 
-def _fields(place: Tables, known: Known, side: str, group: int, fields: list[str], size: tuple[int, int]) -> Piece:
+def _fields(
+    store: Tables, known: Known, side: str, group: int, fields: list[str], size: tuple[int, int]
+) -> FeatureBlock:
     name = f"{side}_field_blocks"
-    if not place.exists(name):
-        with arrow_batch(place.spark, ROWS_PER_BATCH):
-            place.write(pack_factors(known.work.read(f"{side}_features"), *size), name)
+    if not store.exists(name):
+        with arrow_batch(store.spark, ROWS_PER_BATCH):
+            store.write(pack_factors(known.work.read(f"{side}_features"), *size), name)
     columns, width = field_columns(known.work.document("fitted_features")[f"{side}_features"], fields)
-    return Piece(group, len(columns), place.read(name), width, chosen(columns))
+    return FeatureBlock(group, len(columns), store.read(name), width, chosen(columns))
 
 
-def _of_ratings(place: Tables, known: Known) -> tuple[SpectralRows, SpectralRows]:
+def _of_ratings(store: Tables, known: Known) -> tuple[SpectralRows, SpectralRows]:
     sizes = known.sizes
     users = PairSide(known.rated.read("user_rating_blocks"), sizes.user_blocks, sizes.users)
     items = PairSide(known.rated.read("item_rating_blocks"), sizes.item_blocks, sizes.items)
-    return _singular(place, (users, items), known.settings, known.settings.bayes.ratings_rank, normalised=True)
+    return _singular(store, (users, items), known.settings, known.settings.bayes.ratings_rank, normalised=True)
 
 
-def _of_text(place: Tables, known: Known) -> SpectralRows:
+def _of_text(store: Tables, known: Known) -> SpectralRows:
     sizes, factorize = known.sizes, known.settings.factorize
     words = max(1, len(known.work.document("fitted_features")["vocabulary"]))
-    pairs = place.write(text_pairs(known.work.read("item_tokens"), sizes.items), "pairs")
+    pairs = store.write(text_pairs(known.work.read("item_tokens"), sizes.items), "pairs")
     word_blocks = num_blocks(words, pairs.count(), factorize)
     sides = ((c.ITEM_IDX, "word", sizes.item_blocks, sizes.items), ("word", c.ITEM_IDX, word_blocks, words))
     made = []
     for dst, src, blocks, n in sides:
-        with arrow_batch(place.spark, ROWS_PER_BATCH):
-            table = place.write(rating_blocks(pairs, dst, src, blocks, n), f"{dst}_blocks")
+        with arrow_batch(store.spark, ROWS_PER_BATCH):
+            table = store.write(rating_blocks(pairs, dst, src, blocks, n), f"{dst}_blocks")
         made.append(PairSide(table, blocks, n))
     rank = known.settings.bayes.text_rank
-    return _singular(place, (made[0], made[1]), known.settings, rank, normalised=False)[0]
+    return _singular(store, (made[0], made[1]), known.settings, rank, normalised=False)[0]
 
 
 def _singular(
-    place: Tables, sides: tuple[PairSide, PairSide], settings: Settings, rank: int, *, normalised: bool
+    store: Tables, sides: tuple[PairSide, PairSide], settings: Settings, rank: int, *, normalised: bool
 ) -> tuple[SpectralRows, SpectralRows]:
     bayes: BayesSettings = settings.bayes
-    with arrow_batch(place.spark, BLOCKS_PER_BATCH):
+    with arrow_batch(store.spark, BLOCKS_PER_BATCH):
         return singular_rows(
-            place, sides, rank=rank, rounds=bayes.svd_rounds, normalised=normalised, seed=settings.seed,
+            store, sides, rank=rank, rounds=bayes.svd_rounds, normalised=normalised, seed=settings.seed,
             broadcast_bytes=settings.factorize.broadcast_bytes,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from bgmrec.runtime.sql_functions import PSEUDONYM
 from bgmrec.storage import columns as c
 
 # what an expression may say that is not the same in every night, or needs a key that may change
-_FICKLE = re.compile(
+_NONDETERMINISTIC = re.compile(
     r"\b(current_\w+|localtimestamp|unix_timestamp\s*\(\s*\)"
     r"|(curdate|now|randn?|random|uuid|shuffle|monotonically_increasing_id|spark_partition_id|input_file_\w+"
     rf"|session_user|user|version|reflect|java_method|{PSEUDONYM})\s*\()",
@@ -34,7 +34,7 @@ MapJoined = Callable[[DataFrame, list[str], list[str]], DataFrame]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SourceMapping:
     """How a source's files become rows, each of its own record and joined rows alone.
 
     Args:
@@ -85,15 +85,15 @@ class Recipe:
         return joined_otherwise(rows, self.sides)
 
     @property
-    def lasts(self) -> bool:
+    def cacheable(self) -> bool:
         """Whether later nights read the same files again, and would make the same rows of them."""
         source = self.source
         texts = [*self.expressions, *(text for table in source.joins for text in (*table.on, *table.select))]
-        lasting = self.drop_duplicates and not any(_FICKLE.search(text) for text in texts if text)
+        lasting = self.drop_duplicates and not any(_NONDETERMINISTIC.search(text) for text in texts if text)
         windowed = (source.lookback_days or 1) > 1 and source.format != "parquet"
         return source.keep_mapped and windowed and lasting and self.alone
 
-    def way(self) -> list[Any]:
+    def cache_key(self) -> list[Any]:
         """What decides how a record is mapped: settings, code, and Spark."""
         out = {"paths", "lookback_days", "allow_missing_days", "keep_mapped"}
         dumped = self.source.model_dump(mode="json", exclude={**dict.fromkeys(out, True), "joins": {"__all__": out}})
