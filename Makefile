@@ -8,6 +8,8 @@ DEMO := build/demo
 DEMO_DS := 2025-03-14
 DEMO_WORLD := $(DEMO)/world/_SUCCESS
 DEMO_SETTINGS := --config conf/base.toml --config conf/demo.toml
+# make example EXAMPLE_SET='--set paths.root=FOLDER' changes a setting
+EXAMPLE := --config conf/base.toml --config conf/examples/my-data.toml $(EXAMPLE_SET) --ds 2025-03-14
 CRAWL := build/demo-crawl
 CRAWL_SETTINGS := $(DEMO_SETTINGS) --config conf/demo-crawl.toml
 CRAWL_WITHOUT := $(CRAWL_SETTINGS) --set paths.root=$(CRAWL)/without --set 'items.sources=[]' --set 'users.sources=[]'
@@ -16,11 +18,15 @@ KUAIRAND := ../shared/data/kuairand-pure
 
 PACKED := build/package/environment
 AIRFLOW := .venv-airflow
+AIRFLOW_TESTS := tests/airflow
+FAULT_TESTS := tests/faults
+# make test-faults SHARE=4 runs a quarter of the tests, another one each day
+SHARE := 1
 SPARK4 := .venv-spark4
 SHIPPED := dist/environment.tar.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crawl package test test-nights test-cluster test-airflow test-faults test-spark4
+.PHONY: help venv example demo demo-crawl package test test-quick test-nights test-cluster test-airflow test-faults test-spark4
 .PHONY: test-warehouse test-report soak fuzz lint audit format clean distclean
 
 help: ## Show this list
@@ -43,15 +49,19 @@ $(STAMP): pyproject.toml conf/constraints.txt
 		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,package,postgres,redis,report,browser,dev]'
 	@touch $@
 
-demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the night on it, show its recommendations, make its report
+example: $(STAMP) ## Run the tutorial of README.md: a log and a catalogue in, lists with titles and a report out
+	$(PY) jobs/nightly.py $(EXAMPLE)
+	$(PY) jobs/show.py $(EXAMPLE)
+
+demo: $(STAMP) $(DEMO_WORLD) ## Generate a world, run the nightly job on it, show its lists, make its report
 	$(PY) jobs/nightly.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
 	$(PY) jobs/show.py $(DEMO_SETTINGS) --ds $(DEMO_DS)
 
 $(DEMO_WORLD): conf/demo.toml bgmrec/config/runtime.py $(wildcard bgmrec/synthetic/*.py) | $(STAMP)
 	$(PY) jobs/generate_world.py $(DEMO_SETTINGS)
 
-# The frontier comes from the night without side information: it knows which ids lack it.
-demo-crawl: $(STAMP) $(CRAWL)/world/_SUCCESS ## Crawl a sample site, run a night without and one with what it brought
+# The frontier comes from the run without side information: all its ids lack some.
+demo-crawl: $(STAMP) $(CRAWL)/world/_SUCCESS ## Crawl a sample site, run the nightly job without and with its records
 	$(PY) jobs/nightly.py $(CRAWL_WITHOUT) --ds $(DEMO_DS)
 	$(PY) jobs/crawl_frontier.py $(CRAWL_WITHOUT) --ds $(DEMO_DS)
 	rm -rf $(CRAWL)/world/crawled
@@ -77,10 +87,13 @@ $(PACKED)/.bgmrec-installed: pyproject.toml conf/constraints.txt $(shell find bg
 	$(PACKED)/bin/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
 	@touch $@
 
-test: $(STAMP) ## Run the tests: unit and crawls, then a night and Spark
+test-quick: $(STAMP) ## Run the tests that start no Spark, in less than two minutes
+	@$(PY) -m pytest -n 2 tests/unit
+
+test: $(STAMP) ## Run the tests: unit and crawls, then a run and Spark
 	@# a process for each core, and a Spark session in each; the longest files first
 	@$(PY) -m pytest -n 2 tests/unit
-	@$(PY) -m pytest tests/crawl
+	@$(PY) -m pytest -n 2 --dist loadfile tests/crawl
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/spark
 
 test-nights: $(STAMP) ## Run nights in a row, killed nights, single stages, searches and studies
@@ -90,7 +103,7 @@ test-cluster: $(STAMP) $(SHIPPED) ## Run nights on a Spark cluster of this machi
 	@$(PY) -m pytest tests/cluster
 
 test-airflow: $(STAMP) $(AIRFLOW)/.bgmrec-installed ## Run the DAGs in an Airflow of their own
-	@$(AIRFLOW)/bin/python -m pytest tests/airflow
+	@$(AIRFLOW)/bin/python -m pytest $(AIRFLOW_TESTS)
 
 $(AIRFLOW)/.bgmrec-installed: conf/constraints-airflow.txt | $(STAMP)
 	@test -x $(AIRFLOW)/bin/python || $(PY) -m venv $(AIRFLOW)
@@ -104,10 +117,10 @@ test-warehouse: $(STAMP) ## Run the tests with real servers: Spark's Thrift serv
 	@$(PY) -m pytest tests/warehouse
 
 test-faults: $(STAMP) $(SHIPPED) ## Kill, fill, cut and start twice: what a night must survive
-	@$(PY) -m pytest tests/faults
+	@$(PY) -m pytest --daily-share $(SHARE) $(FAULT_TESTS)
 
 test-spark4: $(SPARK4)/.bgmrec-installed ## Run the Spark tests on Spark 4.0; needs a JDK 17
-	@$(SPARK4)/bin/python -m pytest -n 2 --dist loadfile tests/spark
+	@$(SPARK4)/bin/python -m pytest -n 2 --dist loadfile --daily-share $(SHARE) tests/spark
 
 $(SPARK4)/.bgmrec-installed: pyproject.toml conf/constraints.txt | $(STAMP)
 	@test -x $(SPARK4)/bin/python || $(PY) -m venv $(SPARK4)
@@ -133,11 +146,12 @@ test-report: $(STAMP) ## Open the reports of the demo's and, where its data are,
 			--set paths.root=build/kuairand --set report.enabled=true --ds 2022-05-04
 	$(PY) -m pytest tests/browser
 
-lint: $(STAMP) ## Check format, lint rules, types and import contracts
+lint: $(STAMP) ## Check format, lint rules, types, import contracts and the reference of the settings
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PY) -m bgmrec.config.reference --check
 
 # pip-audit has packages of its own that nothing here needs. --strict: a package that nobody knows advisories of fails
 audit: $(STAMP) ## Ask for known vulnerabilities of the pinned packages

@@ -1,4 +1,4 @@
-"""Errors that name what was expected, what was found, where, and the cure; each family has an exit status."""
+"""Errors that say what went wrong, where, what was expected and found, and a hint; each family has an exit status."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ EXIT_STORAGE = 8
 
 
 class BgmrecError(Exception):
-    """Base of every error this package raises on purpose.
+    """Base of all errors that bgmrec raises.
 
     Args:
         message: what went wrong, in one sentence.
-        where: the file, table, column or setting it was found in.
+        where: the file, table, column or setting.
         expected: what would have been right.
         found: what was there instead.
-        hint: what the reader can do about it.
+        hint: what the reader can do.
     """
 
     exit_status = EXIT_UNEXPECTED
@@ -47,13 +47,13 @@ class SettingsError(BgmrecError):
 
 
 class InputError(BgmrecError):
-    """An input is missing, unreadable, or breaks the contract of the room it should enter."""
+    """An input is missing, unreadable, or does not have the form that a stage expects."""
 
     exit_status = EXIT_INPUT
 
 
 class QualityGateError(BgmrecError):
-    """A check before publishing failed; what was published before stays."""
+    """A check before publishing failed; what was published before stays published."""
 
     exit_status = EXIT_QUALITY_GATE
 
@@ -65,7 +65,7 @@ class TrainingError(BgmrecError):
 
 
 class PublishingError(BgmrecError):
-    """The tables were made but could not be switched to."""
+    """The tables were written but could not be published; what was published before stays published."""
 
     exit_status = EXIT_PUBLISHING
 
@@ -77,6 +77,6 @@ class BusyError(BgmrecError):
 
 
 class StorageError(BgmrecError):
-    """Something cannot be written: mostly a disk that is full."""
+    """Storage cannot be used: no space, no permission or no connection."""
 
     exit_status = EXIT_STORAGE

@@ -1,8 +1,8 @@
-"""Makes what the encoders eat from the staged tables: dense indices, the split, feature vectors and item tokens.
+"""Writes the encoders' inputs from the staged tables: dense indices, the split, feature vectors and item tokens.
 
 Reads `ratings`, `users` and `items` of the logical date; writes `user_index`, `item_index`, `ratings_split`,
 `user_features`, `item_features`, `item_tokens` and `fitted_features.json`. Ids of the previous model keep their
-index. Vocabularies, means and spreads are fitted on entities with training ratings only.
+index. Vocabularies, means and standard deviations are fitted on entities with training ratings only.
 """
 
 from __future__ import annotations

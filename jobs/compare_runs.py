@@ -1,6 +1,6 @@
-"""Compares the metrics of two nights of one date, for example one with side information and one without.
+"""Compares the metrics of two runs of the same date, for example with and without side information.
 
-Reads metrics.json beside the working tables of both; the first night's settings and --ds say which.
+Reads metrics.json of both runs: of the first from paths.root of the settings, of the second from --with-root.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from bgmrec.stages.compare_runs import compare
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("compare_runs", __doc__)
     add_ds(parser)
-    parser.add_argument("--with-root", required=True, metavar="DIR", help="paths.root of the second night")
-    parser.add_argument("--names", nargs=2, default=("first", "second"), metavar="NAME", help="heads of the columns")
+    parser.add_argument("--with-root", required=True, metavar="DIR", help="paths.root of the second run")
+    parser.add_argument(
+        "--names", nargs=2, default=("first", "second"), metavar="NAME", help="names of the runs in the table"
+    )
     return run_command(parser, compare, argv)
 
 

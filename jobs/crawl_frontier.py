@@ -1,8 +1,8 @@
-"""Lists the ids of the rating log that lack side information: the crawl frontier, the oldest and most used first.
+"""Lists the ids of the rating log that lack side information, by priority: the crawl frontier.
 
-Reads `ratings`, `users` and `items` of the same logical date, so that it runs after ingest_ratings and
-ingest_side_info. Writes JSON lines (id, uses, first_seen) to <root>/frontier/ds=<ds>/items/ and users/, which
-[[crawl.start.lists]] names.
+Run it after ingest_ratings and ingest_side_info of the same logical date, whose tables it reads. Writes JSON lines
+(id, uses, first_seen) to <root>/frontier/ds=<ds>/items/ and users/, by falling uses × days since the first use; a
+source names these files in [[crawl.start.lists]].
 """
 
 from __future__ import annotations

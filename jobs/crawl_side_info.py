@@ -1,9 +1,9 @@
 """Collects side information from one source: web pages or an API → gzip JSON lines that ingest_side_info reads.
 
-The source is a settings file with [crawl], given as one more --config; see conf/crawl/. The result is
-<crawl.out>/<name>/date=<ds>/ with part-*.jsonl.gz and _manifest.json, and its path is the last line on standard
-output. A crawl that was stopped or killed goes on where it was when the same command is given again; one that is
-complete is not repeated. Needs no Spark and no Java.
+The source is a settings file with [crawl], passed as one more --config; see conf/crawl/ and bgmrec/crawl/README.md.
+The result is the folder <crawl.out>/<name>/date=<ds>/ with part-*.jsonl.gz and _manifest.json; its path is the last
+line on standard output. The same command resumes a crawl that was stopped or killed, and does not repeat a complete
+one. Needs neither Spark nor Java.
 """
 
 from __future__ import annotations

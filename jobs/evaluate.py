@@ -1,8 +1,9 @@
-"""Judges the best round's model and the baselines on the held-out ratings of the night.
+"""Evaluates the best round's model and the baselines on the held-out ratings of the run.
 
-Rating errors in explicit mode; top-N lists against held-out targets in both; every metric by slice. All models
-go through the same scores, lists and metrics. Prints a table and writes `metrics.json` beside the working tables;
-the overall figures go into the run's summary. Without validation ratings there is nothing to judge.
+Rating errors in explicit mode; top-N lists against held-out targets in both modes; every metric by slice. All models
+are scored and measured by the same code. Prints a table and writes `metrics.json` beside the working tables, with
+the run id of the evaluated model; the overall metrics go into the run's summary. If no ratings were held out, it
+writes that and computes nothing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Copies the newest published tables to PostgreSQL, whose views then show them.
+"""Copies the newest published tables to PostgreSQL, where views show them.
 
-In the schema of [export.postgres], `recommendations` and `similar_items` are views of the version that was
-copied last; all of them are switched in one transaction. Copying the same version again changes nothing. The
-address may hold ${NAME} of an environment variable; libpq's own (PGPASSWORD, PGPASSFILE) hold as well.
-Needs the extra "postgres", on the executors too.
+In the schema of [export.postgres], each published table is a view of the version that was copied last. All views
+change in one transaction, which also drops the views of tables that are no longer published. Copying the same
+version again changes nothing. The address may contain ${NAME} of an environment variable; libpq's own variables
+(PGPASSWORD, PGPASSFILE) work too. Needs the extra "postgres", on the executors too.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Copies the newest published tables to Redis: a key per user and track, and a pointer to the version.
 
-A reader gets `<prefix>:current`, the run, and then `<prefix>:<run>:recommendations:<user id>` or
-`<prefix>:<run>:similar_items:<item id>`: a list as JSON, the best first, each entry an id and its score. Keys
-of older versions expire. Copying the same version again changes nothing. The address may hold ${NAME} of an
-environment variable. Needs the extra "redis", on the executors too.
+A reader gets the run id from `<prefix>:current`, then `<prefix>:<run>:recommendations:<user id>` or
+`<prefix>:<run>:similar_items:<item id>`: a JSON list, best first, each entry an id and its score. Keys of older
+versions expire. Copying the same version again changes nothing. The address may contain ${NAME} of an environment
+variable. Needs the extra "redis", on the executors too.
 """
 
 from __future__ import annotations

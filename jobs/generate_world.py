@@ -1,17 +1,17 @@
-"""Generates a world of background music: raw logs and crawl dumps as an application would leave them.
+"""Generates a world of background music: raw logs and crawl dumps, as an application writes them.
 
 Under --out:
 
   events/ds=YYYY-MM-DD/      JSON lines: user_id, video_id, event, rating, play_ms, duration_ms, liked, time
-  videos/                    CSV: video_id, music_id ("0" or empty where the music is not known)
-  crawl/users/date=…/        JSON lines of the crawls of that day, several of the same user over the days
+  videos/                    CSV: video_id, music_id ("0" or empty where the music is unknown)
+  crawl/users/date=…/        JSON lines of that day's crawls; a user may be crawled on several days
   crawl/items/date=…/        the same for music, with title, artist, genre, mood, tempo and description
-  truth/users, truth/items   Parquet: the taste, character and bias that the ratings were made of
-  world.json                 what it was made with; then _SUCCESS
+  truth/users, truth/items   Parquet: taste, character and bias that the ratings were computed from
+  world.json                 settings of the world; then _SUCCESS
 
-Ratings and plays depend on both sides and on chance; popularity has a long tail, genres go in and out of
-fashion, users and music arrive every day, and a share of the rows is dirty in every way. The same seed and
-sizes give the same rows, whatever the number of partitions.
+Ratings and plays depend on user, item and chance. Popularity has a long tail, the popularity of genres changes over
+the days, users and items arrive every day, and a share of the rows is dirty. The same seed and sizes give the same
+rows, whatever the number of partitions.
 """
 
 from __future__ import annotations

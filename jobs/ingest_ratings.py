@@ -1,7 +1,8 @@
 """Ingests the rating logs of one logical date: raw files → table `ratings`, one row per (user, item).
 
-Refused rows go to `rating_rejects`, each with its source, file and reason. Where their share exceeds
-ratings.max_reject_share the job ends with exit status 3 and nothing later runs on these ratings.
+Rejected rows go to `rating_rejects`, each with its source, file and reason. If their share exceeds
+ratings.max_reject_share, the job ends with exit status 3 and writes no ratings. Raw values that an expression passes
+to pseudonym() are redacted there and in messages.
 """
 
 from __future__ import annotations

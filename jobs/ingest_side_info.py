@@ -1,8 +1,9 @@
-"""Ingests what is known about users and music: crawl dumps and side tables → tables `users` and `items`.
+"""Ingests side information about users and music: crawl dumps and side tables → tables `users` and `items`.
 
-Several crawls of one entity are merged field by field, the newest first. Malformed fields become null and are
-counted, unknown raw fields are left out and counted, unreadable records and records without an id go to
-`user_rejects` and `item_rejects`; above users.max_reject_share or items.max_reject_share the job ends with status 3.
+Several crawls of one entity are merged field by field; the newest value wins. Malformed fields become null and are
+counted, unknown raw fields are skipped and counted. Unreadable records and records without an id go to `user_rejects`
+and `item_rejects`; if their share exceeds users.max_reject_share or items.max_reject_share, the job ends with exit
+status 3.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Makes the top-N lists of all users and the similar items, checks them, and publishes both.
+"""Computes the top-N lists of all users and the similar items, checks them, and publishes both.
 
-Reads the model that jobs/train.py stored for the same --ds. A failed check of [publish.gate] ends with
-exit status 4, a refused switch with 6; in both cases what was published before stays published. As the
-last stage of a night it writes the summary, too.
+Uses the model that jobs/train.py stored for the same --ds; jobs/evaluate.py must have evaluated it. If a check of
+[publish.gate] fails, the exit status is 4; if the catalogue refuses the new version, it is 6. In both cases readers
+keep the previous version. As the last stage of a run it also writes the summary.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Makes the report of a published night: one HTML file that opens from disk, and its figures as PNG and SVG.
+"""Makes the report of a published run: one HTML file that opens from disk, and its figures as PNG and SVG.
 
-Reads the tables that the night left, writes <root>/reports/<run_id>.html, <root>/reports/<run_id>/ and the numbers
-behind all of it as facts.json there, and names the page in the run's summary. Run it after jobs/nightly.py with the
-same settings; [report] says how large its samples are. Its path is the last line on standard output.
+Reads the tables of the run. Writes <root>/reports/<run_id>.html, and in <root>/reports/<run_id>/ the figures and the
+numbers of the page as facts.json. Adds the path of the page to the run's summary, and prints it as the last line on
+standard output. Run it after jobs/nightly.py with the same settings. bgmrec/report/README.md explains the page.
 """
 
 from __future__ import annotations

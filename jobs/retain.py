@@ -1,8 +1,9 @@
-"""Removes what is older than [retention] allows: published dates, models, working tables, summaries, mapped files.
+"""Deletes what is older than [retention]: published dates, models, working tables, summaries, cached rows.
 
-Never goes: the newest published date, the version that a date replaced while the date stays, the model of
-any version that stays, and whatever a night has stored that was not finished. Ages are counted back from --ds.
-Prints one line for each thing that goes; readers lose sight of it before its files do.
+These are never deleted: the newest published date, the version that a kept date replaced, the models of kept
+versions, and everything that an unfinished run has stored. Ages are days before --ds. Prints one line for each
+deletion; a date is unpublished before its files are deleted. A date that another run is at work on is skipped
+with a line, and a later retain deletes it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bgmrec.stages.retain import retain
 def main(argv: Sequence[str] | None = None) -> int:
     parser = arg_parser("retain", __doc__)
     add_ds(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print what would go, and remove nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be deleted, and delete nothing")
     return run_command(parser, retain, argv)
 
 

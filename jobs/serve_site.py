@@ -1,7 +1,7 @@
-"""Serves the sample site on loopback: the generated world's music and users as web pages, until it is stopped.
+"""Serves the sample site on loopback, until it is stopped: music and users of a generated world as web pages.
 
-For `make demo-crawl` and for trying sources out. The same [world] and seed as jobs/generate_world.py give the same
-music as its rating log.
+For `make demo-crawl` and for trying sources. With the same [world] and seed as jobs/generate_world.py, the site has
+the music of that rating log.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Shows what a night made as readable tables: what it published, users, tracks, or a run's own account.
+"""Shows the results of a run as text: published tables, users, tracks, or the summary of the run.
 
-Without --user, --item or --run: where the tables are, some users' histories beside their lists, and the metrics.
---user tells who a user is, what they heard, and what carries each score of their list; --item what is known of a
-track, who gets it, and what is near it; --run what a run did, out of its summary, with or without its tables.
+Without --user, --item or --run it prints where the published tables are, the histories and lists of some users, and
+the metrics. --user prints a user's profile, history, list and the parts of each score; --item a track's fields, how
+often it is recommended, and similar tracks; --run the summary of a run, even if its tables were deleted.
 
-Reads the working tables of the same logical date, so run it after jobs/nightly.py with the same settings; [report]
-names the fields that stand beside a title. The same facts with charts: jobs/report.py.
+Reads the working tables of the logical date: run it after jobs/nightly.py with the same settings. report.title_field
+and report.label_fields name the item fields to show; without a title field tracks are shown by their ids.
+jobs/report.py makes an HTML page of the same facts.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Gives a job to a Spark cluster: prints the exact spark-submit command, then runs it.
+"""Submits a job to a Spark cluster: prints the exact spark-submit command, then runs it.
 
-`make package` makes what is shipped: the environment (archive of a virtual environment with bgmrec and all that it
-needs) and the job files. [submit.standalone], [submit.yarn] and [submit.kubernetes] say where each kind of cluster
-is asked and where the driver runs; their conf goes over [spark.conf]. With a driver on the cluster the settings
-files are shipped, too. The machines need Java 17 and the Python that packed the archive, and a file system that all
-of them reach: paths.root and paths.data are URIs, or absolute paths of a mounted one.
+`make package` builds what is shipped: an archive of a virtual environment with bgmrec and its dependencies.
+[submit.standalone], [submit.yarn] and [submit.kubernetes] hold the address of the cluster and where the driver runs;
+their conf overrides [spark.conf]. If the driver runs on the cluster, the settings files are shipped too. The machines
+need Java 17, the Python that packed the archive, and a shared file system: paths.root and paths.data are URIs, or
+absolute paths of a mount.
 
-All further arguments are those of the job. The exit status is spark-submit's: the job's own where the driver runs
-here.
+All further arguments are those of the job. The exit status is spark-submit's, which is the job's own if the driver
+runs on this machine.
 """
 
 from __future__ import annotations

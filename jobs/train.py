@@ -1,12 +1,12 @@
 """Learns the model of one logical date and stores it under models/<run_id>.
 
-Rounds of user half step, item half step, refit of both encoders and validation, stopped early on the best
-validation value; a checkpoint after every round lets an interrupted training go on. The best round's model is what
-jobs/evaluate.py judges. train.final_rounds more half steps on all ratings, the validation ones too, make the
-model that is served.
+A round is a user half step, an item half step, a fit of both encoders and a validation. Training stops early when the
+validation value no longer improves. Every round writes a checkpoint, from which an interrupted training resumes.
+jobs/evaluate.py evaluates the best round's model. The served model has train.final_rounds more rounds on all ratings,
+validation ratings included.
 
-With bayes.draws above 0 a Markov chain goes on from the best round, and its kept draws, as one wide factor table,
-are the model; the served one is then sampled once more, on all ratings.
+If bayes.draws is above 0, a Markov chain starts from the best round. The model is the mean of its kept draws, stored as
+one wide factor table. The served model is then sampled once more, on all ratings.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Searches better settings on the working tables of one logical date, and writes the best ones as an overlay.
+"""Searches better settings on the working tables of one logical date, and writes the best ones as a settings file.
 
     tune.py --config FILE --ds YYYY-MM-DD --trials 50 --out best.toml
 
-Runs after jobs/build_features.py, whose split and features all trials share; that is why tune.space may only vary
-what comes after them ([bayes], [factorize], [item_encoder], [train], [trend], [user_encoder]). A trial learns as
-jobs/train.py does, from a scratch of its own, and is judged by train.metric on the validation ratings: the best
-round's value, or with bayes.draws above 0 the averaged draws'. Values are oriented so that lower is better: with
-train.metric = ndcg they are 1 - NDCG. No other ratings than training and validation ones are read.
+Run jobs/build_features.py first: all trials share its split and features. Therefore tune.space may only vary settings
+that are read later ([bayes], [factorize], [item_encoder], [train], [trend], [user_encoder]). A trial trains as
+jobs/train.py does and is evaluated by train.metric on the validation ratings: by its best round, or with bayes.draws
+above 0 by the average of the draws. Lower values are better: with train.metric = ndcg they are 1 - NDCG. Test ratings
+are not read.
 
---trials counts all trials of the search, finished ones of earlier calls too: the same command goes on where it was
-interrupted, and within the trial under way at its last finished round. What trial n draws depends on tune.seed, n and
-the trials before it alone, so that an interrupted search ends as an undisturbed one does. Other settings or another
-run of the date begin a new search in the same storage. The search holds the date's lock, as a night does.
+--trials counts all trials of the search, also those of earlier calls. The same command resumes after an interruption,
+at the last finished round of the interrupted trial. The values of trial n depend on tune.seed, n and the earlier
+trials alone, so that an interrupted search ends with the same result. Other settings, or another run of the date,
+start a new search in the same storage. The search holds the lock of the logical date.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,31 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 os.environ["PYSPARK_PYTHON"] = sys.executable
 # Spark's workers import the test modules whose functions they run
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--daily-share",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run one Nth of the files (of the tests, where there are fewer files), another one each day",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps today's share: what takes too long for every run of CI is still run every N days."""
+    share = config.getoption("--daily-share")
+    if share == 1:
+        return
+    files = {str(item.path) for item in items}
+    by_file = len(files) >= share
+    units = sorted(files if by_file else {item.nodeid for item in items})
+    today = datetime.now(UTC).toordinal()
+    chosen = {unit for number, unit in enumerate(units) if number % share == today % share}
+    kept = [item for item in items if (str(item.path) if by_file else item.nodeid) in chosen]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,1 @@
-"""Measurements of speed beside peers."""
+"""Measured speed: bgmrec against its peers on the same machine."""

@@ -1,4 +1,4 @@
-"""`[crawl]` and `[frontier]`: one source of side information, how it is read, and what manners and limits hold."""
+"""`[crawl]` and `[frontier]`: one source of side information, how it is read, politeness and limits."""
 
 from __future__ import annotations
 
@@ -6,164 +6,322 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from bgmrec.config.base import AtLeastOne, Count, Name, NonNegative, Positive, Section, Share
+from bgmrec.config.base import AtLeastOne, Conflict, Count, Days, Name, NonNegative, Seconds, Section, Share, Unit
 
-Host = Annotated[str, Field(pattern=r"^[^\s/:@]+$", description="a host name or address, without port")]
+HOST = r"^[^\s/:@]+$"
+Host = Annotated[str, Field(pattern=HOST)]
+Requests = Annotated[AtLeastOne, Unit("requests")]
 
 # what every record holds besides the raw fields
 RECORD_COLUMNS = ("url", "status", "fetched_at", "source", "entity_type", "id")
 
 
 class SeedList(Section):
-    """Pages made from a list: of ids that still lack side information, or of words to search for.
-
-    `url` holds `{value}`, which the list's values replace, percent-encoded. Values stand here or in `files`: text
-    with one per line, or JSON lines with a member `id`; `{data}`, `{root}` and `{ds}` are filled in, globs expanded.
-    With `values_are_ids` a page's record gets the list's id, the one that the rating log knows.
-    """
+    """Start pages made from a list: of ids that lack side information, or of words to search for."""
 
     url: str
+    """Address of a page; `{value}` is replaced by each value of the list, percent-encoded."""
+
     values: list[str] = []
+    """The list itself. `values` or `files` is needed."""
+
     files: list[str] = []
+    """Files with the list: text with one value per line, or JSON lines with a member `id`. `{data}`, `{root}` and
+    `{ds}` are filled in, globs are expanded. The result of jobs/crawl_frontier.py:
+    `"{root}/frontier/ds={ds}/items/part-*"`."""
+
     values_are_ids: bool = True
+    """The record of a page gets the list's value as its id, which is the id of the rating log. `false` where the values
+    are search words."""
 
     @model_validator(mode="after")
-    def _has_place_and_values(self) -> SeedList:
+    def _has_a_gap_and_values(self) -> SeedList:
         if "{value}" not in self.url:
-            raise ValueError("url must hold {value}, the place of the list's values")
+            raise Conflict(
+                "url",
+                expected="an address with {value} where each value goes",
+                found=self.url,
+                hint="add {value}, or use crawl.start.urls for single pages",
+            )
         if not self.values and not self.files:
-            raise ValueError("either values or files must be given")
+            raise Conflict(
+                "values",
+                "files",
+                expected="values, or files that hold them",
+                found="neither",
+                hint="state one of the two",
+            )
         return self
 
 
 class StartSettings(Section):
-    """`[crawl.start]`: where a crawl begins, in this order."""
+    """`[crawl.start]`: the first pages of a crawl: lists, then addresses, then sitemaps."""
 
     lists: list[SeedList] = []
+    """Pages made from lists: `[[crawl.start.lists]]`."""
+
     urls: list[str] = []
-    sitemaps: list[str] = []  # sitemaps and sitemap indexes, plain or gzip
-    sitemap_allow: list[str] = []  # regular expressions; only these of a sitemap's pages; none: all
+    """Addresses of pages."""
+
+    sitemaps: list[str] = []
+    """Addresses of sitemaps and sitemap indexes, plain or gzip."""
+
+    sitemap_allow: list[str] = []
+    """Regular expressions; only pages of the sitemaps whose address matches one are read. Empty: all."""
 
 
 class FollowSettings(Section):
-    """`[crawl.follow]`: which links of a page become pages; regular expressions over the absolute URL."""
+    """`[crawl.follow]`: which links of a page are followed. Regular expressions match the absolute address."""
 
-    allow: list[str] = []  # none: no link is followed
+    allow: list[str] = []
+    """Links that match one of these are followed. Empty: none are."""
+
     deny: list[str] = []
-    restrict_css: list[str] = []  # only links inside these parts of a page
-    json_urls: list[str] = []  # JMESPath: addresses of further pages in a JSON answer
-    drop_parameters: list[str] = []  # of the query, for example utm_source: the same page without them
-    depth: Count = 5  # links away from a start page
+    """Links that match one of these are not followed."""
+
+    restrict_css: list[str] = []
+    """CSS selectors; only links inside these parts of a page are followed. Empty: the whole page."""
+
+    json_urls: list[str] = []
+    """JMESPath expressions of the addresses of further pages in a JSON answer."""
+
+    drop_parameters: list[str] = []
+    """Query parameters that do not change a page, for example `utm_source`; they are removed from links."""
+
+    depth: Annotated[Count, Unit("links")] = 5
+    """Links between a start page and a page, at most."""
 
 
 class PagingSettings(Section):
-    """`[crawl.paging]`: where the next page of a list is named."""
+    """`[crawl.paging]`: how a list that spans several pages names its next page. At most one of the ways is needed."""
 
-    json_token: str | None = None  # JMESPath of a token …
-    parameter: str | None = None  # … that this query parameter carries
-    json_url: str | None = None  # JMESPath of the next page's address
-    css: str | None = None  # link in HTML
-    pages: AtLeastOne = 10_000  # of one list, at most
+    json_token: str | None = None
+    """JMESPath of a token in a JSON answer; the next page has it in the query parameter `parameter`."""
+
+    parameter: str | None = None
+    """See `json_token`."""
+
+    json_url: str | None = None
+    """JMESPath of the next page's address in a JSON answer."""
+
+    css: str | None = None
+    """CSS selector of the link to the next page in HTML."""
+
+    pages: Annotated[AtLeastOne, Unit("pages")] = 10_000
+    """Pages of one list, at most: ends a list that leads back to itself."""
 
     @model_validator(mode="after")
     def _token_has_a_parameter(self) -> PagingSettings:
         if (self.json_token is None) != (self.parameter is None):
-            raise ValueError("json_token and parameter belong together")
+            raise Conflict(
+                "json_token",
+                "parameter",
+                expected="both or neither",
+                found=f"json_token = {self.json_token}, parameter = {self.parameter}",
+                hint="name the query parameter that carries the token",
+            )
         return self
 
 
 class RecordRule(Section):
-    """`[[crawl.records]]`: one kind of record, which pages hold it and where its raw fields are found.
+    """One kind of record: which pages hold it, and where its raw fields are found.
 
-    Each field is taken from the first that has it: schema.org data (JSON-LD, then microdata), CSS, XPath, JSON. The
-    field `id` names the entity; where it is missing, the first group of `id_from_url` does. Only the fields named
-    here are stored, raw.
+    A field is taken from the first that has it: schema.org data (JSON-LD, then microdata), CSS, XPath, JSON. The
+    field `id` names the entity. Only the fields named here are stored, as they are on the page.
     """
 
     entity_type: Name
-    pages: str | None = None  # regular expression over the URL; these pages must hold one: the extraction rate
-    types: list[str] = []  # schema.org types, for example MusicRecording
-    schema_fields: dict[Name, str] = {}  # JMESPath in the schema.org object
+    """Kind of the entity, stored with each record, for example `MusicRecording`."""
+
+    pages: str | None = None
+    """Regular expression of the addresses of pages that must hold a record; `min_extraction_rate` is measured on them.
+    Not set: any page may hold one."""
+
+    types: list[str] = []
+    """schema.org types of the object that is the record."""
+
+    schema_fields: dict[Name, str] = {}
+    """Field → JMESPath in the schema.org object."""
+
     css: dict[Name, str] = {}
+    """Field → CSS selector with `::text` or `::attr(name)`."""
+
     xpath: dict[Name, str] = {}
-    json_items: str | None = None  # JMESPath of the objects in a JSON answer; @ is the whole answer
-    json_fields: dict[Name, str] = {}  # JMESPath in each object
+    """Field → XPath."""
+
+    json_items: str | None = None
+    """JMESPath of the records in a JSON answer; `@` is the whole answer."""
+
+    json_fields: dict[Name, str] = {}
+    """Field → JMESPath in each of these records."""
+
     id_from_url: str | None = None
-    many: bool = False  # all objects of the page, and not only the first of an HTML page
-    hash_id: bool = False  # store the id as a keyed hash (BGMREC_PSEUDONYM_KEY)
+    """Regular expression whose first group in the address is the id, where the field `id` is missing."""
+
+    many: bool = False
+    """Store every matching object of an HTML page. By default the first one only."""
+
+    hash_id: bool = False
+    """Store the id as a keyed hash (key: environment variable BGMREC_PSEUDONYM_KEY), for people. Needs
+    `politeness.cache_days = 0`."""
 
     @model_validator(mode="after")
     def _reads_something(self) -> RecordRule:
         names = [name for where in (self.schema_fields, self.css, self.xpath, self.json_fields) for name in where]
         if not names:
-            raise ValueError("a record needs fields: schema_fields, css, xpath or json_fields")
-        if taken := sorted({name for name in names if name in RECORD_COLUMNS and name != "id"}):
-            raise ValueError(f"{taken[0]} is written for every record; give the field another name")
-        if bool(self.types) != bool(self.schema_fields):
-            raise ValueError("types and schema_fields belong together")
-        if bool(self.json_items) != bool(self.json_fields):
-            raise ValueError("json_items and json_fields belong together")
+            raise Conflict(
+                "schema_fields",
+                "css",
+                "xpath",
+                "json_fields",
+                expected="at least one field",
+                found=f"none for {self.entity_type}",
+                hint="name the fields of the record in one of these tables",
+            )
+        if reserved := sorted({name for name in names if name in RECORD_COLUMNS and name != "id"}):
+            raise Conflict(
+                "entity_type",
+                expected=f"fields with other names than {', '.join(RECORD_COLUMNS)}, which every record has",
+                found=f"{reserved[0]} among the fields of {self.entity_type}",
+                hint="rename the field",
+            )
+        self._check_pair("types", "schema_fields")
+        self._check_pair("json_items", "json_fields")
         return self
+
+    def _check_pair(self, first: str, second: str) -> None:
+        if bool(getattr(self, first)) != bool(getattr(self, second)):
+            stated, missing = (first, second) if getattr(self, first) else (second, first)
+            raise Conflict(
+                first, second, expected="both or neither", found=f"{stated} without {missing}", hint=f"state {missing}"
+            )
 
 
 class PolitenessSettings(Section):
-    """`[crawl.politeness]`: how a host is asked. robots.txt and its Crawl-delay always hold."""
+    """`[crawl.politeness]`: how a host is treated. robots.txt and its Crawl-delay are always obeyed."""
 
-    delay: NonNegative = 1.0  # seconds between two requests to a host, at least
-    start_delay: NonNegative = 2.0  # the first delay; the throttle moves it with the host's latency
-    max_delay: Positive = 60.0  # of the throttle; a Crawl-delay may be longer
-    concurrency_per_host: AtLeastOne = 1
-    concurrency: AtLeastOne = 16  # over all hosts
-    timeout: Positive = 30.0  # seconds for a whole answer, so that one without an end ends
-    retries: Count = 3  # of 408, 429, 5xx and broken connections
-    retry_wait: Positive = 2.0  # seconds before the first retry; doubles with every further one
-    max_retry_after: Positive = 600.0  # a host that asks for a longer rest is left for another day
-    failures_in_a_row: AtLeastOne = 20  # of a host, after which it is left for another day
-    cache_days: NonNegative = 30.0  # whole pages are kept this long for conditional requests; 0: nothing is kept
+    delay: Annotated[NonNegative, Unit("seconds")] = 1.0
+    """Seconds between two requests to a host, at least. A crawl begins with twice as many; then the throttle follows
+    the host's response time, between this delay and 60 seconds."""
+
+    concurrency_per_host: Requests = 1
+    """Requests to a host at the same time."""
+
+    concurrency: Requests = 16
+    """Requests at the same time, over all hosts."""
+
+    timeout: Seconds = 30.0
+    """Seconds for a whole answer."""
+
+    retries: Annotated[Count, Unit("retries")] = 3
+    """Retries of a request after status 408, 429, 5xx or a broken connection."""
+
+    retry_wait: Seconds = 2.0
+    """Seconds before the first retry; doubled before each further one."""
+
+    max_retry_after: Seconds = 600.0
+    """A host whose Retry-After is longer is left alone for the rest of the crawl date."""
+
+    failures_in_a_row: Annotated[AtLeastOne, Unit("requests")] = 20
+    """After so many failed requests in a row a host is left alone for the rest of the crawl date."""
+
+    cache_days: Days = 30.0
+    """Days that whole pages are cached for conditional requests. 0: no cache, for pages about people."""
 
 
 class BudgetSettings(Section):
-    """`[crawl.budget]`: the most that a crawl date may ask of one host, all its runs together."""
+    """`[crawl.budget]`: limits per host and crawl date, over all runs of that date."""
 
-    requests: AtLeastOne = 100_000  # robots.txt, redirects and retries count
-    bytes: AtLeastOne = 10 * 2**30  # as they came over the wire
-    seconds: Positive = 6 * 3600.0
-    page_bytes: AtLeastOne = 8 * 2**20  # of one answer, as it comes and as it unpacks
+    requests: Requests = 100_000
+    """Requests, with robots.txt, redirects and retries."""
+
+    bytes: Annotated[AtLeastOne, Unit("bytes")] = 10 * 2**30
+    """Bytes received, compressed."""
+
+    seconds: Seconds = 6 * 3600.0
+    """Duration of the crawl."""
+
+    page_bytes: Annotated[AtLeastOne, Unit("bytes")] = 8 * 2**20
+    """Bytes of one answer, compressed or not; a longer one is dropped."""
 
 
 class CrawlSettings(Section):
-    """`[crawl]`: a source. `jobs/crawl_side_info.py` refuses to start without `name`, `contact` and a start."""
+    """`[crawl]`: a source of side information. jobs/crawl_side_info.py needs `name`, `contact`, `hosts` and a start.
 
-    name: Name | None = None  # of the source, of its folder, and in every record
-    contact: str | None = None  # mail address or page that tells a host's owner who is asking; no default
-    out: str = "{data}/crawled"  # results: <out>/<name>/date=<ds>
-    hosts: list[Host] = []  # these and their subdomains, nothing else
-    private_hosts: list[Host] = []  # may have a private, loopback or link-local address
-    headers: dict[str, str] = {}  # of every request; ${NAME} is taken from the environment
+    Complete examples: conf/crawl/.
+    """
+
+    name: Name | None = None
+    """Name of the source, of its folder, and in every record."""
+
+    contact: str | None = None
+    """Mail address or page that tells a host's owner who crawls; part of the user agent. Nothing is crawled without
+    one."""
+
+    out: str = "{data}/crawled"
+    """Folder of the results, <out>/<name>/date=<ds>. `{data}` stands for `paths.data`."""
+
+    hosts: list[Host] = []
+    """Host names; only these and their subdomains are visited."""
+
+    private_hosts: list[Host] = []
+    """Hosts that may have a private, loopback or link-local address. All others are refused there, so that a public
+    page cannot lead the crawler into the own network."""
+
+    headers: dict[str, str] = {}
+    """Headers of every request. `${NAME}` is taken from the environment; a secret in plain text is refused."""
+
     start: StartSettings = StartSettings()
     follow: FollowSettings = FollowSettings()
     paging: PagingSettings = PagingSettings()
+
     records: list[RecordRule] = []
+    """Kinds of records: `[[crawl.records]]`."""
+
     politeness: PolitenessSettings = PolitenessSettings()
     budget: BudgetSettings = BudgetSettings()
-    deny_fields: list[str] = []  # names that are never stored, however deep in a raw field
-    min_extraction_rate: Share = 0.5  # share of a rule's pages that gave its record; below it the job fails
+
+    deny_fields: list[str] = []
+    """Names of fields that are never stored, at any depth of a raw value, in any case; for personal data."""
+
+    min_extraction_rate: Share = 0.5
+    """Share of the pages of a kind of record that gave one; below it the job fails, as the site has probably
+    changed."""
 
     @model_validator(mode="after")
-    def _keeps_its_promises(self) -> CrawlSettings:
+    def _personal_data_stays_out(self) -> CrawlSettings:
         denied = {name.lower() for name in self.deny_fields}
-        for rule in self.records:
+        for position, rule in enumerate(self.records):
             names = {*rule.schema_fields, *rule.css, *rule.xpath, *rule.json_fields}
             if wrong := sorted(name for name in names if name.lower() in denied):
-                raise ValueError(f"deny_fields forbids {wrong[0]}, which the records {rule.entity_type} ask for")
-        if self.politeness.cache_days and any(rule.hash_id for rule in self.records):
-            raise ValueError("records with hash_id need politeness.cache_days = 0: a cache would keep the whole page")
+                raise Conflict(
+                    "deny_fields",
+                    f"records.{position}",
+                    expected="no field of a record among deny_fields",
+                    found=f"deny_fields forbids {wrong[0]}, which the records {rule.entity_type} store",
+                    hint="remove the field from one of the two",
+                )
+            if rule.hash_id and self.politeness.cache_days:
+                raise Conflict(
+                    f"records.{position}.hash_id",
+                    "politeness.cache_days",
+                    expected="politeness.cache_days = 0 for records with hash_id: a cache would keep the whole page",
+                    found=f"cache_days = {self.politeness.cache_days}",
+                    hint="set crawl.politeness.cache_days = 0",
+                )
         return self
 
 
 class FrontierSettings(Section):
-    """`[frontier]`: which ids of the rating log are worth a crawl: those that lack side information."""
+    """`[frontier]`: which ids of the rating log jobs/crawl_frontier.py lists for a crawl: those that lack side
+    information.
+    """
 
-    item_fields: list[Name] = []  # an item lacks side information where it has no row, or one of these is missing
+    item_fields: list[Name] = []
+    """An item is listed if it has no side information, or if one of these fields is missing."""
+
     user_fields: list[Name] = []
-    limit: AtLeastOne = 100_000  # ids per side
+    """The same for users."""
+
+    limit: Annotated[AtLeastOne, Unit("ids")] = 100_000
+    """Ids per side, at most; the most rated first."""

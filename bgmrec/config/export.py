@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from bgmrec.config.base import AtLeastOne, Name, Positive, Section
+from bgmrec.config.base import AtLeastOne, Name, Seconds, Section, Unit
 
 PLAIN_SECRET = "plain_secret"  # the type of error whose input is never shown
 # password = value of libpq's words, or the part of an address between the user and @
@@ -22,37 +22,60 @@ def _without_password(address: str | None) -> str | None:
 
 
 Address = Annotated[str | None, AfterValidator(_without_password)]
+Connections = Annotated[AtLeastOne, Unit("connections")]
 
 
 class PostgresSettings(Section):
-    """`[export.postgres]`: a schema whose views show the newest version."""
+    """`[export.postgres]`: jobs/export_postgres.py copies the newest version into PostgreSQL; views show it."""
 
-    address: Address = None  # of libpq: "host=db dbname=serving user=bgmrec password=${PGPASSWORD}", or an URL
-    into: Name = "bgmrec"  # schema
-    grant_to: list[Name] = []  # roles that may read the views
-    connections: AtLeastOne = 4  # that copy at once
-    lock_seconds: Positive = 30.0  # to wait for running queries at the switch, and for dropping an old version
+    address: Address = None
+    """Connection string of libpq, for example `"host=db dbname=serving user=bgmrec password=${PGPASSWORD}"`, or a URL.
+    `${NAME}` is taken from the environment; a password in plain text is refused. Needed for the export."""
+
+    into: Name = "bgmrec"
+    """Schema of the tables and views; it is created if it is missing."""
+
+    grant_to: list[Name] = []
+    """Roles that get SELECT on the views."""
+
+    connections: Connections = 4
+    """Connections that copy at the same time."""
+
+    lock_seconds: Seconds = 30.0
+    """How long the switch of the views waits for running queries; new queries wait meanwhile. After that nothing is
+    switched, and the job fails."""
 
 
 class RedisSettings(Section):
-    """`[export.redis]`: one key per user and track, and a pointer to the newest version."""
+    """`[export.redis]`: jobs/export_redis.py writes a key per user and item, and a pointer to the newest version."""
 
-    address: Address = None  # "redis://:${REDIS_PASSWORD}@host:6379/0"
-    prefix: Name = "bgmrec"  # of every key
-    connections: AtLeastOne = 4
-    batch: AtLeastOne = 1000  # keys sent at once
-    expire_seconds: AtLeastOne = 3600  # after which keys of a version that is not the newest any more go
+    address: Address = None
+    """URL of the server, for example `"redis://:${REDIS_PASSWORD}@host:6379/0"`. `${NAME}` is taken from the
+    environment; a password in plain text is refused. Needed for the export."""
+
+    prefix: Name = "bgmrec"
+    """Beginning of every key."""
+
+    connections: Connections = 4
+    """Connections that write at the same time."""
+
+    expire_seconds: Annotated[AtLeastOne, Unit("seconds")] = 3600
+    """Keys of older versions expire so long after the switch. Longer than any reader keeps the pointer."""
 
 
 class ExportSettings(Section):
-    """`[export]`."""
+    """Stores that serve the published tables."""
 
     postgres: PostgresSettings = PostgresSettings()
     redis: RedisSettings = RedisSettings()
 
 
 class MonitorSettings(Section):
-    """`[monitor]`: where a night reports its metrics."""
+    """`[monitor]`: where a run reports its metrics, besides the file summaries/<run_id>.prom."""
 
-    gateway: Address = None  # of a Prometheus push gateway: "http://gateway:9091"; none: the file alone
-    job: str = "bgmrec"  # the label under which the gateway keeps them
+    gateway: Address = None
+    """URL of a Prometheus push gateway, for example `"http://gateway:9091"`. If it does not answer, the run continues.
+    Not set: no push."""
+
+    job: str = "bgmrec"
+    """Label `job` of the pushed metrics. Two installations on one gateway need different labels."""

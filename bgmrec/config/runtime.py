@@ -3,39 +3,71 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated
 
 from pydantic import Field
 
-from bgmrec.config.base import AtLeastOne, NonNegative, Section, Share
+from bgmrec.config.base import AtLeastOne, Items, NonNegative, Section, Share, Unit, Users
 
 
 class PathSettings(Section):
-    """`[paths]`: the root under which bgmrec keeps everything, and where raw data lies."""
+    """`[paths]`: where bgmrec writes, and where raw data lies."""
 
     root: str = "build/bgmrec"
+    """Folder, local or of any file system that Spark knows, below which bgmrec keeps working tables, models, published
+    tables and summaries. On a cluster a URI (hdfs://, s3a://) or a path that all machines share."""
+
     data: str = "build/world"
+    """Stands for `{data}` in the paths of sources."""
 
 
 class SparkSettings(Section):
-    """`[spark]`: master and configuration; spark-submit's own settings win over `conf`."""
+    """`[spark]`: the Spark session. What spark-submit sets wins over this section."""
 
-    master: str | None = None  # under plain Python; none: local[2]. spark-submit has a master of its own
-    app_name: str = "bgmrec"
-    shuffle_partitions: AtLeastOne = 4
+    master: str | None = None
+    """Spark master under plain Python, for example `local[8]`. Not set: `local[2]`. spark-submit sets its own."""
+
+    shuffle_partitions: Annotated[AtLeastOne, Unit("partitions")] = 4
+    """Tasks of a shuffle: 2 to 3 times the cores of the cluster. The default suits 2 cores."""
+
     conf: dict[str, str] = {}
+    """Any Spark setting, for example `"spark.driver.memory" = "4g"`; wins over bgmrec's own defaults
+    (bgmrec/runtime/session.py gives their reasons). On the command line: `--set
+    'spark.conf."spark.driver.memory"=4g'`."""
 
 
 class WorldSettings(Section):
-    """`[world]`: the generated BGM world."""
+    """`[world]`: the generated BGM world of `make demo`, the tests and the benchmarks."""
 
-    users: AtLeastOne = 2000
-    items: AtLeastOne = 600
-    events: AtLeastOne = 60_000
-    days: AtLeastOne = Field(14, ge=2)
+    users: Users = 2000
+    """Users with events."""
+
+    items: Items = 600
+    """Music tracks."""
+
+    events: Annotated[AtLeastOne, Unit("events")] = 60_000
+    """Events (plays and ratings) over all days."""
+
+    days: Annotated[AtLeastOne, Unit("days")] = Field(14, ge=2)
+    """Days of the log."""
+
     first_day: date = date(2025, 3, 1)
-    rated_share: Share = 0.6  # of the plays end with a rating
-    drift: NonNegative = 1.0  # how far fashion moves a genre's log-odds up and down over the days
-    dirty_share: Share = 0.01  # of the log's rows, and of the crawls
-    new_user_share: Share = 0.15  # of the users appear after the first day
+    """First day of the log. With 14 days the last one is 2025-03-14, the logical date of the demo."""
+
+    rated_share: Share = 0.6
+    """Share of the plays that end with a rating."""
+
+    drift: Annotated[NonNegative, Unit("log-odds")] = 1.0
+    """How far fashion moves the popularity of a genre up and down over the days. 0: no fashion."""
+
+    dirty_share: Share = 0.01
+    """Share of broken or hostile rows in the log and the crawls."""
+
+    new_user_share: Share = 0.15
+    """Share of the users that appear after the first day, evenly over the days."""
+
     new_item_share: Share = 0.15
-    partitions: AtLeastOne = 4
+    """The same for tracks: these are the cold items."""
+
+    partitions: Annotated[AtLeastOne, Unit("tasks")] = 4
+    """Spark tasks that generate a table, and files of it; the rows do not depend on it."""

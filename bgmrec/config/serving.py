@@ -1,117 +1,219 @@
-"""Settings of what is written for readers: lists, checks, evaluation, publishing."""
+"""Settings of what is written for readers: lists, evaluation, the gate, publishing, retention and the report."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from bgmrec.config.base import (
     AtLeastOne,
-    AtLeastOneOrOff,
     CountOrOff,
+    Days,
+    Items,
     Mode,
     Name,
     NonNegative,
     NonNegativeOrOff,
     Section,
     ShareOrOff,
+    Unit,
+    Users,
+    WholeDaysOrOff,
 )
 from bgmrec.config.sources import Files
 
+Rating = Annotated[float, Unit("rating")]
+Baseline = Literal["popularity", "bias", "als"]
+
 
 class ItemList(Files):
-    """A table of item ids in a column `item_id`."""
+    """A table of external item ids in a column `item_id`."""
 
 
 class RecommendSettings(Section):
-    """`[recommend]`: list length and filters."""
+    """`[recommend]`: length of the lists, and which items they may hold."""
 
-    n: AtLeastOne = 20
+    n: Items = 20
+    """Items per user in the table `recommendations`, at most."""
+
     filter_seen: bool = True
-    seen_rating: float | None = None  # only ratings at least this high hide an item; none: every rating does
-    allow: ItemList | None = None  # only these items
-    deny: ItemList | None = None  # never these items
-    max_per_field: Name | None = None  # an item field, the artist for example …
-    max_per_value: AtLeastOne = 2  # … and how many items of one value a list may hold
-    similar_n: AtLeastOne = 20
-    reasons: AtLeastOne = 3  # ratings named per place in recommendation_reasons
-    popularity_days: NonNegative = 0.0  # 0: popularity over all training ratings
-    item_block_bytes: AtLeastOne = 256 * 2**20  # item factors above this are streamed in pieces, not broadcast
+    """Leave out items that the user has rated. `false` where people like to hear music again."""
+
+    seen_rating: Rating | None = None
+    """Only ratings of at least this value make an item seen. Not set: every rating does."""
+
+    allow: ItemList | None = None
+    """Only these items are candidates, for example the licensed catalogue."""
+
+    deny: ItemList | None = None
+    """These items are never candidates."""
+
+    max_per_field: Name | None = None
+    """Item field of which a list holds at most `max_per_value` items with the same value, for example the artist. Not
+    set: no such limit."""
+
+    max_per_value: Items = 2
+    """See `max_per_field`."""
+
+    similar_n: Items = 20
+    """Items per item in the table `similar_items`."""
+
+    reasons: Annotated[AtLeastOne, Unit("ratings")] = 3
+    """Ratings of the user that `recommendation_reasons` names for each position of a list."""
+
+    popularity_days: Days = 0.0
+    """Popularity, for users without ratings and side information, counts the ratings of the last days only. 0: all
+    training ratings."""
 
 
 class EvaluateSettings(Section):
-    """`[evaluate]`: cut-offs, slices and baselines."""
+    """`[evaluate]`: how the model and its baselines are measured on held-out ratings."""
 
-    ks: list[AtLeastOne] = Field([10, 20], min_length=1)
-    baselines: list[Literal["popularity", "bias", "als"]] = ["popularity", "bias"]
-    relevant_rating: float = 0.0  # a held-out rating at least this high is a hit
-    clip: tuple[float, float] | None = None  # predicted ratings are clipped to this range
-    slices: AtLeastOne = 10
+    ks: list[Annotated[AtLeastOne, Unit("positions")]] = Field([10, 20], min_length=1)
+    """Cut-offs of the ranking metrics. The first one is the gate's in implicit mode."""
+
+    baselines: list[Baseline] = ["popularity", "bias"]
+    """Simple models that are measured beside the model. `popularity`: the same list for all. `bias`: mean and
+    biases, for ratings. `als`: Spark's ALS, whose fit can take longer than the model's own rounds."""
+
+    relevant_rating: Rating = 0.0
+    """A held-out rating of at least this value is a hit for the ranking metrics, for example 4 on a scale to 5."""
+
+    clip: Annotated[tuple[float, float], Unit("rating")] | None = None
+    """[lowest, highest] rating of the scale; predictions are clipped to it. Not set: no clipping."""
+
     als_rank: AtLeastOne = 20
+    """Latent factors of the baseline `als`."""
+
     als_reg: NonNegative = 0.1
-    als_iterations: AtLeastOne = 10
-    als_alpha: NonNegative = 1.0  # implicit mode: MLlib's confidence is 1 + alpha · weight · preference
+    """Regularisation of the baseline `als`; tune it for a fair comparison."""
 
 
 class GateSettings(Section):
-    """`[publish.gate]`: thresholds of the checks before the switch; "off" takes a check away."""
+    """`[publish.gate]`: checks before the published tables are replaced. `"off"` disables a check.
+
+    A failed check ends the run with exit status 4, and readers keep the previous tables; `--force-publish "why"`
+    publishes once nevertheless. Further checks have no setting: a table to publish never has null keys, duplicate
+    keys, impossible scores, or lists with gaps, wrong order, repeats or seen items.
+    """
 
     min_rows: CountOrOff = 1
+    """Rows of each table, at least. The default refuses empty tables."""
+
     max_shrink_share: ShareOrOff = 0.3
+    """Share of each table's rows that may be lost against the previous date. More is usually lost input."""
+
     max_ratings_lost_share: ShareOrOff = 0.3
-    max_null_keys: CountOrOff = 0
-    max_duplicate_keys: CountOrOff = 0
-    max_list_faults: CountOrOff = 0
-    max_bad_scores: CountOrOff = 0
+    """Share of the training ratings that may be lost against the previous date. Row counts do not show it: users
+    without ratings still get a list of popular items."""
+
     max_out_of_range_share: ShareOrOff = 0.01
-    score_margin: NonNegative = 0.5
+    """Explicit mode with `evaluate.clip`: share of the predictions that may leave the scale by more than half of its
+    width. More means that the model has diverged."""
+
     min_user_coverage: ShareOrOff = 0.95
+    """Share of the known users that have a list, at least."""
+
     min_catalogue_coverage: ShareOrOff = 0.02
-    metric: str | None = None  # as in the summary, ndcg@10 for example; none: rmse, or ndcg at the first of evaluate.ks
+    """Share of the candidates that appear in some list, at least. A model that ignores its users gives everybody the
+    same n items."""
+
+    metric: str | None = None
+    """Metric of the next two checks, as the summary names it, for example `ndcg@10`. Not set: `rmse` in explicit mode,
+    else `ndcg` at the first of `evaluate.ks`."""
+
     max_metric_loss: NonNegativeOrOff = 0.25
-    baseline: Literal["popularity", "bias", "als"] | None = None  # none: the first of evaluate.baselines that it judges
+    """Share of the metric that may be lost against the previous date. Days differ by some percent; broken models by
+    far more."""
+
+    baseline: Baseline | None = None
+    """Baseline that the model must beat. Not set: the first of `evaluate.baselines` that has the metric (`popularity`
+    predicts no ratings)."""
+
     min_metric_gain: NonNegativeOrOff = 0.0
+    """Share by which the model must beat the baseline, at least. 0: be as good."""
 
 
 class PublishSettings(Section):
     """`[publish]`: where readers find the tables."""
 
     database: Name = "bgmrec"
-    catalog: Literal["hive", "session", "none"] = "hive"  # session: whatever the Spark session is configured with
+    """Database of the tables in the catalogue."""
+
+    catalog: Literal["hive", "session", "none"] = "hive"
+    """`hive`: a Hive metastore, an embedded one below `paths.root` unless `[spark.conf]` names a server. `session`: the
+    catalogue that the Spark session is configured with. `none`: files only."""
+
     tables: list[Literal["recommendations", "similar_items", "recommendation_reasons"]] = [
         "recommendations",
         "similar_items",
     ]
-    mode: Mode | None = None  # of published files and manifests; none: as the file system gives it
+    """Tables to publish. `recommendation_reasons` needs `bayes.draws = 0`."""
+
+    mode: Mode | None = None
+    """Permissions of published files and manifests, three octal digits, for example `"640"`. Not set: those of the file
+    system."""
+
     gate: GateSettings = GateSettings()
 
 
 class RetentionSettings(Section):
-    """`[retention]`: what jobs/retain.py leaves, in logical dates back from its --ds; "off" keeps for ever."""
+    """`[retention]`: what jobs/retain.py keeps, in days before its `--ds`; `"off"` keeps everything."""
 
-    published_days: AtLeastOneOrOff = 90
-    unseen_days: AtLeastOneOrOff = 7  # versions and models that no manifest names: superseded, withdrawn or refused
-    work_days: AtLeastOneOrOff = 3
-    mapped_days: AtLeastOneOrOff = 61  # rows of files; those whose files were all mapped anew go by unseen_days
-    summary_days: AtLeastOneOrOff = 365
+    published_days: WholeDaysOrOff = 90
+    """Published dates, and the version that each of them replaced. The newest date is always kept."""
+
+    unreferenced_days: WholeDaysOrOff = 7
+    """Versions and models that no reader sees: replaced, unpublished, or refused by the gate; also mapped rows of files
+    that were all mapped again."""
+
+    work_days: WholeDaysOrOff = 3
+    """Working tables of finished runs, for inspection and for repeating a stage."""
+
+    row_cache_days: WholeDaysOrOff = 61
+    """Mapped rows of logs and crawls, since they were mapped. Longer than any `lookback_days`, or they are mapped
+    again."""
+
+    summary_days: WholeDaysOrOff = 365
+    """Summaries and reports of runs."""
 
 
 class ReportSettings(Section):
-    """`[report]`: the page of a night; its samples bound what it reads on the driver."""
+    """`[report]`: one HTML page per run. Without `title_field` it shows item ids instead of titles."""
 
-    enabled: bool = False  # nightly makes it after publishing; jobs/report.py whenever it is called
-    title_field: Name | None = None  # item field that is an item's name …
-    label_fields: list[Name] = []  # … those that stand beside it, the first of them its artist or author …
-    group_field: Name | None = None  # … and the one that colours the map of items
-    user_slices: list[Name] = []  # fields by whose values users are told apart in the metrics …
-    item_slices: list[Name] = []  # … and items
-    side_information: Path | None = None  # results of jobs/study.py --side-information real,permuted,none --json FILE
-    users: AtLeastOne = 60  # whose lists are shown, and taken apart
-    items: AtLeastOne = 30  # whose similar tracks are shown
-    evaluated_users: AtLeastOne = 5000  # with held-out ratings, whom intervals are made of
-    listed_users: AtLeastOne = 500  # of those, whose lists diversity and concentration are measured on
-    map_items: AtLeastOne = Field(1500, ge=2)
-    draws: AtLeastOne = 1000  # of the bootstrap
-    runs: AtLeastOne = 30  # in the course over time
+    enabled: bool = False
+    """The nightly job makes the page after publishing. jobs/report.py makes it in any case."""
+
+    title_field: Name | None = None
+    """Item field with the item's title. Not set: items are shown by their id."""
+
+    label_fields: list[Name] = []
+    """Item fields that are shown beside the title; the first one is the artist or author."""
+
+    group_field: Name | None = None
+    """Item field that colours the map of items, for example the genre. Not set: no colours."""
+
+    user_slices: list[Name] = []
+    """User fields by whose values the metrics are broken down, besides cold and warm users and activity."""
+
+    item_slices: list[Name] = []
+    """Item fields by whose values the metrics are broken down, besides cold and warm items and popularity."""
+
+    side_information: Path | None = None
+    """Results of `jobs/study.py … --side-information real,permuted,none --json FILE`, for the section on what side
+    information brings. Not set: no such section."""
+
+    users: Users = 60
+    """Sample users whose lists are shown, with what each score is made of."""
+
+    items: Items = 30
+    """Sample items whose similar items are shown."""
+
+    runs: Annotated[AtLeastOne, Unit("runs")] = 30
+    """Runs in the charts over time, the newest ones."""
+
+    later_days: WholeDaysOrOff = 7
+    """Also evaluate the lists of the oldest run published in the last so many days, on the ratings since: no choice has
+    used those. Needs that run's working tables (`retention.work_days`). `"off"`: no such section."""

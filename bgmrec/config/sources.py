@@ -2,122 +2,231 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bgmrec.config.base import AtLeastOne, Name, NonNegative, Section, Share
+from bgmrec.config.base import Conflict, Days, Name, Section, Share, Unit, WholeDays
 
 
 class Files(Section):
-    """Files of one format. Paths may hold `{data}` (`paths.data`), `{ds}` and any glob of the file system.
-
-    With `{ds}` in a path and `lookback_days` set, the partitions of that many days up to and including
-    the logical date are read; a missing day inside the window is an error unless `allow_missing_days`.
-    CSV and JSON columns are strings (nested JSON is its text): the expressions give types.
-    """
+    """Files of one format."""
 
     format: Literal["csv", "jsonl", "parquet"]
+    """`jsonl` is one JSON object per line. Columns of `csv` and `jsonl` are read as strings (a nested JSON value as its
+    text): the expressions give types. Compressed files (`.gz`, `.bz2`, `.zst`) are read as they are."""
+
     paths: list[str] = Field(min_length=1)
+    """Files or folders, local or of any file system that Spark knows. `{data}` stands for `paths.data`, `{ds}` for the
+    logical date (YYYY-MM-DD); `*`, `?`, `[ab]` and `{a,b}` are globs. A path that matches nothing is an error."""
+
     options: dict[str, str] = {}
-    columns: list[
-        str
-    ] = []  # csv: names for headerless files, in file order; jsonl: only these, without a discovery pass
-    lookback_days: AtLeastOne | None = None
+    """Options of Spark's reader for the format, by Spark's names, each value a string. Useful for csv: `sep`
+    (default `,`), `encoding`, `quote` (`""`: no quoting), `escape` (default backslash; `'"'` for files that double
+    their quotes), `multiLine` (`"true"` where quoted values hold line breaks), `nullValue` (a text that means
+    "missing"; an empty value always does), `comment`, `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`,
+    `maxCharsPerColumn`. For jsonl: `encoding`, `multiLine`, `lineSep`, `allowSingleQuotes`,
+    `allowUnquotedFieldNames`. For parquet: `mergeSchema` (default `"true"`), `recursiveFileLookup`,
+    `pathGlobFilter`; the last two apply to all formats. Do not set `header` (see `columns`), `mode` and
+    `columnNameOfCorruptRecord`: broken records could no longer be rejected. `inferSchema`, `dateFormat` and
+    `timestampFormat` have no effect, as every column is read as a string."""
+
+    columns: list[str] = []
+    """csv: names of the columns in file order, for files without a header line; empty: the first line is the header.
+    jsonl: only these keys are read, which spares the pass over the files that finds all keys; empty: all keys."""
+
+    lookback_days: WholeDays | None = None
+    """With `{ds}` in a path: read the files of this many days, up to and including the logical date. Not set: the
+    logical date alone."""
+
     allow_missing_days: bool = False
+    """Accept days of the window without files, as long as one day has some. By default a missing day is an error, so
+    that a late delivery does not pass for a quiet day."""
 
 
 class JoinedTable(Files):
-    """A side table joined to a log on the way (log → video → music); a left join, one row per key is kept.
+    """A side table that is joined to the source's rows (rating log → video → music) before its expressions are
+    evaluated.
 
-    `on` holds names of columns, or `log column = side column`; `select` Spark SQL over the side table, `… as name`.
+    A left join: rows without a match stay, with nulls. Of several rows with one key, the one with the greatest
+    selected values is used.
     """
 
     name: Name
+    """Name of the table, for messages."""
+
     on: list[str] = Field(min_length=1)
+    """Key columns: a name that both sides have, or `source column = side column`. Compared as text."""
+
     select: list[str] = Field(min_length=1)
+    """Spark SQL expressions over the side table, `expression as name`, that are added to the source's columns."""
 
 
 class Source(Files):
-    """Records of one origin and the Spark SQL expressions that map their columns (trusted input, like code).
-
-    The rows of csv and jsonl files in a window of days are kept as they were mapped, for the nights to come that read
-    the same files by the same settings; with `keep_mapped = false` all files are read every night.
-    """
+    """Records of one origin and the Spark SQL expressions that map their columns (trusted input, like code)."""
 
     name: Name
-    keep_mapped: bool = True
+    """Name of the source, for rejects, the summary and messages."""
+
+    cache_rows: bool = True
+    """Keep the mapped rows of csv and jsonl files in a window (`lookback_days`) for later runs, which then read new and
+    changed files only. `false`: every run reads all files."""
+
     joins: list[JoinedTable] = []
-    where: str | None = None  # records for which this is not true are none of this source's rows at all (not rejects)
+    """Side tables, joined in this order: `[[ratings.sources.joins]]`."""
+
+    where: str | None = None
+    """Spark SQL condition over the raw and joined columns. Records for which it is not true are not part of the source:
+    they are counted as filtered, not rejected."""
 
 
 class RatingSource(Source):
-    """A rating log."""
+    """A rating or play log. Each key below is a Spark SQL expression over the raw and joined columns."""
 
     user_id: str = "user_id"
+    """External user id. Empty or null: the row is rejected."""
+
     item_id: str = "item_id"
+    """External item id. Empty or null: the row is rejected."""
+
     rating: str = "1.0"
+    """Explicit mode: the rating. Implicit mode: the preference, from 0 (no interest) to 1 (interest), which the
+    model is trained to reproduce. Play counts do not belong here but in `weight`: a rating of 250 plays would be
+    learned as a preference of 250. A run in implicit mode logs a warning where most ratings are above 1."""
+
     weight: str = "1.0"
-    rated_at: str | None = None  # no expression: the source has no times, and null is no reject
+    """How strongly the row counts, at least 0. Explicit mode: weight of its squared error. Implicit mode: confidence in
+    the preference, beyond `factorize.unobserved_weight`; play counts go here, for example `log2(1 + plays)`."""
+
+    rated_at: str | None = None
+    """Time of the rating (timestamp, UTC). Not set: the source has no times, and its rows count as older than all
+    others."""
 
 
 class RatingsSettings(Section):
-    """`[ratings]`: sources, the policy for repeated (user, item) pairs, and what is refused."""
+    """`[ratings]`: the rating logs, what happens to repeated (user, item) pairs, and which rows are rejected."""
 
     sources: list[RatingSource] = []
+    """Rating logs: `[[ratings.sources]]`. At least one is needed."""
+
     policy: Literal["last", "max", "sum"] = "last"
-    minimum: float = -3.4e38
-    maximum: float = 3.4e38
-    unknown_items: list[str] = []  # item ids that mean "unknown" (KuaiRand's music 0): rejected
-    time_required: bool = True  # a source with a rated_at expression must yield a time
+    """What one pair with several rows becomes. `last`: the newest row (equal times: the later source, then the
+    higher rating). `max`: the highest rating, at its first time. `sum`: weights added, highest rating, first time;
+    for logs with one row per play."""
+
+    minimum: Annotated[float, Unit("rating")] = -3.4e38
+    """Lowest valid rating; rows below are rejected. Set it to the lower end of the scale. The default refuses only what
+    a 32-bit float cannot hold."""
+
+    maximum: Annotated[float, Unit("rating")] = 3.4e38
+    """Highest valid rating; rows above are rejected. Set it to the upper end of the scale: 1 in implicit mode."""
+
+    unknown_items: list[str] = []
+    """Item ids that mean "unknown" (KuaiRand uses music 0); their rows are rejected."""
+
+    time_required: bool = True
+    """Reject rows without a time, where the source has a `rated_at` expression. `false`: an empty time is allowed, and
+    one that cannot be read is still rejected."""
+
     drop_exact_duplicates: bool = True
+    """Count rows of one source with equal raw columns once. Logs delivered "at least once" repeat rows. `false` where
+    equal rows are distinct events; needed only with policy `sum`."""
+
     max_reject_share: Share = 0.05
+    """Stop the run if more than this share of the rows is rejected. Rejected rows are in the table `rating_rejects`,
+    each with its reason."""
 
 
 class EntityField(Section):
-    """One typed field of an entity: where it comes from and what it is."""
+    """One typed column of the users or items table. A value that does not fit is null and counted as malformed."""
 
     name: Name
+    """Name of the column; features and the report refer to it."""
+
     type: Literal["string", "text", "integer", "number", "boolean", "timestamp", "list", "vector"]
-    expression: str | None = None  # Spark SQL over the raw columns; default: the column of that name
-    separator: str = ","  # splits a list that comes as one string
-    minimum: float | None = None
-    maximum: float | None = None
+    """`string`: a short value, such as a category or an id. `text`: words in a language. `integer`: a whole number.
+    `number`: a finite number. `boolean`: true or false. `timestamp`: a time of the years 1900 to 9999 (UTC). `list`:
+    strings, from an array, the text of a JSON array, or separated text; duplicates are dropped. `vector`: numbers,
+    from the same forms."""
+
+    expression: str | None = None
+    """Spark SQL expression over the raw columns of every source. Not set: the raw column with the field's name. A
+    source's own `fields` win."""
+
+    separator: str = ","
+    """`list`, `vector`: splits a value that comes as one string."""
+
+    minimum: Annotated[float, Unit("the field's")] | None = None
+    """`integer`, `number`: lower values are malformed. Not set: no bound."""
+
+    maximum: Annotated[float, Unit("the field's")] | None = None
+    """`integer`, `number`: higher values are malformed. Not set: no bound."""
+
     description: str = ""
+    """What the column means, for readers of the settings."""
 
 
 class EntitySource(Source):
-    """A crawl dump or side table of one entity kind."""
+    """A crawl or side table of users or items. Several records of one entity are merged field by field."""
 
-    id: str  # Spark SQL expression of the external id
-    fetched_at: str | None = None  # newest wins field by field; no expression: later sources win
-    fields: dict[str, str] = {}  # per source: field name → Spark SQL expression, over the field's own
+    id: str
+    """Spark SQL expression of the external id, the one that the rating log uses. Empty or null: rejected."""
+
+    fetched_at: str | None = None
+    """Spark SQL expression of the time at which the record was fetched (UTC): the newest record with a value wins,
+    field by field. Not set: a later source in the settings wins."""
+
+    fields: dict[str, str] = {}
+    """Field name → Spark SQL expression, where this source differs from the field's own `expression`."""
 
 
 class EntitySettings(Section):
-    """`[users]` / `[items]`: the typed columns, described in this one place, and the sources they come from."""
+    """Side information: the typed columns, described in one place, and the sources that they come from."""
 
     sources: list[EntitySource] = []
+    """Crawls and side tables: `[[users.sources]]`, `[[items.sources]]`. Empty: no side information."""
+
     fields: list[EntityField] = []
+    """Columns: `[[users.fields]]`, `[[items.fields]]`, or a list of inline tables."""
+
     max_reject_share: Share = 0.05
+    """Stop the run if more than this share of the records is rejected (unreadable, or without an id)."""
 
     @model_validator(mode="after")
     def _names_agree(self) -> EntitySettings:
         names = [field.name for field in self.fields]
-        if len(set(names)) < len(names):
-            raise ValueError(f"a field is named twice: {sorted(name for name in names if names.count(name) > 1)[0]}")
-        for source in self.sources:
+        if repeated := sorted(name for name in set(names) if names.count(name) > 1):
+            raise Conflict(
+                "fields",
+                expected="each field once",
+                found=f"{repeated[0]} is named twice",
+                hint="remove one of the two; a source's own expression belongs into its `fields`",
+            )
+        for position, source in enumerate(self.sources):
             if unknown := sorted(set(source.fields) - set(names)):
-                raise ValueError(
-                    f"source {source.name} maps {unknown[0]}, which is none of the fields {', '.join(names)}"
+                raise Conflict(
+                    f"sources.{position}.fields",
+                    "fields",
+                    expected=f"one of the fields {', '.join(names) or '(none)'}",
+                    found=f"source {source.name} maps {unknown[0]}",
+                    hint=f"declare {unknown[0]} with its type among the fields, or remove it from the source",
                 )
         return self
 
 
 class SplitSettings(Section):
-    """`[split]`: how validation (and, for studies, test) ratings are set aside."""
+    """`[split]`: which ratings are held out for validation. They choose the best round and feed the gate's metric."""
 
     method: Literal["time", "random", "none"] = "time"
-    valid_days: NonNegative = 1.0  # time: the last days before the logical date's end
-    valid_share: Share = 0.1  # random: share of the rows, by a hash of (seed, user, item)
-    move_cold_to_train: bool = False  # explicit studies: a valid row whose user or item train lacks moves to train
+    """`time`: the last `valid_days`, as in production. `random`: `valid_share` of the rows, by a hash of (seed, user,
+    item), for data without times. `none`: nothing is held out; training cannot stop early."""
+
+    valid_days: Days = 1.0
+    """`time`: ratings of the last days before the end of the logical date are held out."""
+
+    valid_share: Share = 0.1
+    """`random`: share of the ratings that is held out."""
+
+    move_cold_to_train: bool = False
+    """Move a held-out rating to training if its user or item has no training rating. For explicit studies that follow
+    published protocols; in production cold entities belong into validation."""

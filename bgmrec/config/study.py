@@ -1,40 +1,77 @@
-"""`[study]`: how jobs/study.py's own protocols cut any data set into what trains and what is judged."""
+"""`[study]`: how the protocols of jobs/study.py divide any data set into training and test ratings."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bgmrec.config.base import AtLeastOne, Count, Name, NonNegative, Positive, Section, Share
+from bgmrec.config.base import AtLeastOne, Count, Name, NonNegative, Positive, Section, Share, Unit, WholeDays
 
 
 class PaperSettings(Section):
-    """`[study.paper]`: the programme of jobs/study.py paper."""
+    """`[study.paper]`: the programme of `jobs/study.py paper`."""
 
     models: list[Literal["pmf", "biased", "asdae", "cnn", "both", "bayes"]] = Field(
         ["pmf", "biased", "asdae", "cnn", "both", "bayes"], min_length=1
     )
-    fractions: list[Share] = Field([0.2, 0.4, 0.6, 0.8], min_length=1)  # accuracy against training fraction
-    fraction: Share = 0.8  # where dimension and regularisation vary
+    """Models to compare: matrix factorization without and with biases, with the user encoder, the item encoder or both,
+    and the Bayesian sampler."""
+
+    fractions: list[Share] = Field([0.2, 0.4, 0.6, 0.8], min_length=1)
+    """Shares of the ratings that train, for accuracy against the amount of data."""
+
+    fraction: Share = 0.8
+    """Share of the ratings that train where rank and regularisation vary."""
+
     ranks: list[AtLeastOne] = [8, 16, 32, 64]
-    regularisations: list[Positive] = [0.1, 0.3, 1.0, 3.0, 10.0]  # times user_reg and item_reg
-    side_information: list[Literal["permuted", "none"]] = ["permuted", "none"]  # both, learnt with that instead
-    burn_in: Count = 20  # of the sampler
-    draws: AtLeastOne = 20
+    """Values of `factorize.rank` to compare."""
+
+    regularisations: list[Annotated[Positive, Unit("factor")]] = [0.1, 0.3, 1.0, 3.0, 10.0]
+    """Factors of `factorize.user_reg` and `factorize.item_reg` to compare."""
+
+    side_information: list[Literal["permuted", "none"]] = ["permuted", "none"]
+    """Repeat the full model with side information of other rows (`permuted`) or without any (`none`)."""
+
+    burn_in: Annotated[Count, Unit("draws")] = 20
+    """`bayes.burn_in` of the model `bayes`."""
+
+    draws: Annotated[AtLeastOne, Unit("draws")] = 20
+    """`bayes.draws` of the model `bayes`."""
 
 
 class StudySettings(Section):
-    """`[study]`; a held-out rating is a hit from `evaluate.relevant_rating` on."""
+    """`[study]`: the protocols `random`, `days` and `cold`. A hit is a test rating of at least
+    `evaluate.relevant_rating`.
+    """
 
-    fractions: list[Share] = [0.8]  # random: of the ratings that train; --fractions wins
-    valid_share: Share = 0.5  # random: of the ratings that do not train; 0: all of them are test
-    valid_days: AtLeastOne = 3  # days: before the test days
-    test_days: AtLeastOne = 4  # days: up to --ds
-    cold_item_share: Share = 0.1  # cold: of the items whose ratings all leave training
+    fractions: list[Share] = [0.8]
+    """`random`: shares of the ratings that train, as in most papers. `--fractions` wins."""
+
+    valid_share: Share = 0.5
+    """`random`: share of the other ratings that validate; the rest is the test part. 0: all of them are."""
+
+    valid_days: WholeDays = 3
+    """`days`: days before the test days. Settings are chosen on them; they train when the test days are evaluated."""
+
+    test_days: WholeDays = 4
+    """`days`: the last days up to `--ds`."""
+
+    cold_item_share: Share = 0.1
+    """`cold`: share of the items whose ratings are all removed from training."""
+
     cold_user_share: Share = 0.1
-    liked_rating: float | None = None  # implicit mode: training ratings from here on become 1, others 0; none: as are
-    disliked_weight: NonNegative = 0.0  # of those others: 0 takes them for pairs that were not observed
-    genre_field: Name | None = None  # cold: item feature whose popularity is a baseline of its own
-    neighbours: AtLeastOne = 50  # cold: warm items that the content baseline judges a cold one by
+    """`cold`: the same for users."""
+
+    liked_rating: Annotated[float, Unit("rating")] | None = None
+    """Implicit mode: training ratings of at least this value become preference 1, the others 0. Not set: ratings are
+    preferences as they are."""
+
+    disliked_weight: Annotated[NonNegative, Unit("weight")] = 0.0
+    """Implicit mode: weight of the others of `liked_rating`. 0: they count as not observed."""
+
+    genre_field: Name | None = None
+    """`cold`: item feature for a baseline that ranks cold items by the popularity of their genre. Not set: no such
+    baseline."""
+
     paper: PaperSettings = PaperSettings()

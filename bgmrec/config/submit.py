@@ -1,43 +1,63 @@
-"""Settings of jobs/submit.py: what is shipped to a cluster, and how each kind of cluster is asked."""
+"""Settings of jobs/submit.py: what is shipped to a cluster, and how each kind of cluster is addressed."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from bgmrec.config.base import Section
 
-
-class TargetSettings(Section):
-    """One kind of cluster: where it is asked, where the driver runs, Spark settings over those of `[spark.conf]`."""
-
-    master: str
-    deploy_mode: Literal["client", "cluster"] = "cluster"  # cluster: the driver runs there; client: where it is asked
-    conf: dict[str, str] = {}
+DeployMode = Literal["client", "cluster"]
 
 
-class StandaloneSettings(TargetSettings):
-    """`[submit.standalone]`: Spark's own cluster manager, which takes no Python drivers."""
+class StandaloneSettings(Section):
+    """`[submit.standalone]`: Spark's own cluster manager. The driver runs on the submitting machine: this cluster
+    manager accepts no Python drivers."""
+
+    deploy_mode: ClassVar[DeployMode] = "client"
 
     master: str = "spark://localhost:7077"
-    deploy_mode: Literal["client"] = "client"
+    """URL of the master."""
+
+    conf: dict[str, str] = {}
+    """Spark settings for this cluster; they win over `[spark.conf]`."""
 
 
-class YarnSettings(TargetSettings):
-    """`[submit.yarn]`: the cluster that HADOOP_CONF_DIR describes."""
+class YarnSettings(Section):
+    """`[submit.yarn]`: the cluster that the environment variable HADOOP_CONF_DIR describes."""
 
-    master: Literal["yarn"] = "yarn"
+    master: ClassVar[str] = "yarn"
+
+    deploy_mode: DeployMode = "cluster"
+    """Where the driver runs. `cluster`: on the cluster; settings files are shipped. `client`: on the submitting
+    machine."""
+
+    conf: dict[str, str] = {}
+    """Spark settings for this cluster, for example `"spark.yarn.queue"`; they win over `[spark.conf]`."""
 
 
-class KubernetesSettings(TargetSettings):
-    """`[submit.kubernetes]`: the API server; the image needs Spark, Java 17 and the Python that packed the archive."""
+class KubernetesSettings(Section):
+    """`[submit.kubernetes]`: the image needs Spark, Java 17 and the Python that packed the archive."""
 
     master: str = "k8s://https://localhost:6443"
+    """URL of the API server, after `k8s://`."""
+
+    deploy_mode: DeployMode = "cluster"
+    """Where the driver runs. `cluster`: in a pod; settings files are shipped. `client`: on the submitting machine."""
+
+    conf: dict[str, str] = {}
+    """Spark settings for this cluster; they win over `[spark.conf]`. Must hold `"spark.kubernetes.container.image"` and
+    `"spark.kubernetes.file.upload.path"`."""
 
 
 class SubmitSettings(Section):
-    """`[submit]`: what `make package` made, and the clusters by kind."""
+    """`[submit]`: what jobs/submit.py ships."""
 
     environment: str = "dist/environment.tar.gz"
+    """Archive of the Python environment, made by `make package`: a local file, or a URI that the cluster reads."""
+
     standalone: StandaloneSettings = StandaloneSettings()
     yarn: YarnSettings = YarnSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
+
+
+TargetSettings = StandaloneSettings | YarnSettings | KubernetesSettings

@@ -1,1 +1,1 @@
-"""Collecting side information: a polite, resumable crawler on Scrapy. No Spark inside."""
+"""Collects side information: a polite, resumable crawler on Scrapy, without Spark."""

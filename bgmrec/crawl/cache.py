@@ -1,7 +1,7 @@
-"""The HTTP cache's storage in one SQLite file: an answer is there whole or not at all.
+"""Storage of the HTTP cache in one SQLite file, in which an answer is complete or absent.
 
-Scrapy's own storages write several files, or a dbm that a killed process may leave broken; a body that was half
-written would be served as the page.
+Scrapy's storages write several files, or a dbm file that a killed process may leave corrupt; an incomplete body would
+be served as the page.
 """
 
 from __future__ import annotations
@@ -27,13 +27,22 @@ _DAY = 86_400.0
 
 
 class SqliteCacheStorage:
-    """Keeps answers for `BGMREC_CACHE_DAYS`; older ones are deleted when a crawl begins."""
+    """Keeps answers for `BGMREC_CACHE_DAYS`; older ones are deleted at the start of a crawl.
+
+    Args:
+        settings: Scrapy's, with `BGMREC_CACHE`, the path of the file, and `BGMREC_CACHE_DAYS`.
+    """
 
     def __init__(self, settings: BaseSettings):
         self._path = Path(settings["BGMREC_CACHE"])
         self._days = settings.getfloat("BGMREC_CACHE_DAYS")
 
     def open_spider(self, spider: Spider) -> None:
+        """Opens the file and deletes old answers.
+
+        Args:
+            spider: its crawler computes the keys of requests.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(self._path, isolation_level=None)
         self._db.execute("pragma journal_mode = wal")
@@ -43,9 +52,20 @@ class SqliteCacheStorage:
         self._fingerprint = spider.crawler.request_fingerprinter.fingerprint
 
     def close_spider(self, spider: Spider) -> None:
+        """Closes the file.
+
+        Args:
+            spider: unused.
+        """
         self._db.close()
 
     def retrieve_response(self, spider: Spider, request: Request) -> Response | None:
+        """The stored answer to a request, if there is one.
+
+        Args:
+            spider: unused.
+            request: gets the time of the answer as meta `cache_timestamp`.
+        """
         row = self._db.execute(
             "select url, status, headers, body, stored_at from answers where key = ?",
             (self._fingerprint(request).hex(),),
@@ -60,6 +80,13 @@ class SqliteCacheStorage:
         return kind(url=url, status=status, headers=headers, body=content)
 
     def store_response(self, spider: Spider, request: Request, response: Response) -> None:
+        """Stores an answer.
+
+        Args:
+            spider: unused.
+            request: its key is the key of the answer.
+            response: the answer.
+        """
         headers = {
             name.decode("latin-1"): [value.decode("latin-1") for value in values]
             for name, values in response.headers.items()

@@ -1,8 +1,8 @@
-"""The state of a crawl in one SQLite file: pages, records and what each host was asked.
+"""The state of a crawl in one SQLite file: pages, records and the usage of hosts.
 
-Scrapy's JOBDIR survives a clean stop only: the queue's index is written at close, and requests under way are lost
-(scrapy issue 7978). Here everything that one page brings, its outcome, its records and its links, is one
-transaction: after kill -9 a page is either finished with all of it or will be fetched again with none of it.
+Scrapy's JOBDIR survives a clean stop only: the index of the queue is written at close, and requests in flight are lost
+(scrapy issue 7978). Here the outcome, records and links of a page are stored in one transaction: after kill -9 a page
+is either finished with all of them, or is fetched again.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bgmrec.crawl.findings import Counts, Finding, NewPage, Page, Usage
+from bgmrec.crawl.results import Counts, HostUsage, NewPage, Page, PageResult
 from bgmrec.crawl.urls import host_of, key_of
 
-_BATCH = 64  # pages taken from the file at once, per host
+_BATCH = 64  # pages read from the file at once, per host
 
 _TABLES = """
 create table if not exists facts (name text primary key, value);
 create table if not exists pages (
     id integer primary key, key text not null unique, url text not null, host text not null, kind text not null,
-    depth integer not null, turn integer not null, hops integer not null, entity_id text,
+    depth integer not null, list_page integer not null, hops integer not null, entity_id text,
     outcome text, status integer, detail text);
 create index if not exists waiting on pages (host, depth, id) where outcome is null;
 create table if not exists records (
@@ -33,31 +33,31 @@ create table if not exists rates (rule text primary key, expected integer not nu
 create table if not exists hosts (
     host text primary key, requests integer not null, bytes integer not null, seconds real not null);
 """
-# what failed for a while, and not for good, is no finished page: a further run asks once more
-_TRY_AGAIN = """update pages set outcome = null, status = null, detail = null
+# a page that failed for a reason that may pass is fetched again by the next run
+_RETRY = """update pages set outcome = null, status = null, detail = null
     where outcome in ('timeout', 'unreachable') or status = 429 or status >= 500"""
 
 
 class Frontier:
-    """Pages that wait, are under way or are finished.
+    """Pages that wait, are in flight or are finished.
 
     Args:
-        path: of the file; it is created where it is missing.
+        path: of the file, which is created if it does not exist.
     """
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None)
-        # after a killed process every committed transaction is there; a loss of power may take the last ones along,
-        # records together with their pages
+        # every committed transaction survives a killed process; a loss of power may undo the last ones, pages together
+        # with their records
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = normal")
         self._db.executescript(_TABLES)
-        self._db.execute(_TRY_AGAIN)
-        self.waiting: Counter[str] = Counter()  # pages that nobody has taken, by host
-        self.under_way: dict[int, str] = {}  # page → host
-        self._taken: dict[str, deque[Page]] = {}
-        self.usage: dict[str, Usage] = {}
+        self._db.execute(_RETRY)
+        self.waiting: Counter[str] = Counter()  # host → pages that are neither in flight nor finished
+        self.in_flight: dict[int, str] = {}  # page id → host
+        self._queues: dict[str, deque[Page]] = {}
+        self.usage: dict[str, HostUsage] = {}
         self.counts = Counts()
         self._load()
 
@@ -68,88 +68,118 @@ class Frontier:
         self.counts.finished = self.counts.outcomes.total()
         self.counts.records = self.record_count()
         for host, *used in self._db.execute("select host, requests, bytes, seconds from hosts"):
-            self.usage[host] = Usage(*used)
+            self.usage[host] = HostUsage(*used)
 
     def close(self) -> None:
+        """Closes the file."""
         self._db.close()
 
     # ---- facts about the crawl itself ----
 
     def fact(self, name: str, default: Any = None) -> Any:
+        """A stored fact about the crawl.
+
+        Args:
+            name: of the fact.
+            default: returned if it is not stored.
+        """
         row = self._db.execute("select value from facts where name = ?", (name,)).fetchone()
         return default if row is None else row[0]
 
     def set_fact(self, name: str, value: Any) -> None:
+        """Stores a fact about the crawl.
+
+        Args:
+            name: of the fact.
+            value: text or number.
+        """
         self._db.execute("insert or replace into facts values (?, ?)", (name, value))
 
     # ---- pages ----
 
     def seed(self, pages: Iterable[NewPage]) -> None:
-        """Adds the start pages and marks the frontier as seeded, in one transaction."""
+        """Adds the start pages and marks the frontier as seeded, in one transaction.
+
+        Args:
+            pages: the start pages.
+        """
         with self._transaction():
             added = self._add(pages)
             self.set_fact("seeded", 1)
         self.waiting.update(added)
 
     def take(self, host: str) -> Page | None:
-        """The next page of a host: nearest to the start first, then in the order they were found."""
-        queue = self._taken.setdefault(host, deque())
+        """The next page of a host, by depth and then in the order in which they were added; None if none waits.
+
+        Args:
+            host: of the pages.
+        """
+        queue = self._queues.setdefault(host, deque())
         if not queue:
             queue.extend(self._batch(host))
         if not queue:
             return None
         page = queue.popleft()
-        self.under_way[page.id] = host
+        self.in_flight[page.id] = host
         self.waiting[host] -= 1
         return page
 
     def _batch(self, host: str) -> Iterator[Page]:
-        busy = {page for page, of in self.under_way.items() if of == host}
+        busy = {page for page, of in self.in_flight.items() if of == host}
         rows = self._db.execute(
-            "select url, kind, depth, turn, hops, entity_id, id from pages where outcome is null and host = ? "
+            "select url, kind, depth, list_page, hops, entity_id, id from pages where outcome is null and host = ? "
             "order by depth, id limit ?",
             (host, _BATCH + len(busy)),
         )
         return (Page(*row) for row in rows.fetchall() if row[-1] not in busy)
 
     def release(self, page: Page) -> None:
-        """Gives a page back unfinished: the next run fetches it."""
-        host = self.under_way.pop(page.id)
+        """Returns an unfinished page: the next run fetches it.
+
+        Args:
+            page: in flight.
+        """
+        host = self.in_flight.pop(page.id)
         self.waiting[host] += 1
 
-    def finish(self, page: Page, finding: Finding) -> None:
-        """Everything that a page brought, in one transaction."""
+    def finish(self, page: Page, result: PageResult) -> None:
+        """Stores the result of a page in one transaction.
+
+        Args:
+            page: in flight.
+            result: outcome, records and further pages.
+        """
         with self._transaction():
             self._db.execute(
                 "update pages set outcome = ?, status = ?, detail = ? where id = ?",
-                (finding.outcome, finding.status, finding.detail[:500], page.id),
+                (result.outcome, result.status, result.detail[:500], page.id),
             )
-            rows = [(page.id, record.entity_type, record.id, record.line) for record in finding.records]
+            rows = [(page.id, record.entity_type, record.id, record.line) for record in result.records]
             stored = self._db.executemany("insert or ignore into records values (?, ?, ?, ?)", rows).rowcount
-            added = self._add(finding.pages)
-            self._count_rates(finding)
+            added = self._add(result.pages)
+            self._count_rates(result)
             self._store_usage()
-        self.under_way.pop(page.id, None)
+        self.in_flight.pop(page.id, None)
         self.waiting.update(added)
         self.counts.finished += 1
         self.counts.records += max(stored, 0)
-        self.counts.outcomes[finding.outcome] += 1
+        self.counts.outcomes[result.outcome] += 1
 
     def _add(self, pages: Iterable[NewPage]) -> Counter[str]:
-        """Adds pages that are not known yet; how many by host."""
+        """Adds pages that are new; returns their number by host."""
         added: Counter[str] = Counter()
         for page in pages:
             host = host_of(page.url)
-            done = self._db.execute(
-                "insert or ignore into pages (key, url, host, kind, depth, turn, hops, entity_id) "
+            cursor = self._db.execute(
+                "insert or ignore into pages (key, url, host, kind, depth, list_page, hops, entity_id) "
                 "values (?, ?, ?, ?, ?, ?, ?, ?)",
-                (key_of(page.url), page.url, host, page.kind, page.depth, page.turn, page.hops, page.entity_id),
+                (key_of(page.url), page.url, host, page.kind, page.depth, page.list_page, page.hops, page.entity_id),
             )
-            added[host] += done.rowcount
+            added[host] += cursor.rowcount
         return added
 
-    def _count_rates(self, finding: Finding) -> None:
-        rows = [(rule, int(rule in finding.extracted)) for rule in finding.expected]
+    def _count_rates(self, result: PageResult) -> None:
+        rows = [(rule, int(rule in result.extracted)) for rule in result.expected]
         self._db.executemany(
             "insert into rates values (?, 1, ?) on conflict (rule) do update "
             "set expected = expected + 1, extracted = extracted + excluded.extracted",
@@ -170,21 +200,26 @@ class Frontier:
             raise
         self._db.execute("commit")
 
-    # ---- what the manifest tells ----
+    # ---- counts for the manifest ----
 
-    def used(self, host: str) -> Usage:
-        return self.usage.setdefault(host, Usage())
+    def used(self, host: str) -> HostUsage:
+        """The usage of a host, which the caller may change.
+
+        Args:
+            host: its name.
+        """
+        return self.usage.setdefault(host, HostUsage())
 
     def outcomes(self) -> dict[str, int]:
-        """Finished pages by outcome."""
+        """Number of finished pages by outcome."""
         return self._grouped("outcome", "outcome is not null")
 
     def statuses(self) -> dict[str, int]:
-        """Answered pages by HTTP status."""
+        """Number of answered pages by HTTP status."""
         return self._grouped("cast(status as text)", "status is not null")
 
-    def left(self) -> dict[str, int]:
-        """Unfinished pages by host."""
+    def unfinished(self) -> dict[str, int]:
+        """Number of unfinished pages by host."""
         return self._grouped("host", "outcome is null")
 
     def _grouped(self, column: str, where: str) -> dict[str, int]:
@@ -192,25 +227,32 @@ class Frontier:
         return dict(rows.fetchall())
 
     def examples(self, outcome: str, n: int) -> list[tuple[str, str]]:
-        """Addresses and details of some pages with this outcome."""
+        """Addresses and details of some pages with an outcome.
+
+        Args:
+            outcome: of the pages.
+            n: largest number of pages.
+        """
         rows = self._db.execute(
             "select url, coalesce(detail, '') from pages where outcome = ? order by id limit ?", (outcome, n)
         )
         return rows.fetchall()
 
     def rates(self) -> dict[str, tuple[int, int]]:
-        """Rule → pages that should hold its record, pages that did."""
+        """Rule → (pages that should have its record, pages that have it)."""
         rows = self._db.execute("select rule, expected, extracted from rates order by rule")
         return {rule: (expected, extracted) for rule, expected, extracted in rows}
 
     def record_count(self) -> int:
+        """Number of records."""
         return int(self._db.execute("select count(*) from records").fetchone()[0])
 
     def record_types(self) -> dict[str, int]:
+        """Number of records by entity type."""
         rows = self._db.execute("select entity_type, count(*) from records group by 1 order by 1")
         return dict(rows.fetchall())
 
     def lines(self) -> Iterator[str]:
-        """All records, in the order in which their pages were found."""
+        """The lines of all records, in the order in which their pages were added."""
         for (line,) in self._db.execute("select line from records order by page, rowid"):
             yield line

@@ -1,4 +1,4 @@
-"""What a crawl tells about itself, and the two reasons for which its result is not handed on."""
+"""The manifest of a crawl, and the checks before its result is published."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _EXAMPLES = 3  # per outcome
 _GOOD = {"record", "page", "redirected"}
 
 
-def manifest(plan: Plan, frontier: Frontier, resting: dict[str, str], seconds: float) -> dict[str, Any]:
-    """Counts by status and outcome, errors with examples, extraction rates, what hosts were asked, duration.
+def manifest(plan: Plan, frontier: Frontier, paused_hosts: dict[str, str], seconds: float) -> dict[str, Any]:
+    """Counts by status and outcome, errors with examples, extraction rates, usage of hosts, duration.
 
     Args:
         plan: of the source.
         frontier: its state at the end.
-        resting: hosts whose pages were left, and why.
+        paused_hosts: host → reason why its remaining pages are deferred to the next crawl date.
         seconds: of all runs of this crawl date.
     """
-    outcomes, left = frontier.outcomes(), frontier.left()
+    outcomes = frontier.outcomes()
     return {
         "source": plan.name,
         "ds": str(plan.ds),
@@ -39,14 +39,16 @@ def manifest(plan: Plan, frontier: Frontier, resting: dict[str, str], seconds: f
         "records_by_type": frontier.record_types(),
         "extraction": {rule: _rate(*counts) for rule, counts in frontier.rates().items()},
         "hosts": {host: vars(used) for host, used in sorted(frontier.usage.items())},
-        "left": {host: {"pages": n, "why": resting.get(host, "")} for host, n in left.items()},
+        "deferred": {
+            host: {"pages": n, "reason": paused_hosts.get(host, "")} for host, n in frontier.unfinished().items()
+        },
     }
 
 
 def _examples(plan: Plan, frontier: Frontier, outcome: str, n: int) -> dict[str, Any]:
-    # where ids are hashed, an address would give the user away; details may quote it
-    shown = [] if plan.pseudonym else frontier.examples(outcome, _EXAMPLES)
-    return {"pages": n, "examples": [{"url": url, "detail": detail} for url, detail in shown]}
+    # where ids are hashed, addresses contain the raw id, and details may quote addresses
+    examples = [] if plan.pseudonym else frontier.examples(outcome, _EXAMPLES)
+    return {"pages": n, "examples": [{"url": url, "detail": detail} for url, detail in examples]}
 
 
 def _rate(expected: int, extracted: int) -> dict[str, Any]:
@@ -54,7 +56,12 @@ def _rate(expected: int, extracted: int) -> dict[str, Any]:
 
 
 def check(plan: Plan, facts: dict[str, Any], where: str) -> None:
-    """Ends the job where the source gave nothing, or no longer looks as the settings say.
+    """Checks that pages were read and that enough of them had their record.
+
+    Args:
+        plan: of the source.
+        facts: the manifest.
+        where: path of the manifest, for the error.
 
     Raises:
         InputError: no page could be read.
@@ -66,24 +73,24 @@ def check(plan: Plan, facts: dict[str, Any], where: str) -> None:
             f"no page of {plan.name} could be read",
             where=where,
             expected="answers of status 200 that robots.txt allows",
-            found=_found(facts),
-            hint="see errors and left in the manifest; is the host up, do crawl.start and crawl.hosts fit it?",
+            found=_counts(facts),
+            hint="see `errors` and `deferred` in the manifest; check the host, crawl.start and crawl.hosts",
         )
     minimum = plan.settings.min_extraction_rate
     poor = {rule: rate for rule, rate in facts["extraction"].items() if rate["rate"] < minimum}
     if poor or (facts["records"] == 0 and minimum > 0):
-        told = [f"{rule}: {rate['with_record']:,} of {rate['pages']:,} pages" for rule, rate in poor.items()]
+        rates = [f"{rule}: {rate['with_record']:,} of {rate['pages']:,} pages" for rule, rate in poor.items()]
         raise QualityGateError(
-            f"the pages of {plan.name} no longer give their records: has the site changed its layout?",
+            f"too few pages of {plan.name} have their record; perhaps the site has changed its layout",
             where=where,
-            expected=f"records from at least {minimum:.0%} of the pages that should hold one (min_extraction_rate)",
-            found="; ".join(told) or f"no record in {read:,} pages",
-            hint="compare a page of errors in the manifest with the rules in [[crawl.records]]; "
-            "with changed settings the crawl begins anew, and so it does where this folder is deleted",
+            expected=f"records in at least {minimum:.0%} of the pages that should have one (crawl.min_extraction_rate)",
+            found="; ".join(rates) or f"no record in {read:,} pages",
+            hint="compare a page of `errors` in the manifest with the rules in [[crawl.records]]; the crawl starts "
+            "over with changed settings, or after its folder is deleted",
         )
 
 
-def _found(facts: dict[str, Any]) -> str:
+def _counts(facts: dict[str, Any]) -> str:
     outcomes = [f"{n:,} × {name}" for name, n in facts["pages_by_outcome"].items()]
-    left = [f"{of['pages']:,} left at {host}: {of['why']}" for host, of in facts["left"].items()]
-    return ", ".join([*outcomes, *left]) or "no start page"
+    deferred = [f"{of['pages']:,} deferred at {host}: {of['reason']}" for host, of in facts["deferred"].items()]
+    return ", ".join([*outcomes, *deferred]) or "no start page"

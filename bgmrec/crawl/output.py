@@ -1,4 +1,4 @@
-"""The result of a crawl: gzip JSON lines and a manifest, in a folder that appears whole or not at all."""
+"""The result of a crawl: gzip JSON lines and a manifest, in a folder that is published in one step."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-MANIFEST = "_manifest.json"  # Spark passes over names that begin with an underscore or a dot
-_BYTES_PER_PART = 128 * 2**20  # before packing: a gzip file is one task of Spark
+MANIFEST = "_manifest.json"  # Spark ignores names that begin with an underscore or a dot
+_BYTES_PER_PART = 128 * 2**20  # before compression: a gzip file is one task of Spark
 
 
 def is_published(folder: Path) -> bool:
-    """Whether the crawl of this date is there."""
+    """Whether the result of this date is published.
+
+    Args:
+        folder: of the result.
+    """
     return (folder / MANIFEST).exists()
 
 
 def publish(folder: Path, lines: Iterable[str], facts: dict[str, Any]) -> None:
-    """Writes everything beside its place and puts it there in one step.
+    """Writes the result to a temporary folder and renames it in one step.
 
     Args:
-        folder: `<out>/<name>/date=<ds>`, which must not be there yet.
-        lines: one record each.
+        folder: `<out>/<name>/date=<ds>`, which must not exist.
+        lines: of the records.
         facts: the manifest; the list of parts is added.
     """
     partial = folder.with_name(f".{folder.name}.partial")
@@ -40,7 +44,7 @@ def publish(folder: Path, lines: Iterable[str], facts: dict[str, Any]) -> None:
 
 
 def _write_parts(folder: Path, lines: Iterator[str]) -> Iterator[dict[str, Any]]:
-    """Streams the lines into files of a bounded size: a record may be large, and there may be millions."""
+    """Streams the lines into files of a bounded size; yields name, records, bytes and digest of each."""
     for number in count():
         first = next(lines, None)
         if first is None:
@@ -53,9 +57,9 @@ def _write_parts(folder: Path, lines: Iterator[str]) -> Iterator[dict[str, Any]]
 
 
 def _write_part(path: Path, lines: Iterable[str]) -> int:
-    """Writes lines until the file is full; how many."""
+    """Writes lines until the file is full; returns their number."""
     n_lines = n_bytes = 0
-    # without a name and a time inside, equal records give equal files
+    # without a name and a time in the header, equal records give equal files
     with path.open("wb") as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as stream:
         for line in lines:
             n_bytes += stream.write(line.encode() + b"\n")
@@ -72,7 +76,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Makes a file, or the names in a folder, outlast a loss of power too."""
+    """Flushes a file, or the names in a folder, to disk, so that it survives a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

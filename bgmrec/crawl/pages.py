@@ -1,4 +1,4 @@
-"""What one answered page says: its records, the pages it leads to, and whether it held what it should."""
+"""Reads an answered page: its records, the pages that it leads to, and whether it has the expected records."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from scrapy.linkextractors import LinkExtractor
 from scrapy.utils.gz import gunzip, gzip_magic_number
 from scrapy.utils.sitemap import Sitemap
 
-from bgmrec.crawl.clean import clean, id_text, record_line
 from bgmrec.crawl.extract import Fields, SchemaData, html_objects, json_objects, parse_json
-from bgmrec.crawl.findings import PAGE, SITEMAP, Finding, NewPage, Page, Record
 from bgmrec.crawl.plan import Plan, Rule
+from bgmrec.crawl.results import PAGE, SITEMAP, NewPage, Page, PageResult, Record
+from bgmrec.crawl.sanitize import clean, id_text, record_line
 from bgmrec.crawl.urls import without_parameters
 
-_DEEPEST_SITEMAP = 3  # an index of indexes
+_MAX_SITEMAP_DEPTH = 3  # an index of indexes
 
 
 class Reader:
@@ -31,16 +31,16 @@ class Reader:
     def __init__(self, plan: Plan):
         self.plan = plan
         follow = plan.settings.follow
-        # hosts are the scope's business: the extractor would compare them with the port
+        # Scope checks hosts: the extractor would compare them together with the port
         self._links = LinkExtractor(allow=follow.allow, deny=follow.deny, restrict_css=follow.restrict_css)
 
-    def read(self, page: Page, response: Response, fetched_at: datetime) -> Finding:
+    def read(self, page: Page, response: Response, fetched_at: datetime) -> PageResult:
         """Reads an answer of status 2xx.
 
         Args:
             page: of the frontier.
             response: the answer.
-            fetched_at: when the site gave it, UTC.
+            fetched_at: time of the answer, UTC.
         """
         if page.kind == SITEMAP:
             return self._sitemap(page, response)
@@ -48,48 +48,47 @@ class Reader:
         if isinstance(response, HtmlResponse):
             data = SchemaData(response.selector.root, response.url)
             objects = {rule: html_objects(rule, response.selector, data) for rule in self._rules(response.url)}
-            return self._finding(page, response, objects, [*self._followed(page, response)], fetched_at)
+            return self._page_result(page, response, objects, [*self._followed(page, response)], fetched_at)
         if not isinstance(response, TextResponse):
-            return self._nothing(
+            return self._unreadable(
                 response, "not text", (response.headers.get("Content-Type") or b"no type").decode("latin-1")
             )
         try:
             answer = parse_json(response.text)
         except ValueError as error:
-            return self._nothing(response, "not readable", str(error))
+            return self._unreadable(response, "not readable", str(error))
         objects = {rule: json_objects(rule, answer) for rule in self._rules(response.url)}
-        return self._finding(page, response, objects, [*self._named(page, response, answer)], fetched_at)
+        return self._page_result(page, response, objects, [*self._named(page, response, answer)], fetched_at)
 
     def _rules(self, url: str) -> list[Rule]:
-        return [rule for rule in self.plan.rules if rule.looked_for_on(url)]
+        return [rule for rule in self.plan.rules if rule.may_be_on(url)]
 
-    def _nothing(self, response: Response, outcome: str, detail: str) -> Finding:
-        """A page that could not be read counts as one without its record."""
-        return Finding(outcome, response.status, detail, expected=self._expected(response.url))
+    def _unreadable(self, response: Response, outcome: str, detail: str) -> PageResult:
+        """The result of an unreadable page, which counts as one without its record."""
+        return PageResult(outcome, response.status, detail, expected=self._expected(response.url))
 
     def _expected(self, url: str) -> tuple[str, ...]:
         return tuple(rule.name for rule in self.plan.rules if rule.expected_on(url))
 
-    def _finding(
+    def _page_result(
         self,
         page: Page,
         response: Response,
         objects: dict[Rule, list[Fields]],
         pages: list[NewPage],
         fetched_at: datetime,
-    ) -> Finding:
+    ) -> PageResult:
         records = {
-            rule: list(self._records(page, response, rule, found, fetched_at)) for rule, found in objects.items()
+            rule: list(self._records(page, response, rule, fields, fetched_at)) for rule, fields in objects.items()
         }
         expected = self._expected(response.url)
-        extracted = tuple(rule.name for rule, found in records.items() if found)
-        missed = sorted(set(expected) - set(extracted))
-        some = any(records.values())
-        return Finding(
-            outcome="record" if some else "no record" if missed else "page",
+        extracted = tuple(rule.name for rule, of_rule in records.items() if of_rule)
+        missing = sorted(set(expected) - set(extracted))
+        return PageResult(
+            outcome="record" if any(records.values()) else "no record" if missing else "page",
             status=response.status,
-            detail=f"no {', no '.join(missed)}" if missed else "",
-            records=tuple(record for found in records.values() for record in found),
+            detail=f"no {', no '.join(missing)}" if missing else "",
+            records=tuple(record for of_rule in records.values() for record in of_rule),
             pages=tuple(new for new in pages if self.plan.scope.refusal(new.url) is None),
             expected=expected,
             extracted=extracted,
@@ -100,41 +99,41 @@ class Reader:
     def _records(
         self, page: Page, response: Response, rule: Rule, objects: list[Fields], fetched_at: datetime
     ) -> Iterator[Record]:
-        one = not rule.settings.many and len(objects) == 1
+        is_single = not rule.settings.many and len(objects) == 1
         for fields in objects:
-            entity_id = (page.entity_id if one else None) or self._id(rule, fields, response.url)
+            entity_id = (page.entity_id if is_single else None) or self._id(rule, fields, response.url)
             raw = {name: value for name, value in fields.items() if name != "id"}
             if entity_id and raw:
                 yield self._record(rule, response, entity_id, raw, fetched_at)
 
     def _id(self, rule: Rule, fields: Fields, url: str) -> str | None:
-        if (named := id_text(fields.get("id"))) is not None:
-            return named
-        found = rule.id_from_url.search(url) if rule.id_from_url else None
-        return unquote(found[1]) if found else None
+        if (extracted := id_text(fields.get("id"))) is not None:
+            return extracted
+        match = rule.id_from_url.search(url) if rule.id_from_url else None
+        return unquote(match[1]) if match else None
 
     def _record(self, rule: Rule, response: Response, entity_id: str, raw: Fields, fetched_at: datetime) -> Record:
-        url, shown = response.url, entity_id
+        url, stored_id = response.url, entity_id
         if rule.settings.hash_id and self.plan.pseudonym:
-            shown = self.plan.pseudonym(entity_id)
-            url = _without_id(url, entity_id, shown)
+            stored_id = self.plan.pseudonym(entity_id)
+            url = _without_id(url, entity_id, stored_id)
         columns = {
             "url": url,
             "status": response.status,
             "fetched_at": fetched_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "source": self.plan.name,
             "entity_type": rule.settings.entity_type,
-            "id": shown,
+            "id": stored_id,
         }
         values = {name: clean(value, self.plan.denied) for name, value in raw.items()}
-        return Record(rule.settings.entity_type, shown, record_line(clean(columns, ()), values, self.plan.secrets))
+        return Record(rule.settings.entity_type, stored_id, record_line(clean(columns, ()), values, self.plan.secrets))
 
     # ---- further pages ----
 
     def _followed(self, page: Page, response: HtmlResponse) -> Iterator[NewPage]:
-        if self.plan.settings.paging.css and page.turn < self.plan.settings.paging.pages:
+        if self.plan.settings.paging.css and page.list_page < self.plan.settings.paging.pages:
             for target in response.css(self.plan.settings.paging.css).getall()[:1]:
-                yield NewPage(response.urljoin(target), PAGE, page.depth, page.turn + 1)
+                yield NewPage(response.urljoin(target), PAGE, page.depth, page.list_page + 1)
         if not self.plan.settings.follow.allow or page.depth >= self.plan.settings.follow.depth:
             return
         if "nofollow" in response.xpath("string(//meta[@name='robots']/@content)").get("").lower():
@@ -144,27 +143,27 @@ class Reader:
                 yield self._deeper(page, link.url)
 
     def _named(self, page: Page, response: TextResponse, answer: Any) -> Iterator[NewPage]:
-        """Pages that a JSON answer names."""
+        """The pages whose addresses or token are in a JSON answer."""
         plan = self.plan
-        if page.turn < plan.settings.paging.pages:
+        if page.list_page < plan.settings.paging.pages:
             token = plan.json_token(answer) if plan.json_token else None
             if isinstance(token, str | int) and token and plan.settings.paging.parameter:
                 url = _with_parameter(response.url, plan.settings.paging.parameter, str(token))
-                yield NewPage(url, PAGE, page.depth, page.turn + 1)
+                yield NewPage(url, PAGE, page.depth, page.list_page + 1)
             target = plan.json_next(answer) if plan.json_next else None
             if isinstance(target, str):
-                yield NewPage(response.urljoin(target), PAGE, page.depth, page.turn + 1)
+                yield NewPage(response.urljoin(target), PAGE, page.depth, page.list_page + 1)
         if page.depth < plan.settings.follow.depth:
-            for find in plan.json_urls:
-                found = find(answer)
-                for target in found if isinstance(found, list) else [found]:
+            for path in plan.json_urls:
+                value = path(answer)
+                for target in value if isinstance(value, list) else [value]:
                     if isinstance(target, str):
                         yield self._deeper(page, response.urljoin(target))
 
     def _deeper(self, page: Page, url: str) -> NewPage:
         return NewPage(without_parameters(url, self.plan.settings.follow.drop_parameters), PAGE, page.depth + 1)
 
-    def _sitemap(self, page: Page, response: Response) -> Finding:
+    def _sitemap(self, page: Page, response: Response) -> PageResult:
         body = response.body
         if gzip_magic_number(response):
             body = gunzip(body, max_size=self.plan.settings.budget.page_bytes)
@@ -172,43 +171,45 @@ class Reader:
             sitemap = Sitemap(body)
             entries = [str(entry["loc"]) for entry in sitemap]
         except (StopIteration, SyntaxError, ValueError) as error:  # lxml's parse errors are syntax errors
-            return Finding("not readable", response.status, f"no sitemap: {error}")
+            return PageResult("not readable", response.status, f"no sitemap: {error}")
         nested = sitemap.type == "sitemapindex"
-        if nested and page.depth >= _DEEPEST_SITEMAP:
-            return Finding("not readable", response.status, "sitemap indexes within each other")
+        if nested and page.depth >= _MAX_SITEMAP_DEPTH:
+            return PageResult("not readable", response.status, "sitemap indexes nested too deeply")
         kind, depth = (SITEMAP, page.depth + 1) if nested else (PAGE, 0)
-        new = [NewPage(response.urljoin(entry), kind, depth) for entry in entries if nested or self._wanted(entry)]
-        return Finding(
-            "page", response.status, pages=tuple(one for one in new if self.plan.scope.refusal(one.url) is None)
+        new = [NewPage(response.urljoin(entry), kind, depth) for entry in entries if nested or self._is_allowed(entry)]
+        return PageResult(
+            "page",
+            response.status,
+            pages=tuple(new_page for new_page in new if self.plan.scope.refusal(new_page.url) is None),
         )
 
-    def _wanted(self, url: str) -> bool:
+    def _is_allowed(self, url: str) -> bool:
         allow = self.plan.sitemap_allow
         return not allow or any(pattern.search(url) for pattern in allow)
 
 
 def _readable(response: Response) -> Response:
-    """With the Web's most common encoding where the one that the site names cannot be right."""
+    """The response, decoded as Windows-1252 if its declared UTF-8 is not valid."""
     if not isinstance(response, TextResponse) or response.encoding != "utf-8" or "\ufffd" not in response.text:
         return response
     try:
         response.body.decode()
     except UnicodeDecodeError:
         return response.replace(encoding="cp1252")
-    return response  # the site itself has the sign in its text
+    return response  # the text itself contains U+FFFD
 
 
-def _without_id(url: str, entity_id: str, shown: str) -> str:
-    """The address with the pseudonym for the id: a profile's address names the user as plainly as the id does."""
+def _without_id(url: str, entity_id: str, pseudonym: str) -> str:
+    """The address with the pseudonym in place of the id."""
     parts = urlsplit(url)
     rest = parts._replace(scheme="", netloc="").geturl()
-    for written in dict.fromkeys((quote(entity_id, safe=""), entity_id)):
-        rest = rest.replace(written, shown)
+    for spelling in dict.fromkeys((quote(entity_id, safe=""), entity_id)):
+        rest = rest.replace(spelling, pseudonym)
     return f"{parts.scheme}://{parts.netloc}{rest}"
 
 
 def _with_parameter(url: str, name: str, value: str) -> str:
-    """The address with this parameter in its query, in place of the one before."""
+    """The address with the parameter set in its query."""
     parts = urlsplit(url)
     query = [(key, old) for key, old in parse_qsl(parts.query, keep_blank_values=True) if key != name]
     return parts._replace(query=urlencode([*query, (name, value)])).geturl()

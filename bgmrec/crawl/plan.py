@@ -1,4 +1,4 @@
-"""A source ready to crawl: its settings checked further, patterns and paths compiled, secrets filled in."""
+"""The plan of a crawl: checked settings, compiled patterns and paths, filled-in secrets."""
 
 from __future__ import annotations
 
@@ -21,46 +21,78 @@ from bgmrec.errors import SettingsError
 from bgmrec.runtime.pseudonyms import pseudonymizer_from_environment
 from bgmrec.runtime.secrets import NAMED, filled, refuse_plain
 
-_SECRETIVE = re.compile("authorization|cookie|key|token|secret|password", re.IGNORECASE)  # names of headers
-PRODUCT = "bgmrec"  # the name that robots.txt knows
+_SECRET_HEADER = re.compile("authorization|cookie|key|token|secret|password", re.IGNORECASE)  # names of headers
+PRODUCT = "bgmrec"  # the name of the crawler in robots.txt
 _CONTACT = re.compile(r"^(https?://[^\s/]+\.[^\s]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")
 
-Find = Callable[[Any], Any]
+JsonPath = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """A `RecordRule` with its patterns and paths compiled; `number` tells rules of one entity type apart."""
+    """A `RecordRule` with compiled patterns and paths.
+
+    Args:
+        number: of the rule in the settings; tells rules of one entity type apart.
+        settings: the rule.
+        pages: addresses of the pages that should have the record.
+        types: of schema.org.
+        schema_fields: field → path in a schema.org object.
+        json_items: path of the objects in a JSON answer.
+        json_fields: field → path in such an object.
+        id_from_url: its first group is the id.
+    """
 
     number: int
     settings: RecordRule
     pages: re.Pattern[str] | None
     types: frozenset[str]
-    schema_fields: Mapping[str, Find]
-    json_items: Find | None
-    json_fields: Mapping[str, Find]
+    schema_fields: Mapping[str, JsonPath]
+    json_items: JsonPath | None
+    json_fields: Mapping[str, JsonPath]
     id_from_url: re.Pattern[str] | None
 
     @property
     def name(self) -> str:
+        """Name in the manifest."""
         return f"{self.settings.entity_type} {self.number}"
 
     def expected_on(self, url: str) -> bool:
-        """Whether a page must hold the record."""
+        """Whether a page should have the record.
+
+        Args:
+            url: address of the page.
+        """
         return self.pages is not None and self.pages.search(url) is not None
 
-    def looked_for_on(self, url: str) -> bool:
+    def may_be_on(self, url: str) -> bool:
+        """Whether a page may have the record.
+
+        Args:
+            url: address of the page.
+        """
         return self.pages is None or self.expected_on(url)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a crawl of one source and date goes by.
+    """The plan of the crawl of one source and date.
 
-    name: of the source.
-    headers: of every page's request, secrets filled in.
-    secrets: what must never be written anywhere.
-    pseudonym: of an id, where a rule hashes ids.
+    Args:
+        name: of the source.
+        ds: the logical date.
+        user_agent: of every request.
+        settings: `[crawl]`.
+        scope: allowed hosts.
+        rules: `[[crawl.records]]`.
+        headers: of the requests for pages, with secrets.
+        secrets: values that must not be written anywhere.
+        pseudonym: id → keyed hash; None: no rule hashes ids.
+        sitemap_allow: patterns of the pages that are read from sitemaps.
+        json_urls: paths of addresses in JSON answers.
+        json_token: path of the token of the next page.
+        json_next: path of the address of the next page.
+        denied: names of members that are not stored, in lower case.
     """
 
     name: str
@@ -73,17 +105,22 @@ class Plan:
     secrets: tuple[str, ...]
     pseudonym: Callable[[str], str] | None
     sitemap_allow: tuple[re.Pattern[str], ...]
-    json_urls: tuple[Find, ...]
-    json_token: Find | None
-    json_next: Find | None
+    json_urls: tuple[JsonPath, ...]
+    json_token: JsonPath | None
+    json_next: JsonPath | None
     denied: frozenset[str]
 
 
 def make_plan(settings: CrawlSettings, ds: date) -> Plan:
-    """Checks what the settings' types cannot, and compiles.
+    """Checks the settings of a source and compiles their patterns and paths.
+
+    Args:
+        settings: `[crawl]`.
+        ds: the logical date.
 
     Raises:
-        SettingsError: no name, contact, host or start; a pattern or path that does not compile; a missing secret.
+        SettingsError: name, contact, hosts, records or start are missing; a pattern or path does not compile; a secret
+            is missing.
     """
     _check_whole(settings)
     headers, secrets = _headers(settings.headers)
@@ -116,29 +153,29 @@ def _check_whole(settings: CrawlSettings) -> None:
     start = settings.start
     if settings.contact is None or not _CONTACT.match(settings.contact):
         raise SettingsError(
-            "nobody is named whom a site's owner could turn to",
+            "no contact for the owners of the sites is set",
             where="crawl.contact",
-            expected="a mail address or the https address of a page about this crawler",
+            expected="a mail address, or the http(s) address of a page about this crawler",
             found=settings.contact or "nothing",
             hint="--set crawl.contact=data-team@your.company, or the same in an overlay",
         )
     missing = [
         name
-        for name, given in {
+        for name, value in {
             "crawl.name": settings.name,
             "crawl.hosts": settings.hosts,
             "crawl.records": settings.records,
             "crawl.start": start.urls or start.sitemaps or start.lists,
         }.items()
-        if not given
+        if not value
     ]
     if missing:
         raise SettingsError(
-            "the settings name no whole source",
+            "the settings of the source are incomplete",
             where=", ".join(missing),
-            expected="a name, hosts, records, and urls, sitemaps or lists to start from",
-            found="nothing",
-            hint="give a source as one more --config, for example conf/crawl/schema-org.toml",
+            expected="a name, hosts, records, and start pages (urls, sitemaps or lists)",
+            found="no value",
+            hint="add a --config file with the source, for example conf/crawl/schema-org.toml",
         )
     _check_starts(settings)
 
@@ -149,32 +186,34 @@ def _check_starts(settings: CrawlSettings) -> None:
     for url in [*settings.start.urls, *settings.start.sitemaps, *lists]:
         if refusal := scope.refusal(url):
             raise SettingsError(
-                f"a crawl cannot start there: {refusal}",
+                f"a start page is not allowed: {refusal}",
                 where="crawl.start",
                 expected=f"http or https addresses of {', '.join(settings.hosts)} and subdomains",
-                found=urlsplit(url)._replace(query="").geturl() if refusal == "offsite" else "an address like that",
+                found=urlsplit(url)._replace(query="").geturl() if refusal == "offsite" else refusal,
                 hint="correct the address, or add its host to crawl.hosts",
             )
 
 
 def _headers(settings: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The headers with `${NAME}` replaced, and the values that were filled in."""
+    """The headers with `${NAME}` replaced by the variable, and the values of the variables."""
     for name, text in settings.items():
         _check_header(name, text)
     values = {key: filled(text, f"crawl.headers.{key}") for key, text in settings.items()}
-    return {key: text for key, (text, _) in values.items()}, tuple(one for _, own in values.values() for one in own)
+    return {key: text for key, (text, _) in values.items()}, tuple(
+        secret for _, secrets in values.values() for secret in secrets
+    )
 
 
 def _check_header(name: str, text: str) -> None:
     if name.lower() == "user-agent":
         raise SettingsError(
-            "the user agent is made of the product and the contact",
+            "the user agent cannot be set",
             where="crawl.headers",
-            expected="other headers",
+            expected="other headers; the user agent is bgmrec/<version> ( <crawl.contact> )",
             found=name,
-            hint="say who is asking by crawl.contact",
+            hint="remove the header, and set crawl.contact",
         )
-    if _SECRETIVE.search(name) and not NAMED.search(text):
+    if _SECRET_HEADER.search(name) and not NAMED.search(text):
         raise refuse_plain(name, f"crawl.headers.{name}")
 
 
@@ -196,8 +235,16 @@ def _rule(number: int, settings: RecordRule) -> Rule:
     )
 
 
-def json_path(text: str, where: str) -> Find:
-    """Compiles a JMESPath; the function gives none where the path does not fit what it is given."""
+def json_path(text: str, where: str) -> JsonPath:
+    """Compiles a JMESPath to a function of a JSON value, which returns None where the path does not fit the value.
+
+    Args:
+        text: the path.
+        where: the setting, for the error.
+
+    Raises:
+        SettingsError: it is no JMESPath.
+    """
     try:
         compiled = jmespath.compile(text)
     except JMESPathError as error:
@@ -235,5 +282,9 @@ def _xpath(text: str, where: str) -> None:
 
 def _bad(where: str, expected: str, found: str, error: Exception) -> SettingsError:
     return SettingsError(
-        "a pattern or path cannot be read", where=where, expected=expected, found=f"{found!r}: {error}"
+        "a pattern or path is not valid",
+        where=where,
+        expected=expected,
+        found=f"{found!r}: {error}",
+        hint="correct the setting",
     )

@@ -1,4 +1,4 @@
-"""Retries that wait, hosts that get the rest they ask for, and a throttle that keeps every host's own delay."""
+"""Retries with exponential backoff and Retry-After, and a throttle that keeps each host's Crawl-delay."""
 
 from __future__ import annotations
 
@@ -13,32 +13,42 @@ from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Request, Response
 from scrapy.utils.httpobj import urlparse_cached
 
-from bgmrec.crawl.addresses import REFUSED
+from bgmrec.crawl.resolver import REFUSED_ADDRESSES
 from bgmrec.crawl.scheduler import NOT_BEFORE
-from bgmrec.crawl.spider import LeaveForLater, SideInfoSpider
+from bgmrec.crawl.spider import HostPaused, SideInfoSpider
 
-BUSY = (429, 503)  # the host asks to be left alone for a while
+BUSY = (429, 503)  # statuses by which a host asks for fewer requests
 
 
-class PatientRetry(RetryMiddleware):
-    """Scrapy's retries with exponential waits, and with Retry-After, which Scrapy does not read."""
+class RetryWithBackoff(RetryMiddleware):
+    """Scrapy's retries with exponential backoff, and with Retry-After, which Scrapy ignores."""
 
     def process_response(
         self, request: Request, response: Response, spider: Spider | None = None
     ) -> Request | Response:
+        """Pauses a busy host, and decides about a retry.
+
+        Args:
+            request: that was answered.
+            response: the answer.
+            spider: unused.
+
+        Raises:
+            HostPaused: the host asks for a longer pause than `max_retry_after`.
+        """
         if response.status in BUSY:
-            self._rest(request, response)
+            self._pause(request, response)
         return super().process_response(request, response)
 
-    def _rest(self, request: Request, response: Response) -> None:
-        """Keeps the host's whole slot waiting, whatever is queued in it."""
-        asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-        seconds = self._wait(request) if asked is None else asked
-        ours = self.crawler.spider
-        assert isinstance(ours, SideInfoSpider)
-        if seconds > ours.plan.settings.politeness.max_retry_after:
-            ours.rest(urlparse_cached(request).hostname or "", f"it asked for {seconds:.0f} s of rest")
-            raise LeaveForLater("the host asked for a long rest")
+    def _pause(self, request: Request, response: Response) -> None:
+        """Delays all requests to the host."""
+        requested = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+        seconds = self._wait(request) if requested is None else requested
+        our_spider = self.crawler.spider
+        assert isinstance(our_spider, SideInfoSpider)
+        if seconds > our_spider.plan.settings.politeness.max_retry_after:
+            our_spider.pause_host(urlparse_cached(request).hostname or "", f"it asked for a pause of {seconds:.0f} s")
+            raise HostPaused("the host asked for a long pause")
         slot = self.crawler.engine.downloader.slots.get(request.meta.get("download_slot", ""))
         if slot is not None:
             # the slot sends its next request `delay` after `lastseen`
@@ -49,16 +59,24 @@ class PatientRetry(RetryMiddleware):
         return base * 2.0 ** request.meta.get("retry_times", 0)
 
     def _retry(self, request: Request, reason: str | Exception | type[Exception]) -> Request | None:
-        if urlparse_cached(request).hostname in REFUSED:
-            return None  # the guard will not change its mind
-        again = super()._retry(request, reason)
-        if again is not None:
-            again.meta[NOT_BEFORE] = monotonic() + self._wait(request)
-        return again
+        if urlparse_cached(request).hostname in REFUSED_ADDRESSES:
+            return None  # the address will be refused again
+        retry = super()._retry(request, reason)
+        if retry is not None:
+            retry.meta[NOT_BEFORE] = monotonic() + self._wait(request)
+        return retry
 
 
 def retry_after(header: bytes | None, now: datetime) -> float | None:
-    """Seconds to wait by a Retry-After header, which gives seconds or a date (RFC 9110, 10.2.3); none if unreadable."""
+    """Seconds to wait by a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3).
+
+    Args:
+        header: its value.
+        now: the time.
+
+    Returns:
+        seconds; None if there is no header, or an unreadable one
+    """
     text = (header or b"").decode("latin-1").strip()
     if text.isdecimal():
         return float(text)
@@ -70,10 +88,12 @@ def retry_after(header: bytes | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-class KeptDelays(AutoThrottle):
-    """Scrapy's throttle, which would otherwise undercut a Crawl-delay down to the delay of the settings."""
+class CrawlDelayThrottle(AutoThrottle):
+    """Scrapy's throttle with the Crawl-delay of robots.txt as the lower bound of the delay."""
 
     def _adjust_delay(self, slot: Slot, latency: float, response: Response) -> None:
         super()._adjust_delay(slot, latency, response)
-        own = self.crawler.engine.downloader.per_slot_settings.get(urlparse_cached(response).hostname or "", {})
-        slot.delay = max(slot.delay, own.get("delay", self.mindelay))
+        slot_settings = self.crawler.engine.downloader.per_slot_settings.get(
+            urlparse_cached(response).hostname or "", {}
+        )
+        slot.delay = max(slot.delay, slot_settings.get("delay", self.mindelay))

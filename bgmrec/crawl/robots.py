@@ -1,4 +1,4 @@
-"""robots.txt, as RFC 9309 wants it: unavailable means no pages, and Crawl-delay is kept."""
+"""robots.txt by RFC 9309: no pages of a host whose robots.txt is unavailable; Crawl-delay is kept."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from scrapy.http import Request, Response
 from scrapy.robotstxt import RobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
-from bgmrec.crawl.addresses import REFUSED
-from bgmrec.crawl.spider import LeaveForLater, PrivateAddress, RobotsForbid, SideInfoSpider
+from bgmrec.crawl.resolver import REFUSED_ADDRESSES
+from bgmrec.crawl.spider import HostPaused, PrivateAddress, RobotsDisallowed, SideInfoSpider
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
 
 class _Unavailable(RobotParser):
-    """Stands for a robots.txt that the host could not give."""
+    """Represents a robots.txt that the host could not send."""
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, robotstxt_body: bytes) -> _Unavailable:
@@ -29,26 +29,38 @@ class _Unavailable(RobotParser):
 
 
 class _Unreachable(_Unavailable):
-    """Stands for that of a host with a private address, which nobody asked."""
+    """Represents the robots.txt of a host with a private address, which was not requested."""
 
 
-class ObedientRobots(RobotsTxtMiddleware):
+class RobotsMiddleware(RobotsTxtMiddleware):
     """Scrapy's middleware with three differences.
 
-    A host whose robots.txt answers with 5xx or not at all is left for another day; Scrapy would fetch everything.
-    The body of another error is no robots.txt: everything is allowed. Crawl-delay becomes the delay of the host's slot.
+    A host whose robots.txt is answered by 5xx, or not at all, is deferred to the next crawl date; Scrapy would fetch
+    all pages. The body of another error status is not read as rules: all pages are allowed. Crawl-delay becomes the
+    delay of the host's slot.
     """
 
     def process_request_2(self, rp: RobotParser | None, request: Request) -> None:
+        """Checks a request against the rules.
+
+        Args:
+            rp: the rules of its host.
+            request: about to be sent.
+
+        Raises:
+            PrivateAddress: the host has no public address.
+            HostPaused: robots.txt is unavailable.
+            RobotsDisallowed: the rules forbid the page.
+        """
         if isinstance(rp, _Unreachable):
             raise PrivateAddress("no public address")
         if isinstance(rp, _Unavailable):
             spider = self.crawler.spider
             assert isinstance(spider, SideInfoSpider)
-            spider.rest(urlparse_cached(request).hostname or "", "robots.txt was not available")
-            raise LeaveForLater("robots.txt was not available")
+            spider.pause_host(urlparse_cached(request).hostname or "", "robots.txt was not available")
+            raise HostPaused("robots.txt was not available")
         if rp is not None and not rp.allowed(request.url, self._robotstxt_useragent or ""):
-            raise RobotsForbid("forbidden by robots.txt")
+            raise RobotsDisallowed("forbidden by robots.txt")
 
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
         if response.status >= 500 or response.status == 429:
@@ -61,7 +73,7 @@ class ObedientRobots(RobotsTxtMiddleware):
 
     def _robots_error(self, exc: Exception, netloc: str) -> None:
         host = urlsplit(f"//{netloc}").hostname
-        self._settle(netloc, _Unreachable() if host in REFUSED else _Unavailable())
+        self._settle(netloc, _Unreachable() if host in REFUSED_ADDRESSES else _Unavailable())
 
     def _settle(self, netloc: str, parser: RobotParser | None) -> None:
         waiting: Any = self._parsers[netloc]
@@ -70,12 +82,12 @@ class ObedientRobots(RobotsTxtMiddleware):
 
     def _keep_delay(self, netloc: str, request: Request) -> None:
         parser = self._parsers[netloc]
-        asked = parser.crawl_delay(self._robotstxt_useragent or "") if isinstance(parser, RobotParser) else None
-        if not asked:
+        crawl_delay = parser.crawl_delay(self._robotstxt_useragent or "") if isinstance(parser, RobotParser) else None
+        if not crawl_delay:
             return
         downloader, host = self.crawler.engine.downloader, urlparse_cached(request).hostname or ""
-        delay = max(asked, self.crawler.settings.getfloat("DOWNLOAD_DELAY"))
-        # for the slot that is there, and for the one that Scrapy makes when this has been idle for a minute
+        delay = max(crawl_delay, self.crawler.settings.getfloat("DOWNLOAD_DELAY"))
+        # for the present slot, and for the one that Scrapy creates after a minute without requests
         downloader.per_slot_settings.setdefault(host, {})["delay"] = delay
         if host in downloader.slots:
             downloader.slots[host].delay = max(delay, downloader.slots[host].delay)

@@ -1,4 +1,4 @@
-"""A crawl of one source and date: state, Scrapy, checks, result."""
+"""Crawls one source for one date: state, Scrapy, checks, result."""
 
 from __future__ import annotations
 
@@ -17,49 +17,54 @@ from typing import Any
 from scrapy.crawler import AsyncCrawlerProcess
 
 from bgmrec.config import Settings
-from bgmrec.crawl.board import Board
-from bgmrec.crawl.crawl_folders import Folders, alone, crawl_folders, drop_other_settings, expander
-from bgmrec.crawl.engine import scrapy_settings
+from bgmrec.crawl.folders import Folders, crawl_folders, expander, host_lock, reset_if_settings_changed
 from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.manifest import check, manifest
 from bgmrec.crawl.output import is_published, publish
 from bgmrec.crawl.plan import Plan, make_plan
+from bgmrec.crawl.progress import CrawlProgress
+from bgmrec.crawl.scrapy_settings import scrapy_settings
 from bgmrec.crawl.seeds import seeds
 from bgmrec.crawl.spider import SideInfoSpider
 from bgmrec.errors import InputError
 from bgmrec.runtime.logs import Progress, logger
 from bgmrec.runtime.secrets import WithoutSecrets
 
-STOP_SECONDS = 5.0  # for pages under way when a stop is asked for; then they are left for the next run
+STOP_SECONDS = 5.0  # after a signal, for pages in flight; the next run fetches those that do not finish
 
 
 def collect(settings: Settings, ds: date, progress: Progress) -> Path:
-    """Crawls the source until nothing is left to fetch, or goes on where an interrupted run stopped.
+    """Crawls the source until all pages are finished; resumes an interrupted crawl.
+
+    Args:
+        settings: `[crawl]` and paths.
+        ds: the logical date.
+        progress: shows the progress.
 
     Returns:
-        The folder of the result.
+        the folder of the result
 
     Raises:
-        SettingsError: the settings name no whole source.
-        InputError: a list is missing, nothing could be read, the state cannot be kept, or another crawl runs.
-        QualityGateError: too few pages gave their record.
-        KeyboardInterrupt: it was asked to stop; the state is kept.
+        SettingsError: the settings of the source are incomplete.
+        InputError: a list is missing, no page could be read, the state cannot be written, or another crawl is running.
+        QualityGateError: too few pages had their record.
+        KeyboardInterrupt: a signal stopped it; the state is kept.
     """
     plan = make_plan(settings.crawl, ds)
     where = crawl_folders(settings, plan)
     if is_published(where.result):
-        shutil.rmtree(where.state, ignore_errors=True)  # of a process that was killed right after publishing
-        progress.done(f"crawl {plan.name}", result=str(where.result), resumed="was collected before")
+        shutil.rmtree(where.state, ignore_errors=True)  # if a process was killed right after publishing
+        progress.done(f"crawl {plan.name}", result=str(where.result), resumed="already complete")
         return where.result
-    with ExitStack() as held:
+    with ExitStack() as resources:
         for host in plan.settings.hosts:
-            held.enter_context(alone(where.locks / host, f"at {host}"))
-        drop_other_settings(settings, plan, where)
+            resources.enter_context(host_lock(where.locks / host, f"at {host}"))
+        reset_if_settings_changed(settings, plan, where)
         frontier = Frontier(where.state / "frontier.sqlite")
-        held.callback(frontier.close)
+        resources.callback(frontier.close)
         facts = _crawl(settings, plan, frontier, where, progress)
         publish(where.result, frontier.lines(), facts)
-    shutil.rmtree(where.state)  # the result says it all, and addresses in the state may name users
+    shutil.rmtree(where.state)  # the result is complete, and addresses in the state may contain user ids
     progress.done(
         f"crawl {plan.name}", pages=facts["pages"], records=facts["records"], seconds=facts["duration_seconds"],
         result=str(where.result),
@@ -68,30 +73,30 @@ def collect(settings: Settings, ds: date, progress: Progress) -> Path:
 
 
 def _crawl(settings: Settings, plan: Plan, frontier: Frontier, where: Folders, progress: Progress) -> dict[str, Any]:
-    """Fetches all pages; the manifest of a crawl that came to its end."""
+    """Fetches all pages; returns the manifest."""
     if not frontier.fact("seeded"):
-        frontier.seed(seeds(plan, expander(settings, plan.ds)))
+        frontier.seed(seeds(plan, expander(settings, plan.ds, in_pattern=True)))
     elif frontier.counts.finished:
-        progress.done(f"crawl {plan.name}", resumed="goes on", pages=frontier.counts.finished)
+        progress.done(f"crawl {plan.name}", resumed="yes", pages=frontier.counts.finished)
     frontier.set_fact("runs", frontier.fact("runs", 0) + 1)
-    before, began = frontier.fact("seconds", 0.0), time.monotonic()
-    finished, resting = _run(plan, frontier, where, Board(progress, plan.name, frontier))
-    frontier.set_fact("seconds", before + time.monotonic() - began)
+    seconds_before, start = frontier.fact("seconds", 0.0), time.monotonic()
+    finished, paused_hosts = _run(plan, frontier, where, CrawlProgress(progress, plan.name, frontier))
+    frontier.set_fact("seconds", seconds_before + time.monotonic() - start)
     if not finished:
         raise KeyboardInterrupt
-    facts = manifest(plan, frontier, resting, frontier.fact("seconds"))
+    facts = manifest(plan, frontier, paused_hosts, frontier.fact("seconds"))
     draft = where.state / "manifest.json"
     draft.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
     check(plan, facts, str(draft))
     return facts
 
 
-def _run(plan: Plan, frontier: Frontier, where: Folders, board: Board) -> tuple[bool, dict[str, str]]:
-    """Runs Scrapy until it ends or is stopped; whether it came to its end, and the hosts that were left."""
+def _run(plan: Plan, frontier: Frontier, where: Folders, line: CrawlProgress) -> tuple[bool, dict[str, str]]:
+    """Runs Scrapy until it ends or is stopped; returns whether all pages are finished, and the paused hosts."""
     process = AsyncCrawlerProcess(scrapy_settings(plan, where.cache))
-    _hand_over_logs(plan)
+    _redirect_logs(plan)
     crawler = process.create_crawler(SideInfoSpider)
-    board.join_source(crawler)
+    line.follow(crawler)
     task = process.crawl(crawler, plan=plan, frontier=frontier)
     with _stopping(process):
         process.start(install_signal_handlers=False)
@@ -99,22 +104,22 @@ def _run(plan: Plan, frontier: Frontier, where: Folders, board: Board) -> tuple[
         raise error
     spider = crawler.spider
     assert isinstance(spider, SideInfoSpider)
-    if spider.trouble is not None:
+    if spider.state_error is not None:
         raise InputError(
-            "the state of the crawl can no longer be kept",
+            "the state of the crawl cannot be written",
             where=str(where.state),
-            expected="a local disk with room",
-            found=str(spider.trouble),
-            hint="make room, then give the same command again: it goes on where this one stopped",
+            expected="a local disk with free space",
+            found=str(spider.state_error),
+            hint="free space, then give the same command again: it resumes",
         )
-    board.tell()
-    return spider.came_to_its_end, spider.resting
+    line.update()
+    return spider.completed, spider.paused_hosts
 
 
 @contextmanager
 def _stopping(process: AsyncCrawlerProcess) -> Iterator[None]:
-    """SIGTERM and SIGINT let pages under way finish for a few seconds; nothing is lost with those that do not."""
-    from twisted.internet import reactor as installed  # by the process, not before
+    """SIGTERM and SIGINT stop the crawl; pages in flight have a few seconds to finish, else they are fetched again."""
+    from twisted.internet import reactor as installed  # importing it earlier would install another one
 
     reactor: Any = installed
 
@@ -126,10 +131,10 @@ def _stopping(process: AsyncCrawlerProcess) -> Iterator[None]:
         asyncio.ensure_future(process.stop()).add_done_callback(lambda _: end())
         reactor.callLater(STOP_SECONDS, end)
 
-    def asked(number: int, _: Any) -> None:
+    def handle(number: int, _: Any) -> None:
         reactor.callFromThread(stop)
 
-    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
@@ -137,14 +142,14 @@ def _stopping(process: AsyncCrawlerProcess) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _hand_over_logs(plan: Plan) -> None:
-    """Scrapy's and Twisted's errors go where ours go; what they say about single pages is in the manifest."""
+def _redirect_logs(plan: Plan) -> None:
+    """Sends the errors of Scrapy and Twisted to our log, without those about single pages, which the manifest has."""
     for name in ("scrapy", "twisted"):
-        theirs = logging.getLogger(name)
-        theirs.handlers[:] = logger.handlers
-        theirs.propagate = False
-        theirs.setLevel(logging.ERROR)
+        library = logging.getLogger(name)
+        library.handlers[:] = logger.handlers
+        library.propagate = False
+        library.setLevel(logging.ERROR)
     for about_pages in ("scrapy.core.scraper", "scrapy.downloadermiddlewares.robotstxt"):
-        logging.getLogger(about_pages).setLevel(logging.CRITICAL)  # a log full of addresses may name users
+        logging.getLogger(about_pages).setLevel(logging.CRITICAL)  # addresses in the log may contain user ids
     for handler in logger.handlers:
         handler.addFilter(WithoutSecrets(plan.secrets))

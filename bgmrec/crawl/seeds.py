@@ -9,21 +9,21 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bgmrec.config.crawl import SeedList
-from bgmrec.crawl.clean import id_text
-from bgmrec.crawl.findings import PAGE, SITEMAP, NewPage
 from bgmrec.crawl.plan import Plan
+from bgmrec.crawl.results import PAGE, SITEMAP, NewPage
+from bgmrec.crawl.sanitize import id_text
 from bgmrec.errors import InputError
 
 
 def seeds(plan: Plan, expand: Callable[[str], str]) -> Iterator[NewPage]:
-    """Every start page, in the order in which they are wanted.
+    """Every start page, in the order of the crawl.
 
     Args:
         plan: of the source.
         expand: fills `{data}`, `{root}` and `{ds}` into a path.
 
     Raises:
-        InputError: a list's files are missing or not readable.
+        InputError: the files of a list are missing or unreadable.
     """
     start = plan.settings.start
     for seed_list in start.lists:
@@ -45,8 +45,8 @@ def _values(seed_list: SeedList, expand: Callable[[str], str]) -> Iterator[str]:
             raise InputError(
                 "a list of start pages matches no file",
                 where=pattern,
-                expected="at least one file, one value or one JSON object with an id per line",
-                found="nothing",
+                expected="at least one file",
+                found="no file",
                 hint="run jobs/crawl_frontier.py for the same --ds first, or correct crawl.start.lists",
             )
         for path in paths:
@@ -60,18 +60,28 @@ def _lines(path: Path) -> Iterator[str]:
                 if line.strip():
                     yield _value(line.strip(), f"{path} line {number}")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError("a list of start pages cannot be read", where=str(path), found=str(error)) from None
+        raise InputError(
+            "a list of start pages cannot be read",
+            where=str(path),
+            expected="a text file in UTF-8",
+            found=str(error),
+            hint="correct the file, or crawl.start.lists",
+        ) from None
 
 
 def _value(line: str, where: str) -> str:
     if not line.startswith("{"):
         return line
     try:
-        found = id_text(json.loads(line).get("id"))
+        value = id_text(json.loads(line).get("id"))
     except ValueError:
-        found = None
-    if found is None:
+        value = None
+    if value is None:
         raise InputError(
-            "a line of a list names no id", where=where, expected='a value, or {"id": "…"}', found=line[:100]
+            "a line of a list has no id",
+            where=where,
+            expected='a value, or a JSON object {"id": "…"}',
+            found=line[:100],
+            hint="correct the file, or crawl.start.lists",
         )
-    return found
+    return value

@@ -1,4 +1,4 @@
-"""The spider: turns pages of the frontier into requests, and answers and failures into findings."""
+"""The spider: pages of the frontier → requests; answers and failures → results."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from scrapy.http import Request, Response
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.python.failure import Failure
 
-from bgmrec.crawl.addresses import REFUSED
-from bgmrec.crawl.findings import Finding, Page
+from bgmrec.crawl.cpu_limit import cpu_limit
 from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.pages import Reader
-from bgmrec.crawl.patience import patience
 from bgmrec.crawl.plan import Plan
+from bgmrec.crawl.resolver import REFUSED_ADDRESSES
+from bgmrec.crawl.results import Page, PageResult
 from bgmrec.crawl.urls import host_of
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-MOST_HOPS = 10  # redirects in a row
+MAX_REDIRECTS = 10  # in a row
 
 _UNREACHABLE = (
     CannotResolveHostError,
@@ -50,16 +50,16 @@ _UNREACHABLE = (
 _HOST_FAILURES = {"timeout", "unreachable", "http 503", "http 429"}
 
 
-class LeaveForLater(IgnoreRequest):
-    """The page is not finished: its host rests for the remainder of the crawl."""
+class HostPaused(IgnoreRequest):
+    """The page stays unfinished: no more pages of its host are fetched in this run."""
 
 
-class RobotsForbid(IgnoreRequest):
-    """robots.txt forbids the page."""
+class RobotsDisallowed(IgnoreRequest):
+    """robots.txt disallows the page."""
 
 
 class PrivateAddress(IgnoreRequest):
-    """The host's addresses are private, and the settings do not name it."""
+    """The host has private addresses, and is not in `crawl.private_hosts`."""
 
 
 class SideInfoSpider(scrapy.Spider):
@@ -67,95 +67,146 @@ class SideInfoSpider(scrapy.Spider):
 
     Args:
         plan: of the source.
-        frontier: its state.
+        frontier: state of the crawl.
+        kwargs: of Scrapy.
     """
 
     def __init__(self, plan: Plan, frontier: Frontier, **kwargs: Any):
         super().__init__(name=plan.name, **kwargs)
         self.plan, self.frontier = plan, frontier
-        self.resting: dict[str, str] = {}  # host → why its pages are left for the next run
-        self.trouble: Exception | None = None  # what ended the crawl
-        self.came_to_its_end = False  # nothing was left to fetch
+        self.paused_hosts: dict[str, str] = {}  # host → reason why no more of its pages are fetched
+        self.state_error: Exception | None = None  # a failed write, which ends the crawl
+        self.completed = False  # whether all pages are finished or deferred
         self._reader = Reader(plan)
-        self._in_a_row: Counter[str] = Counter()
+        self._consecutive_failures: Counter[str] = Counter()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> SideInfoSpider:
+        """Called by Scrapy.
+
+        Args:
+            crawler: Scrapy's.
+            args: of the spider.
+            kwargs: of the spider.
+        """
         spider: SideInfoSpider = super().from_crawler(crawler, *args, **kwargs)
-        crawler.signals.connect(spider.page_broke, signal=signals.spider_error)
+        crawler.signals.connect(spider.page_failed, signal=signals.spider_error)
         return spider
 
     async def start(self) -> AsyncIterator[Any]:
-        """Nothing: the scheduler reads the start pages from the frontier."""
-        nothing: tuple[Request, ...] = ()
-        for request in nothing:
+        """No requests: the scheduler reads the start pages from the frontier."""
+        no_requests: tuple[Request, ...] = ()
+        for request in no_requests:
             yield request
 
     def request_for(self, page: Page) -> Request:
-        meta = {"page": page, "redirect_times": page.hops, "redirect_ttl": MOST_HOPS - page.hops}
+        """The request for a page.
+
+        Args:
+            page: of the frontier.
+        """
+        meta = {"page": page, "redirect_times": page.hops, "redirect_ttl": MAX_REDIRECTS - page.hops}
         return Request(
             page.url,
             headers=dict(self.plan.headers),
             callback=self.parse,
             errback=self.failed,
-            dont_filter=True,  # the frontier holds every page once
+            dont_filter=True,  # the frontier has each page once
             meta=meta,
         )
 
     def parse(self, response: Response, **kwargs: Any) -> None:
+        """Finishes a page that was answered.
+
+        Args:
+            response: the answer.
+            kwargs: of Scrapy.
+        """
         page: Page = response.meta["page"]
         if 200 <= response.status < 300:
-            with patience():
-                finding = self._reader.read(page, response, _fetched_at(response))
+            with cpu_limit():
+                result = self._reader.read(page, response, _fetched_at(response))
         else:
-            finding = Finding(f"http {response.status}", response.status)
-        self.finish(page, finding)
+            result = PageResult(f"http {response.status}", response.status)
+        self.finish(page, result)
 
     def failed(self, failure: Failure) -> None:
+        """Finishes a page that was not answered, or releases it if the crawl stops.
+
+        Args:
+            failure: the exception.
+        """
         page: Page = failure.request.meta["page"]  # type: ignore[attr-defined]
-        if isinstance(failure.value, LeaveForLater) or not self.crawler.crawling:
-            self.frontier.release(page)  # also what a stop broke off
+        if isinstance(failure.value, HostPaused) or not self.crawler.crawling:
+            self.frontier.release(page)  # also pages that a stop interrupted
         else:
             host = host_of(page.url)
             outcome = _outcome(failure.value, host)
-            detail = REFUSED.get(host, "") if outcome == "private address" else str(failure.value)
-            self.finish(page, Finding(outcome, detail=detail))
+            detail = REFUSED_ADDRESSES.get(host, "") if outcome == "private address" else str(failure.value)
+            self.finish(page, PageResult(outcome, detail=detail))
 
-    def page_broke(self, failure: Failure, response: Response) -> None:
-        """A page that no parser survived must not stop the crawl, and must not be fetched for ever either."""
+    def page_failed(self, failure: Failure, response: Response) -> None:
+        """Finishes a page whose parsing failed, so that it is not fetched again without end.
+
+        Args:
+            failure: the exception.
+            response: the answer.
+        """
         if isinstance(failure.value, sqlite3.Error):
-            self.give_up(failure.value)
+            self.abort(failure.value)
             return
         page: Page = response.meta["page"]
         detail = f"{type(failure.value).__name__}: {failure.value}"
-        self.finish(page, Finding("not readable", response.status, detail))
+        self.finish(page, PageResult("not readable", response.status, detail))
 
     def closed(self, reason: str) -> None:
-        self.came_to_its_end = reason == "finished"
+        """Called by Scrapy at the end.
 
-    def finish(self, page: Page, finding: Finding) -> None:
-        self.frontier.finish(page, finding)
+        Args:
+            reason: `finished` if no page waits.
+        """
+        self.completed = reason == "finished"
+
+    def finish(self, page: Page, result: PageResult) -> None:
+        """Stores the result of a page, and pauses a host after too many failures in a row.
+
+        Args:
+            page: of the frontier.
+            result: of the page.
+        """
+        self.frontier.finish(page, result)
         host = host_of(page.url)
-        if finding.outcome not in _HOST_FAILURES:
-            self._in_a_row[host] = 0
+        if result.outcome not in _HOST_FAILURES:
+            self._consecutive_failures[host] = 0
             return
-        self._in_a_row[host] += 1
-        if self._in_a_row[host] >= self.plan.settings.politeness.failures_in_a_row:
-            self.rest(host, f"{self._in_a_row[host]} failures in a row, the last one: {finding.outcome}")
+        self._consecutive_failures[host] += 1
+        if self._consecutive_failures[host] >= self.plan.settings.politeness.failures_in_a_row:
+            self.pause_host(
+                host, f"{self._consecutive_failures[host]} failures in a row, the last one: {result.outcome}"
+            )
 
-    def rest(self, host: str, why: str) -> None:
-        """Leaves a host's remaining pages for another day: the frontier of the next date lists them again."""
-        self.resting.setdefault(host, why)
+    def pause_host(self, host: str, reason: str) -> None:
+        """Fetches no more pages of a host in this run; the crawl of the next date starts with them.
 
-    def give_up(self, error: Exception) -> None:
-        """Ends the crawl: its state can no longer be kept."""
-        if self.trouble is None:
-            self.trouble = error
+        Args:
+            host: its name.
+            reason: for the manifest.
+        """
+        self.paused_hosts.setdefault(host, reason)
+
+    def abort(self, error: Exception) -> None:
+        """Ends the crawl, because its state cannot be written.
+
+        Args:
+            error: of SQLite.
+        """
+        if self.state_error is None:
+            self.state_error = error
             self._stopping = asyncio.ensure_future(self.crawler.stop_async())
 
 
 def _fetched_at(response: Response) -> datetime:
-    """Now, or when the cache got the page, where nobody was asked."""
+    """Now; the time of storage if the answer came from the cache without a request."""
     meta = response.meta
     if "download_latency" not in meta and "cache_timestamp" in meta:
         return datetime.fromtimestamp(meta["cache_timestamp"], UTC)
@@ -163,17 +214,17 @@ def _fetched_at(response: Response) -> datetime:
 
 
 def _outcome(error: BaseException | None, host: str) -> str:
-    """One word or two for the manifest."""
-    if isinstance(error, RobotsForbid):
+    """The outcome of a failure, for the manifest."""
+    if isinstance(error, RobotsDisallowed):
         return "robots"
     if isinstance(error, PrivateAddress):
         return "private address"
     if isinstance(error, DownloadCancelledError):
-        return "too large"  # the size limit is the only one that cancels
+        return "too large"  # only the size limit cancels a download
     if isinstance(error, IgnoreRequest):
         return "too large" if "during decompression" in str(error) else "too many redirects"
     if isinstance(error, DownloadTimeoutError):
         return "timeout"
-    if isinstance(error, CannotResolveHostError) and host in REFUSED:
+    if isinstance(error, CannotResolveHostError) and host in REFUSED_ADDRESSES:
         return "private address"
     return "unreachable" if isinstance(error, _UNREACHABLE) and not isinstance(error, BadGzipFile) else "not readable"

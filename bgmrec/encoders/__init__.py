@@ -1,1 +1,1 @@
-"""Encoders of side information: the networks, their losses and their fit (Torch only), and what distributes them."""
+"""Encoders of side information: networks, losses and the fit (Torch, no Spark); `distributed/` runs them on Spark."""

@@ -1,4 +1,4 @@
-"""The user encoder: an additional stacked denoising autoencoder."""
+"""The user encoder: aSDAE, an additional stacked denoising autoencoder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bgmrec.encoders.rating_layers import INITIAL_SCALE, ItemFactors, RatingInpu
 
 
 class Encoded(NamedTuple):
-    """What the encoder makes of some users; the ratings' arrays are empty where it has no ratings.
+    """The encoder's outputs for some users; the arrays over ratings are empty for an encoder without ratings.
 
-    prior: (users, width), the prior means.
+    prior: prior means, (users, width).
     features: X̂, (users, feature_width).
     ratings: R̂ at the rated items, (ratings,).
-    predicted: the same by prior mean and item factors, (ratings,) or empty.
-    centred: what both are compared with, (ratings,).
+    predicted: ratings predicted by prior mean and item factors, (ratings,); empty without item factors.
+    centred: the ratings that `ratings` and `predicted` are compared with, (ratings,).
     hidden: 1 where corruption hid the rating from the input, else 0, (ratings,).
     """
 
@@ -35,33 +35,35 @@ class Encoded(NamedTuple):
 
 
 class Asdae(nn.Module):
-    """aSDAE: ratings and side information in, side information again in every layer, the prior mean in the middle.
+    """aSDAE: encodes ratings R and side information X; X enters every layer, the prior mean is the middle layer.
 
-    h_l = g(C_l h_{l-1} + Q_l X̃ + b_l), h_0 = corrupt(R), X̃ = corrupt(X);  R̂ = C_L h_{L-1} + b,  X̂ = Q_L h_{L-1} + b'
+    h_0 = corrupt(R),  X̃ = corrupt(X),  h_l = g(C_l h_{l-1} + Q_l X̃ + b_l),  prior mean = h_{L/2}
+    R̂ = C_L h_{L-1} + b,  X̂ = Q_L h_{L-1} + b'
 
-    R is sparse: the first layer sums rows of an item table over the rated items, the last scores rated items only.
+    R is sparse: the first layer sums the rated items' rows of an item table, the last one scores rated items only.
 
     Args:
         n_items: width of R, the number of items.
-        feature_width: width of X; 0 for none.
-        width: of the prior mean.
-        hidden: widths between input and prior, mirrored behind it; empty for none.
+        feature_width: width of X; 0: no side information.
+        width: floats of the prior mean.
+        hidden: widths of the layers between input and prior mean, mirrored after it; empty: no such layers.
         activation_name: g of the hidden layers: relu, tanh, sigmoid, gelu or linear.
         prior_activation: linear or tanh.
-        use_ratings: with R; without it the encoder sees, and reconstructs, X only.
-        use_item_factors: with the running item factors as constants (see `state.with_item_factors`): b_j leaves the
-            ratings before they enter, and the ratings are also predicted by prior mean and item factors.
+        use_ratings: whether the encoder reads and reconstructs R; False: X only.
+        use_item_factors: whether the running item factors are constants of the network (`state.with_item_factors`):
+            the item bias b_j is subtracted from the ratings that enter, and prior mean and item factors also predict
+            the ratings.
         bias: whether prior means and item factors have a bias as their last coordinate.
-        use_presence: with a second item table that is summed over the rated items whatever their ratings: which
-            items a user chose says something beyond how much they liked them.
-        rating_norm: the bag over n ratings is divided by n^rating_norm: 0 a sum, 1 a mean.
+        use_presence: whether a second item table is summed over the rated items whatever the rating: the choice of
+            items carries information beyond the ratings.
+        rating_norm: the sum over n ratings is divided by n^rating_norm: 0 is a sum, 1 a mean.
         corruption_rate: the share of the entries of R that training hides.
-        feature_corruption_rate: the share of the entries of X that training zeroes (the others are scaled up, so
-            that the input of evaluation is of the same size).
+        feature_corruption_rate: the share of the entries of X that training zeroes; the others are scaled up, so that
+            the mean input stays the same.
         dropout_rate: the share of hidden values before the prior mean that training zeroes.
 
     Raises:
-        ValueError: a number is out of its range, or there is nothing to encode.
+        ValueError: a number is out of its range, or there is neither a rating nor a feature to encode.
 
     Source: Dong et al., A Hybrid Collaborative Filtering Model with Deep Structure, AAAI 2017; Liu, Wang, Ding: PHD,
     ACML 2017.
@@ -87,10 +89,10 @@ class Asdae(nn.Module):
     ):
         super().__init__()
         use_ratings = use_ratings and n_items > 0
-        require(use_ratings or feature_width > 0, "an encoder with neither ratings nor features encodes nothing")
-        require(width > 0 and all(size > 0 for size in hidden), "layer widths are at least 1")
+        require(use_ratings or feature_width > 0, "an encoder needs ratings or features as its input")
+        require(width > 0 and all(size > 0 for size in hidden), "layer widths must be at least 1")
         rates = (corruption_rate, feature_corruption_rate, dropout_rate)
-        require(all(0 <= rate <= 1 for rate in rates), "rates are shares between 0 and 1")
+        require(all(0 <= rate <= 1 for rate in rates), "corruption and dropout rates must lie between 0 and 1")
         self.n_items, self.feature_width = n_items, feature_width
         self.feature_corruption_rate, self.dropout_rate = feature_corruption_rate, dropout_rate
         self.activation = activation(activation_name)
@@ -123,23 +125,23 @@ class Asdae(nn.Module):
         Args:
             features: X, (users, feature_width).
             rated_idx: (ratings,) int64 item indices, user by user.
-            offsets: (users + 1,) int64, where each user's ratings begin.
-            values: (ratings,) float, ratings less their mean.
+            offsets: (users + 1,) int64, the first rating of each user.
+            values: (ratings,) float, centred ratings.
         """
-        nothing = features.new_zeros(0)
+        empty = features.new_zeros(0)
         if self.rating_input is None or self.rating_output is None:
             prior, state = self._layers(features, None)
-            return Encoded(prior, self._features(state, features), nothing, nothing, nothing, nothing)
+            return Encoded(prior, self._features(state, features), empty, empty, empty, empty)
         rated = RatedItems(rated_idx, offsets, self.n_items)
         centred = values if self.item_factors is None else self.item_factors.centred(values, rated)
         kept = self.rating_input.kept(values)
         prior, state = self._layers(features, self.rating_input(centred, kept, rated))
-        predicted = nothing if self.item_factors is None else self.item_factors(prior, rated)
+        predicted = empty if self.item_factors is None else self.item_factors(prior, rated)
         ratings = self.rating_output(state, rated)
         return Encoded(prior, self._features(state, features), ratings, predicted, centred, 1 - kept)
 
     def _layers(self, features: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """h_{L/2}, the prior mean, and h_{L-1} from what enters the first layer."""
+        """(prior mean h_{L/2}, h_{L-1}) from the first layer's sum over ratings, or None without ratings."""
         side = functional.dropout(features, self.feature_corruption_rate, self.training)
         prior = features.new_zeros(0)
         for layer, bias in enumerate(self.biases):

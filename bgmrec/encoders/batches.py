@@ -1,4 +1,4 @@
-"""From rows of a feed to each encoder's inputs, outputs and loss terms."""
+"""The registry of encoder kinds: from rows of a feed to inputs, prior means and loss terms."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bgmrec.storage import columns as c
 
 @dataclass(frozen=True)
 class Kind:
-    """What training and encoding need to know of one kind of encoder.
+    """What training and encoding need of one kind of encoder.
 
     Args:
-        columns: that the network reads.
-        prior: (network, rows) → prior means (rows, width).
-        terms: (network, rows) → the loss terms of the rows.
-        tables: names of the input parameters with a row per item or word.
-        on_features: names of the parameters that features are multiplied with.
+        columns: columns of the feed that the network reads.
+        prior: (network, rows) → prior means, (rows, width).
+        terms: (network, rows) → loss terms of the rows.
+        tables: modules of the network whose weights have one row per item or word; `table_weight_decay` applies.
+        on_features: modules that features are multiplied with; `feature_weight_decay` applies.
     """
 
     columns: tuple[str, ...]
@@ -38,7 +38,7 @@ def _device(network: nn.Module) -> torch.device:
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
-    # a copy where the array is a view of read-only bytes
+    # Torch refuses views of read-only bytes
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
 
 

@@ -1,4 +1,4 @@
-"""How far an encoder's prior means are to be trusted, seen on entities that its fit has not seen."""
+"""Calibration: how far an encoder's outputs are trusted, measured on entities held out of its fit."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MIN_ROWS = 20  # fewer say nothing about a slope
+MIN_ROWS = 20  # too few rows for a slope below this
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """prior = slope ∘ output + shift, of what the network gives.
+    """prior mean = slope ∘ output + shift.
 
     Args:
-        slope: float32 (width,), in [0, 1].
+        slope: the trust in each coordinate, float32 (width,), in [0, 1].
         shift: float32 (width,).
     """
 
@@ -22,26 +22,32 @@ class Calibration:
     shift: np.ndarray
 
     def apply(self, outputs: np.ndarray) -> np.ndarray:
-        """Prior means (rows, width) of the network's outputs (rows, width)."""
+        """Prior means, (rows, width).
+
+        Args:
+            outputs: of the network, (rows, width).
+        """
         return outputs * self.slope + self.shift
 
 
 def calibrate(outputs: np.ndarray, targets: np.ndarray, *, rank: int) -> Calibration | None:
-    """The line from a network's outputs to the factors of entities that it was not fitted to.
+    """The line from a network's outputs to the factors of entities held out of its fit.
 
     slope = Σ (output - m_o)·(target - m_t) / Σ ‖output - m_o‖²,   shift = m_t - slope ∘ m_o
 
-    over the factors together, and over the bias alone where there is one. A network that only remembers what it was
-    fitted to says nothing about other entities: its slope is near 0, and every prior mean near the mean of all. Like
-    the slope of stacked regressions (Breiman 1996) it is kept from 0 to 1.
+    One slope for all latent coordinates, and one for the bias where there is one. For a network that only memorises
+    the entities it was fitted to, the slope is near 0 and every prior mean is near the mean of all factors. The slope
+    is clipped to [0, 1], as in stacked regressions.
 
     Args:
-        outputs: (rows, width) of held-out entities.
-        targets: (rows, width), their running factors.
-        rank: columns that are factors; those behind them are biases.
+        outputs: of held-out entities, (rows, width).
+        targets: their running factors, (rows, width).
+        rank: number of latent coordinates; the bias follows them.
 
     Returns:
-        None where there are too few rows
+        None where there are fewer than `MIN_ROWS` rows.
+
+    Source: Breiman, Stacked Regressions, Machine Learning 1996.
     """
     if len(outputs) < MIN_ROWS:
         return None

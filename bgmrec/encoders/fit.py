@@ -1,4 +1,4 @@
-"""Fits an encoder to the running factors: the one loop for the driver and for every process beside it."""
+"""The fit of an encoder to the running factors: one loop for the driver and for every training process."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from bgmrec.feed.rows import Rows
 
 @dataclass(frozen=True)
 class FitNumbers:
-    """How to fit.
+    """The hyper-parameters of a fit.
 
     Args:
         epochs: passes over the rows.
-        batch_size: rows per step, over all processes together where they exchange in every step.
-        learning_rate: of Adam.
-        weight_decay: of the weights between layers and behind them; biases have none.
-        table_weight_decay: of input weights with a row per item or word.
-        feature_weight_decay: of weights that features are multiplied with.
-        decoupled_decay: weights shrink by learning_rate · decay per step beside Adam (AdamW); otherwise decay · weight
-            is part of the gradient, as an L2 term of the loss.
+        batch_size: rows per step: of all processes together where they exchange gradients, else of each process.
+        learning_rate: learning rate of Adam.
+        weight_decay: decay of weights between layers; biases have none.
+        table_weight_decay: decay of input weights with one row per item or word.
+        feature_weight_decay: decay of weights that features are multiplied with.
+        decoupled_decay: True: weights shrink by learning_rate · decay per step (AdamW); False: decay · weight is added
+            to the gradient, an L2 term of the loss.
         loss: weights of the loss terms.
-        threads: of Torch in this process.
-        exchange_every: steps between two exchanges of processes: 1 exchanges gradients, more average weights.
+        threads: Torch threads of this process.
+        exchange_every: steps between two exchanges of processes; 1: gradients, more: averaged weights.
     """
 
     epochs: int
@@ -52,7 +52,18 @@ class FitNumbers:
 
 @dataclass(frozen=True)
 class EpochLoss:
-    """Means of one epoch over all processes: each loss term (see `losses`), and their weighted total."""
+    """The loss of one epoch over all processes: the mean of each term (losses.py), and their weighted total.
+
+    Args:
+        epoch: number of the epoch, from 0.
+        latent: prior means against running factors.
+        predicted: hidden ratings.
+        ratings: reconstructed ratings.
+        features: reconstructed side information.
+        total: weighted sum of the terms.
+        rows: rows read.
+        seconds: duration.
+    """
 
     epoch: int
     latent: float
@@ -65,10 +76,15 @@ class EpochLoss:
 
 
 class Feed(Protocol):
-    """One process's share of the rows."""
+    """The rows of one process."""
 
     def batches(self, epoch: int, steps: int) -> Iterator[Rows]:
-        """The share in that epoch's order, in exactly `steps` batches; some may be empty."""
+        """The rows in this epoch's order, in exactly `steps` batches, of which some may be empty.
+
+        Args:
+            epoch: number of the epoch.
+            steps: number of batches.
+        """
         ...
 
 
@@ -84,28 +100,28 @@ def fit(
     device: str = "cpu",
     on_epoch: Callable[[EpochLoss], None] | None = None,
 ) -> tuple[EncoderState, list[EpochLoss]]:
-    """Minimises the loss by Adam from the state's weights.
+    """Minimises the loss by Adam, starting from the state's weights.
 
-    Every process takes the same number of steps, ⌈rows_written / batch_size⌉ per epoch, each with its share of its
-    own rows, and the gradient of a step is that of the rows of all processes together: shards may be uneven. Where
-    processes average weights instead (exchange.py), each takes whole batches of its own, and so many steps fewer.
+    Every process takes the same number of steps, ⌈rows_written / batch_size⌉ per epoch, and the gradient of a step is
+    that of all processes' rows: shards may be uneven. Where processes average weights (exchange.py), each one takes
+    whole batches of its own rows, and correspondingly fewer steps.
 
     Args:
-        state: where to start.
-        open_feed: (rank, number of shards) → this process's rows.
-        numbers: how to fit.
-        rows_written: rows of the feed table; every epoch must see exactly as many.
-        seed: of corruption and dropout.
-        rank: of this process.
-        world: processes of the running process group; 0 for this process alone, without a group.
-        device: where Torch computes.
-        on_epoch: told each epoch's loss.
+        state: the state to start from.
+        open_feed: (rank, number of shards) → the rows of this process.
+        numbers: hyper-parameters.
+        rows_written: rows of the feed table; every epoch must read exactly this number.
+        seed: seed of corruption and dropout.
+        rank: number of this process.
+        world: processes of the running process group; 0: one process without a group.
+        device: Torch device.
+        on_epoch: called with each epoch's loss.
 
     Returns:
-        the fitted state and the loss of each epoch
+        (the fitted state, without a calibration; the loss of each epoch)
 
     Raises:
-        TrainingError: rows were lost or came twice on their way, or the loss is no longer finite.
+        TrainingError: the feed lost or repeated rows, or the loss is not finite.
     """
     kind = KINDS[state.kind]
     losses: list[EpochLoss] = []
@@ -116,7 +132,7 @@ def fit(
         optimizer = _optimizer(network, kind, numbers)
         feed = open_feed(rank, max(world, 1))
         for epoch in range(numbers.epochs):
-            # the noise differs between processes and epochs, and not with what ran before in this process
+            # the noise depends on process and epoch, and not on what ran in this process before
             torch.manual_seed((seed * 1_000_003 + epoch) * 4099 + rank)
             loss = _epoch(_Training(exchange, kind, optimizer, numbers), feed, epoch, steps)
             _check(loss, rows_written)
@@ -134,7 +150,7 @@ class _Training:
     numbers: FitNumbers
 
     def step(self, rows: Rows) -> Tensor:
-        """One step; gives this process's sums and sizes of the terms, (2, terms)."""
+        """Takes one step; returns this process's sums and divisors of the terms, (2, terms)."""
         terms = self.kind.terms(self.exchange.network, rows)
         sizes = self.exchange.sizes(terms.sizes.detach())
         loss = total_loss(terms.sums, sizes, self.numbers.loss.tensor(sizes.device))
@@ -160,26 +176,27 @@ def _epoch(training: _Training, feed: Feed, epoch: int, steps: int) -> EpochLoss
     totals, sizes = summed(sums)
     means = dict(zip(TERMS, (totals / sizes.clamp(min=1e-30)).tolist(), strict=True))
     total = total_loss(totals, sizes, training.numbers.loss.tensor(device).double())
-    seen = int(summed(rows))
-    return EpochLoss(epoch=epoch, **means, total=float(total), rows=seen, seconds=time.monotonic() - begin)
+    rows_read = int(summed(rows))
+    return EpochLoss(epoch=epoch, **means, total=float(total), rows=rows_read, seconds=time.monotonic() - begin)
 
 
 def _check(loss: EpochLoss, rows_written: int) -> None:
-    """Every process sees the same sums, so that all of them raise or none."""
+    """Raises on all processes or on none: all have the same sums."""
     if loss.rows != rows_written:
         raise TrainingError(
-            "the feed did not give an encoder the rows that were written for it",
+            "an encoder did not read all rows of its feed table",
             where=f"epoch {loss.epoch}",
             expected=f"{rows_written} rows",
             found=f"{loss.rows} rows",
-            hint="write the feed table again; if it happens again, the reader loses rows: report it",
+            hint="run the training again; if it happens again, petastorm loses rows: please report it",
         )
     if not math.isfinite(loss.total):
         raise TrainingError(
-            "the loss of an encoder is no longer finite",
+            "the loss of an encoder is not finite",
             where=f"epoch {loss.epoch}",
+            expected="finite loss terms",
             found=", ".join(f"{name} {getattr(loss, name)}" for name in TERMS),
-            hint="lower the fit's learning_rate, or look for outliers in features and factors",
+            hint="lower learning_rate in the encoder's fit section, or look for very large values in its features",
         )
 
 
@@ -192,14 +209,14 @@ def _optimizer(network: nn.Module, kind: Kind, numbers: FitNumbers) -> torch.opt
         decay = numbers.feature_weight_decay if owner in kind.on_features else decay
         groups.setdefault(decay, []).append(parameter)
     settings = [{"params": parameters, "weight_decay": decay} for decay, parameters in groups.items()]
-    # fused: one pass over the item tables instead of six
+    # fused Adam reads the item tables once per step instead of six times
     kind_of_adam = torch.optim.AdamW if numbers.decoupled_decay else torch.optim.Adam
     return kind_of_adam(settings, lr=numbers.learning_rate, fused=True)
 
 
 @contextmanager
 def _torch_settings(threads: int) -> Iterator[None]:
-    """Torch's threads while inside; Spark's workers and BLAS want theirs back afterwards."""
+    """Sets the number of Torch threads, and restores it afterwards for Spark's workers and BLAS."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

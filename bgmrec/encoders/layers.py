@@ -1,4 +1,4 @@
-"""What both encoders are made of: activations by name, and the layer that gives the prior mean."""
+"""Layers that both encoders use: activations by name, and the output layer of the prior mean."""
 
 from __future__ import annotations
 
@@ -18,32 +18,51 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def activation(name: str) -> Callable[[Tensor], Tensor]:
-    """The function of that name.
+    """The activation function of that name.
+
+    Args:
+        name: a key of `ACTIVATIONS`.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the name is unknown.
     """
     if name not in ACTIVATIONS:
-        raise ValueError(f"activation {name!r} is none of {', '.join(ACTIVATIONS)}")
+        raise ValueError(f"unknown activation {name!r}; expected one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 
 def require(condition: bool, message: str) -> None:
-    """Raises ValueError with the message where the condition does not hold."""
+    """Checks a constructor's argument.
+
+    Args:
+        condition: what must hold.
+        message: of the error.
+
+    Raises:
+        ValueError: the condition does not hold.
+    """
     if not condition:
         raise ValueError(message)
 
 
 class PriorOutput(nn.Module):
-    """The prior mean from the last sum: as it is (linear), or scale ⊙ tanh(sum) with a learned scale per coordinate.
+    """The prior mean: the last layer's sum (linear), or scale ⊙ tanh(sum) with a learned scale per coordinate.
 
-    Factors are not bound to (-1, 1), so that a bare tanh could not reach them.
+    Factors are not confined to (-1, 1), so that tanh alone could not reach them.
+
+    Args:
+        width: floats of the prior mean.
+        kind: linear or tanh.
+
+    Raises:
+        ValueError: the kind is unknown.
     """
 
     def __init__(self, *, width: int, kind: str):
         super().__init__()
-        require(kind in ("linear", "tanh"), f"prior_activation is linear or tanh, not {kind!r}")
+        require(kind in ("linear", "tanh"), f"unknown prior_activation {kind!r}; expected linear or tanh")
         self.scale = nn.Parameter(torch.ones(width)) if kind == "tanh" else None
 
     def forward(self, total: Tensor) -> Tensor:
+        """(rows, width) -> (rows, width)"""
         return total if self.scale is None else self.scale * torch.tanh(total)

@@ -1,4 +1,4 @@
-"""The encoders' losses as sums and their normalisers, so that uneven shards add up to the loss of one process."""
+"""The encoders' losses as sums and divisors, so that uneven shards add up to the loss of one process."""
 
 from __future__ import annotations
 
@@ -14,22 +14,31 @@ TERMS = ("latent", "predicted", "ratings", "features")
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How the terms of the loss are weighed against each other."""
+    """The weight of each loss term.
+
+    Args:
+        latent: prior means against running factors.
+        predicted: hidden ratings, predicted by prior mean and item factors.
+        ratings: reconstructed ratings.
+        features: reconstructed side information.
+    """
 
     latent: float = 1.0
-    predicted: float = 0.0  # hidden ratings by prior mean and item factors
-    ratings: float = 0.0  # reconstructed ratings
-    features: float = 0.0  # reconstructed side information
+    predicted: float = 0.0
+    ratings: float = 0.0
+    features: float = 0.0
 
     def tensor(self, device: torch.device) -> Tensor:
+        """The weights in the order of `TERMS`, (4,)."""
         return torch.tensor([self.latent, self.predicted, self.ratings, self.features], device=device)
 
 
 @dataclass(frozen=True)
 class TermSums:
-    """Sums of each term over some rows, and what they are to be divided by: both add up over shards.
+    """The sums of each term over some rows, and their divisors; both add up over shards.
 
-    sums: (4,) in the order of TERMS, differentiable; sizes: (4,).
+    sums: (4,) in the order of `TERMS`, differentiable.
+    sizes: (4,).
     """
 
     sums: Tensor
@@ -37,7 +46,7 @@ class TermSums:
 
 
 def latent_terms(prior: Tensor, target: Tensor, weight: Tensor) -> TermSums:
-    """Σ_i w_i ‖prior_i - target_i‖², by Σ_i w_i.
+    """Σ_i w_i ‖prior_i - target_i‖² with the divisor Σ_i w_i.
 
     Args:
         prior: (rows, width).
@@ -45,20 +54,21 @@ def latent_terms(prior: Tensor, target: Tensor, weight: Tensor) -> TermSums:
         weight: (rows,).
     """
     latent = (weight * (prior - target).square().sum(1)).sum()
-    none = latent.detach().new_zeros(len(TERMS) - 1)
-    return TermSums(torch.cat([latent[None], none]), torch.cat([weight.sum()[None], none]))
+    zeros = latent.detach().new_zeros(len(TERMS) - 1)
+    return TermSums(torch.cat([latent[None], zeros]), torch.cat([weight.sum()[None], zeros]))
 
 
 def autoencoder_terms(encoded: Encoded, target: Tensor, weight: Tensor, features: Tensor) -> TermSums:
-    """The latent term and three sums by the number of rows.
+    """The latent term, and three sums whose divisor is the number of rows.
 
-    predicted: Σ_hidden (r - u_prior·v)². The running factors that the latent term draws to were solved from the very
-        ratings that enter the encoder, so that copying them costs nothing; ratings that corruption hid from the
-        input show what the prior mean knows. Without item factors 0.
-    ratings: Σ_Ω (r - r̂)²; features: Σ ‖X - X̂‖².
+    predicted: Σ_hidden (r - u_prior·v)². The running factors of the latent term were solved from the ratings that
+        enter the encoder, so that the latent term alone rewards copying them. Ratings that corruption hid from the
+        input measure what the prior mean predicts. 0 without item factors.
+    ratings: Σ_Ω (r - r̂)².
+    features: Σ ‖X - X̂‖².
 
     Args:
-        encoded: by the aSDAE.
+        encoded: outputs of the aSDAE.
         target: (rows, width).
         weight: (rows,).
         features: (rows, features), uncorrupted.
@@ -75,5 +85,11 @@ def autoencoder_terms(encoded: Encoded, target: Tensor, weight: Tensor, features
 
 
 def total_loss(sums: Tensor, global_sizes: Tensor, weights: Tensor) -> Tensor:
-    """Σ_t weight_t · sum_t / size_t, the sizes over all processes; a term without rows counts nothing."""
+    """Σ_t weight_t · sum_t / size_t; a term with size 0 counts 0.
+
+    Args:
+        sums: of this process's rows, (4,).
+        global_sizes: divisors over all processes, (4,).
+        weights: (4,).
+    """
     return (weights * sums / torch.where(global_sizes > 0, global_sizes, 1.0)).sum()

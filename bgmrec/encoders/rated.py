@@ -1,7 +1,7 @@
-"""Products with a sparse users × items matrix whose cost follows the ratings and never users × items.
+"""Products with a sparse users × items matrix; their cost grows with the ratings, not with users × items.
 
-With A the matrix of a batch (a row per user, entries at the rated items) both products and all their gradients
-are sums over a row's or a column's entries, which `embedding_bag` computes without a dense users × items array.
+A is the matrix of a batch: one row per user, entries at the rated items. Both products and all their gradients are sums
+over the entries of a row or a column, which `embedding_bag` computes without a dense users × items array.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_CHUNK = 1024  # ratings scored at once: two panels of this many rows stay in the cache (measured 4× faster)
+_CHUNK = 1024  # ratings scored together: two panels of that many rows stay in the cache (measured: 4× faster)
 
 
 class RatedItems:
@@ -20,7 +20,7 @@ class RatedItems:
 
     Args:
         item_idx: (ratings,) int64, user by user.
-        offsets: (users + 1,) int64, where each user's ratings begin.
+        offsets: (users + 1,) int64, the first rating of each user.
         n_items: rows of the item tables.
 
     Raises:
@@ -29,7 +29,7 @@ class RatedItems:
 
     def __init__(self, item_idx: Tensor, offsets: Tensor, n_items: int):
         if len(item_idx) and int(item_idx.max()) >= n_items:
-            raise IndexError(f"item index {int(item_idx.max())} is outside the encoder's {n_items} items")
+            raise IndexError(f"item index {int(item_idx.max())} is not among the encoder's {n_items} items")
         self.item_idx, self.offsets = item_idx, offsets
         users = torch.arange(len(offsets) - 1, device=offsets.device)
         self.user_pos = torch.repeat_interleave(users, offsets.diff())  # (ratings,)
@@ -38,11 +38,21 @@ class RatedItems:
         self.item_offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])  # (items + 1,)
 
     def user_sums(self, values: Tensor, table: Tensor) -> Tensor:
-        """(users, dim): Σ over a user's ratings of value · table[item], that is A·table."""
+        """A·table, (users, dim): Σ over a user's ratings of value · table[item].
+
+        Args:
+            values: (ratings,).
+            table: (items, dim).
+        """
         return _sums(self.item_idx, self.offsets, values, table)
 
     def item_sums(self, values: Tensor, table: Tensor) -> Tensor:
-        """(items, dim): Σ over an item's ratings of value · table[user], that is Aᵀ·table."""
+        """Aᵀ·table, (items, dim): Σ over an item's ratings of value · table[user].
+
+        Args:
+            values: (ratings,).
+            table: (users, dim).
+        """
         return _sums(self.user_pos[self.by_item], self.item_offsets, values[self.by_item], table)
 
 
@@ -95,7 +105,7 @@ def bag_of_ratings(table: Tensor, values: Tensor, rated: RatedItems) -> Tensor:
     Args:
         table: (items, dim).
         values: (ratings,), constants.
-        rated: whose entries the values are.
+        rated: the positions of the values.
 
     Returns:
         (users, dim)

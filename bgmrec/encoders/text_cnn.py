@@ -1,4 +1,4 @@
-"""The item encoder: a convolutional network over the document, joined by categorical and dense features."""
+"""The item encoder: TextCNN, a convolutional network over the document, joined with categorical and dense features."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from torch.nn import functional
 
 from bgmrec.encoders.layers import PriorOutput, require
 
-_CHUNK = 64  # documents of like length that are convolved together: each chunk is padded to its own longest
+_CHUNK = 64  # documents of similar length convolved together; a chunk is padded to its longest document
 
 
 class TextCnn(nn.Module):
     """TextCNN: embedding, convolutions, ReLU, max over time, dropout, tanh; features join before the projection.
 
     Args:
-        vocabulary_size: token ids are 1 … vocabulary_size, 0 is padding; 0 for an encoder without text.
-        feature_width: of the categorical and dense features; 0 for none.
-        width: of the prior mean.
-        embedding_size: of a token.
-        filters: of each convolution width.
-        widths: tokens that a convolution sees.
+        vocabulary_size: token ids are 1 … vocabulary_size, 0 is padding; a size of 0: no text.
+        feature_width: width of the categorical and dense features; 0: no features.
+        width: floats of the prior mean.
+        embedding_size: floats per token.
+        filters: filters per convolution width.
+        widths: convolution widths in tokens.
         hidden: width of the tanh layer.
-        feature_hidden: width of the features' own tanh layer before they join.
-        feature_skip: with a linear path from the features to the prior mean beside the network.
+        feature_hidden: width of the features' tanh layer before they join.
+        feature_skip: whether a linear path leads from the features directly to the prior mean.
         feature_dropout_rate: the share of the features that training zeroes.
-        dropout_rate: the share of the joined and of the hidden values that training zeroes.
+        dropout_rate: the share of joined and of hidden values that training zeroes.
         prior_activation: linear or tanh.
 
     Raises:
-        ValueError: a number is out of its range, or there is nothing to encode.
+        ValueError: a number is out of its range, or there is neither text nor a feature to encode.
 
     Source: Kim, Convolutional Neural Networks for Sentence Classification, EMNLP 2014; Kim et al., ConvMF, RecSys 2016.
     """
@@ -54,9 +54,9 @@ class TextCnn(nn.Module):
     ):
         super().__init__()
         with_text = vocabulary_size > 0 and len(widths) > 0
-        require(with_text or feature_width > 0, "an encoder with neither text nor features encodes nothing")
-        require(min([width, embedding_size, filters, hidden, feature_hidden, *widths]) > 0, "widths are at least 1")
-        require(0 <= dropout_rate <= 1 and 0 <= feature_dropout_rate <= 1, "rates are shares between 0 and 1")
+        require(with_text or feature_width > 0, "an encoder needs text or features as its input")
+        require(min([width, embedding_size, filters, hidden, feature_hidden, *widths]) > 0, "widths must be at least 1")
+        require(0 <= dropout_rate <= 1 and 0 <= feature_dropout_rate <= 1, "dropout rates must lie between 0 and 1")
         self.vocabulary_size, self.feature_width = vocabulary_size, feature_width
         self.dropout_rate, self.feature_dropout_rate = dropout_rate, feature_dropout_rate
         self.embedding = nn.Embedding(vocabulary_size + 1, embedding_size, padding_idx=0) if with_text else None
@@ -70,7 +70,7 @@ class TextCnn(nn.Module):
         if self.skip is not None:
             nn.init.zeros_(self.skip.weight)
         self.prior_output = PriorOutput(width=width, kind=prior_activation)
-        nn.init.normal_(self.output.weight, std=0.01)  # the prior mean starts near 0: plain factorization
+        nn.init.normal_(self.output.weight, std=0.01)  # the prior mean starts near 0, as in plain factorization
         nn.init.zeros_(self.output.bias)
 
     def forward(self, tokens: Tensor, features: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class TextCnn(nn.Module):
         return self.prior_output(total if self.skip is None else total + self.skip(features))
 
     def _document(self, tokens: Tensor) -> Tensor:
-        """(items, filters · widths): documents of like length go together, which saves most of the padding."""
+        """(items, length) -> (items, filters · widths); sorting by length saves most of the padding."""
         lengths = (tokens != 0).sum(1)
         order = torch.argsort(lengths, stable=True)
         chunks = [self._convolve(tokens[rows], lengths[rows]) for rows in order.split(_CHUNK)]
@@ -110,10 +110,10 @@ class TextCnn(nn.Module):
 
 
 def _max_over_time(convolution: nn.Module, embedded: Tensor, lengths: Tensor) -> Tensor:
-    """(items, filters): the maximum over windows inside the document.
+    """(items, filters): the maximum over the windows inside each document.
 
-    A document shorter than the window has one window, filled up with zeros; one without tokens gives zeros.
-    Windows that end in the padding count as 0, which cannot win: what they are compared with went through ReLU.
+    A document shorter than the window has one window, padded with zeros; a document without tokens gives zeros.
+    Windows that reach into the padding count as 0 and never exceed the others, which are outputs of ReLU.
     """
     maps = functional.relu(convolution(embedded))  # (items, dim, length) -> (items, filters, windows)
     size = embedded.shape[2] - maps.shape[2] + 1

@@ -1,4 +1,4 @@
-"""Word vectors from a text file as the start of the item encoder's embedding."""
+"""Initialises the item encoder's embedding with word vectors from a text file."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bgmrec.errors import InputError
 
 
 def with_word_vectors(state: EncoderState, vocabulary: Sequence[str], lines: Iterable[str]) -> EncoderState:
-    """The TextCNN with known words' vectors in the rows of their token ids; other words keep theirs.
+    """The TextCNN's state with these vectors as the embeddings of their words; other words keep their embedding.
 
     Args:
-        state: of a TextCNN.
-        vocabulary: word of token id 1, 2, …
-        lines: "word v1 v2 …", as GloVe and word2vec's text format have them; a first line "words width" is passed.
+        state: state of a TextCNN.
+        vocabulary: words of token ids 1, 2, …
+        lines: "word v1 v2 …", the text format of GloVe and word2vec; a first line "words width" is skipped.
 
     Raises:
-        InputError: a vector of a known word is not as wide as the embedding, or not of numbers.
+        InputError: the vector of a word of the vocabulary has another width than the embedding, or is not numeric.
     """
     tokens = {word: token for token, word in enumerate(vocabulary, start=1)}
     table = state.weights["embedding.weight"].copy()
@@ -32,9 +32,10 @@ def with_word_vectors(state: EncoderState, vocabulary: Sequence[str], lines: Ite
             table[tokens[word]] = np.array(cells, np.float32).reshape(table.shape[1])
         except ValueError as error:
             raise InputError(
-                f"the vector of {word!r} does not fit the embedding",
+                f"the vector of the word {word!r} does not match the embedding",
                 where=f"item_encoder.word_vectors, line {number}",
                 expected=f"{table.shape[1]} numbers (item_encoder.embedding_size)",
-                found=str(error),
+                found=f"{len(cells)} cells: {error}",
+                hint="set item_encoder.embedding_size to the width of the file's vectors, or correct the line",
             ) from error
     return replace(state, weights={**state.weights, "embedding.weight": table})

@@ -1,1 +1,1 @@
-"""Metrics by slice, and baselines that go through the same scores and lists as the model."""
+"""Metrics by slice, and baselines that are scored and listed by the same code as the model."""

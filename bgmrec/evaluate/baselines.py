@@ -1,4 +1,4 @@
-"""Baselines as factor tables: they go through the same top-N, the same scores and the same metrics as the model."""
+"""Baselines as factor tables, so that the same code makes their lists, scores and metrics as those of the model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,15 @@ from bgmrec.storage import columns as c
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Entities and blocks per side; a baseline's tables are blocked as the model's are."""
+class TableSizes:
+    """Entities and blocks per side; a baseline's tables have the same blocks as the model's.
+
+    Args:
+        users: users of the index.
+        items: items of the index.
+        user_blocks: blocks of the user side.
+        item_blocks: blocks of the item side.
+    """
 
     users: int
     items: int
@@ -29,10 +36,16 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline: `schemas.FACTOR_BLOCKS` per side, and the shape that makes a score of them.
+    """A baseline: `schemas.FACTOR_BLOCKS` per side, and the shape that turns them into scores.
 
-    Write the tables before lists are made of them: their rows are packed one entity each, and a plan that runs inside
-    `session.arrow_batch(spark, 1)` for the sake of blocks would send those to Python one by one.
+    Write the tables before lists are made of them. Their plans process one row per entity, and inside
+    `session.arrow_batch(spark, 1)` Spark would send those rows to Python one by one.
+
+    Args:
+        name: name of the baseline.
+        user_factors: `schemas.FACTOR_BLOCKS`.
+        item_factors: `schemas.FACTOR_BLOCKS`.
+        shape: rank, bias and mean.
     """
 
     name: str
@@ -41,31 +54,32 @@ class Baseline:
     shape: ModelShape
 
 
-def popularity_baseline(scores: DataFrame, sizes: Sizes) -> Baseline:
-    """Everybody gets the most popular items that they have not heard: u = [1], v = [popularity]. For lists only.
+def popularity_baseline(scores: DataFrame, sizes: TableSizes) -> Baseline:
+    """The most popular items that a user has not seen: u = [1], v = [popularity]. For lists only.
 
     Args:
         scores: item_idx, score.
-        sizes: of the tables.
+        sizes: entities and blocks of the tables.
     """
-    everybody = scores.sparkSession.range(sizes.users).select(f.col("id").alias(c.IDX), _vector(f.lit(1.0)))
+    all_users = scores.sparkSession.range(sizes.users).select(f.col("id").alias(c.IDX), _vector(f.lit(1.0)))
     items = scores.select(f.col(c.ITEM_IDX).alias(c.IDX), _vector(f.col(c.SCORE)))
-    return make_baseline("popularity", everybody, items, sizes, ModelShape(rank=1))
+    return make_baseline("popularity", all_users, items, sizes, ModelShape(rank=1))
 
 
 def bias_baseline(
-    train: DataFrame, sizes: Sizes, *, user_reg: float = 7.0, item_reg: float = 2.0, rounds: int = 2
+    train: DataFrame, sizes: TableSizes, *, user_reg: float = 7.0, item_reg: float = 2.0, rounds: int = 2
 ) -> Baseline:
-    """User and item bias, regularised, by turns: score = mean + a + b. An action (the mean).
+    """User and item biases, regularised and solved alternately: score = mean + a + b. An action (the mean).
 
-    b_j = Σ_i w (r - mean - a_i) / (Σ_i w + item_reg), and a_i likewise. The numbers are the best on valid of
-    Protocol A, seed 0 at 80 % (test RMSE .9067); a third turn gains .00005 there.
+    b_j = Σ_i w (r - mean - a_i) / (Σ_i w + item_reg), and a_i likewise (Koren, Bell, Volinsky 2009). The defaults are
+    the best on the valid part of `ml-1m-random`, seed 0, 80 % (test RMSE .9067); a third round gains .00005 there.
 
     Args:
         train: user_idx, item_idx, rating, weight.
-        sizes: of the tables.
-        user_reg, item_reg: in ratings of weight 1.
-        rounds: turns.
+        sizes: entities and blocks of the tables.
+        user_reg: regularisation of user biases, in ratings of weight 1.
+        item_reg: regularisation of item biases, in ratings of weight 1.
+        rounds: number of times that both sides are solved.
     """
     mean = _mean(train)
     rows = train.select(
@@ -82,7 +96,7 @@ def bias_baseline(
 
 def als_baseline(
     train: DataFrame,
-    sizes: Sizes,
+    sizes: TableSizes,
     *,
     rank: int,
     reg: float,
@@ -91,18 +105,21 @@ def als_baseline(
     implicit: bool = False,
     alpha: float = 1.0,
 ) -> Baseline:
-    """Spark MLlib's ALS. An action (the fit).
+    """Spark MLlib's ALS (Hu, Koren, Volinsky 2008; Zhou et al. 2008). An action (the fit).
 
-    MLlib knows only what it was trained on, so that two more coordinates answer for the rest:
-    u' = [u, is cold, own mean], v' = [v, own mean, is cold]. A cold user gets the item's mean (in implicit mode its
-    share of all weight), a cold item the user's mean, and both together the mean of all.
+    MLlib has no factors for cold users and items, so two more coordinates give them a score:
+    u' = [u, is cold, mean of the user], v' = [v, mean of the item, is cold]. A cold user gets the item's mean (in
+    implicit mode its share of all weight), a cold item the user's mean, and a cold pair the mean of all ratings.
 
     Args:
         train: user_idx, item_idx, rating, weight.
-        sizes: of the tables.
-        rank, reg, iterations, alpha: MLlib's rank, regParam, maxIter and alpha.
-        seed: of the start.
-        implicit: weight · preference is MLlib's strength of a pair; else rating is its rating.
+        sizes: entities and blocks of the tables.
+        rank: MLlib's rank.
+        reg: MLlib's regParam.
+        iterations: MLlib's maxIter.
+        seed: seed of the initial factors.
+        implicit: implicit mode, in which MLlib's rating is weight · rating; otherwise it is the rating alone.
+        alpha: MLlib's alpha, in implicit mode.
     """
     rating = f.col(c.WEIGHT) * f.col(c.RATING) if implicit else f.col(c.RATING)
     rows = train.select(c.USER_IDX, c.ITEM_IDX, rating.cast("float").alias(c.RATING))
@@ -117,14 +134,14 @@ def als_baseline(
         item_means, user_means = (
             rows.groupBy(side).agg(f.avg(c.RATING).alias("mean")) for side in (c.ITEM_IDX, c.USER_IDX)
         )
-    session, known = train.sparkSession, f.col("features").isNotNull()
+    session, is_warm = train.sparkSession, f.col("features").isNotNull()
     factors = f.coalesce(f.col("features"), f.array_repeat(f.lit(0.0).cast("float"), rank))
-    is_cold = f.when(known, 0.0).otherwise(1.0)
-    users = _beside_all(session.range(sizes.users), model.userFactors, user_means, c.USER_IDX).select(
-        c.IDX, _vector(is_cold, f.when(known, f.col("mean")).otherwise(0.0), before=factors)
+    is_cold = f.when(is_warm, 0.0).otherwise(1.0)
+    users = _with_all(session.range(sizes.users), model.userFactors, user_means, c.USER_IDX).select(
+        c.IDX, _vector(is_cold, f.when(is_warm, f.col("mean")).otherwise(0.0), before=factors)
     )
-    items = _beside_all(session.range(sizes.items), model.itemFactors, item_means, c.ITEM_IDX).select(
-        c.IDX, _vector(f.when(known, f.col("mean")).otherwise(mean), is_cold, before=factors)
+    items = _with_all(session.range(sizes.items), model.itemFactors, item_means, c.ITEM_IDX).select(
+        c.IDX, _vector(f.when(is_warm, f.col("mean")).otherwise(mean), is_cold, before=factors)
     )
     return make_baseline("als", users, items, sizes, ModelShape(rank=rank + 2))
 
@@ -135,12 +152,12 @@ def _mean(train: DataFrame) -> float:
 
 
 def _offsets(rows: DataFrame, other: DataFrame | None, src: str, dst: str, reg: float) -> DataFrame:
-    """`idx` of the solved side and its `offset`, given the other side's."""
-    left = f.col("residual")
+    """`idx` of the solved side and its `offset`, for fixed offsets of the other side."""
+    residual = f.col("residual")
     if other is not None:
         rows = rows.join(other.select(f.col(c.IDX).alias(src), "offset"), src, "inner")
-        left = left - f.col("offset")
-    solved = rows.groupBy(dst).agg((f.sum(f.col(c.WEIGHT) * left) / (f.sum(c.WEIGHT) + reg)).alias("offset"))
+        residual = residual - f.col("offset")
+    solved = rows.groupBy(dst).agg((f.sum(f.col(c.WEIGHT) * residual) / (f.sum(c.WEIGHT) + reg)).alias("offset"))
     return solved.select(f.col(dst).alias(c.IDX), "offset")
 
 
@@ -148,19 +165,27 @@ def _bias_vectors(side: DataFrame) -> DataFrame:
     return side.select(c.IDX, _vector(f.lit(0.0), f.col("offset")))
 
 
-def _beside_all(everybody: DataFrame, factors: DataFrame, means: DataFrame, side: str) -> DataFrame:
-    named = everybody.select(f.col("id").cast("int").alias(c.IDX))
+def _with_all(entities: DataFrame, factors: DataFrame, means: DataFrame, side: str) -> DataFrame:
+    named = entities.select(f.col("id").cast("int").alias(c.IDX))
     means = means.withColumnRenamed(side, c.IDX)
     return named.join(factors.withColumnRenamed("id", c.IDX), c.IDX, "left").join(means, c.IDX, "left")
 
 
 def _vector(*coordinates: Column, before: Column | None = None) -> Column:
-    own = f.array(*(coordinate.cast("float") for coordinate in coordinates))
-    return (own if before is None else f.concat(before, own)).alias(c.FEATURES)
+    vector = f.array(*(coordinate.cast("float") for coordinate in coordinates))
+    return (vector if before is None else f.concat(before, vector)).alias(c.FEATURES)
 
 
-def make_baseline(name: str, users: DataFrame, items: DataFrame, sizes: Sizes, shape: ModelShape) -> Baseline:
-    """Vectors of either side, `idx` and an array of floats `features`, as factor tables; zeros where there is none."""
+def make_baseline(name: str, users: DataFrame, items: DataFrame, sizes: TableSizes, shape: ModelShape) -> Baseline:
+    """A baseline of the vectors of both sides; an entity without a vector gets zeros.
+
+    Args:
+        name: name of the baseline.
+        users: `idx` and `features`, an array of floats.
+        items: the same of the items.
+        sizes: entities and blocks of the tables.
+        shape: rank, bias and mean.
+    """
     user_rows, item_rows = (
         _packed(_filled(side, n, shape.width)) for side, n in ((users, sizes.users), (items, sizes.items))
     )
@@ -173,14 +198,14 @@ def make_baseline(name: str, users: DataFrame, items: DataFrame, sizes: Sizes, s
 
 
 def _filled(rows: DataFrame, n: int, width: int) -> DataFrame:
-    """One row per entity; zeros where nothing is known."""
-    everybody = rows.sparkSession.range(n).select(f.col("id").cast("int").alias(c.IDX))
+    """One row per entity; zeros where it has no vector."""
+    entities = rows.sparkSession.range(n).select(f.col("id").cast("int").alias(c.IDX))
     zeros = f.array_repeat(f.lit(0.0).cast("float"), width)
-    return everybody.join(rows, c.IDX, "left").select(c.IDX, f.coalesce(c.FEATURES, zeros).alias(c.FEATURES))
+    return entities.join(rows, c.IDX, "left").select(c.IDX, f.coalesce(c.FEATURES, zeros).alias(c.FEATURES))
 
 
 def _packed(rows: DataFrame) -> DataFrame:
-    """Arrays of floats → binary cells, as `schemas.ENTITY_FEATURES` has them."""
+    """Arrays of floats as the binary cells of `schemas.ENTITY_FEATURES`."""
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

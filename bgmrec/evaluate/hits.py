@@ -1,4 +1,4 @@
-"""What the lists of a batch of users are worth: `metrics.list_metrics`, summed by every slice that they belong to."""
+"""Metrics of the lists of a batch of users: `metrics.list_metrics`, summed by slice."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ KEYS = ["model", "slice", "value"]
 
 
 class _Units(NamedTuple):
-    """Whose metrics are taken: users, or the parts of users that an item slice holds.
+    """The units whose metrics are averaged: users, or a user's targets within one value of an item slice.
 
     Args:
-        user: row of the batch, by unit.
-        value: code in `names`, by unit; −1 belongs to none.
-        names: values of the slice.
-        unit: by target.
+        user: int (units,), row of the batch.
+        value: int (units,), position in `names`; −1: in no slice.
+        names: str (values,), values of the slice.
+        unit: int (targets,), unit that a target belongs to.
     """
 
     user: np.ndarray
@@ -37,8 +37,8 @@ def sums_by_slice(users: pa.RecordBatch, ks: list[int]) -> Iterator[pd.DataFrame
     """Numerators and denominators of every metric at every cut-off, by model, slice and value.
 
     Args:
-        users: a row per model and user: `model`, `user_activity` (a place, null: cold), `listed`, and `targets`, a list
-            of structs `item_popularity` (a place, null: cold) and `position` in the user's list (null: no hit).
+        users: a row per model and user: `model`, `user_activity` (a level; null: cold), `listed`, and `targets`, a list
+            of structs `item_popularity` (a level; null: cold) and `position` in the user's list (null: no hit).
         ks: cut-offs.
     """
     models, model_names = _coded(users.column("model"))
@@ -64,7 +64,7 @@ def sums_by_slice(users: pa.RecordBatch, ks: list[int]) -> Iterator[pd.DataFrame
 
 
 def _coded(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Codes from 0, −1 for null, and the texts that they stand for."""
+    """Codes from 0 (−1 for null), and the texts that they stand for."""
     coded = texts.dictionary_encode()
     return coded.indices.fill_null(-1).to_numpy().astype(np.int64), coded.dictionary.to_numpy(zero_copy_only=False)
 
@@ -72,8 +72,8 @@ def _coded(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 def _parts(user: np.ndarray, value: np.ndarray, names: np.ndarray) -> _Units:
     """A unit per user and value among its targets."""
     width = len(names) + 1
-    found, unit = np.unique(user * width + value + 1, return_inverse=True)
-    return _Units(found // width, found % width - 1, names, unit)
+    keys, unit = np.unique(user * width + value + 1, return_inverse=True)
+    return _Units(keys // width, keys % width - 1, names, unit)
 
 
 def _summed(

@@ -1,15 +1,57 @@
-"""Ranking metrics over arrays: what one list is worth, and how evenly lists show a catalogue."""
+"""Metrics over arrays: what one list is worth, how evenly lists show a catalogue, and the names of all metrics."""
 
 from __future__ import annotations
 
 import numpy as np
 
 RANKING = ("ndcg", "recall", "pooled_recall", "precision", "map", "mrr", "hit_rate")
+LOWER_IS_BETTER = frozenset({"rmse", "mae"})  # of all others more is better
+MAIN = ("rmse", "mae", "ndcg", "recall", "hit_rate", "coverage", "gini")  # what a terminal shows, in this order
+NAMES = {
+    "ndcg": "NDCG",
+    "recall": "Recall",
+    "hit_rate": "Hit rate",
+    "mrr": "MRR",
+    "map": "MAP",
+    "precision": "Precision",
+    "pooled_recall": "Pooled recall",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "coverage": "Coverage",
+    "gini": "Gini of exposure",
+}
 
 
-def discounts(n: int) -> np.ndarray:
-    """1 / log2(position + 1) for positions 1..n."""
-    return 1.0 / np.log2(np.arange(2, n + 2))
+def metric_key(metric: str, k: int | None) -> str:
+    """The name of a metric in tables and documents: `rmse`, `ndcg@10`."""
+    return metric if k is None else f"{metric}@{k}"
+
+
+def metric_name(metric: str, k: int | None) -> str:
+    """The name of a metric for people: RMSE, NDCG@10.
+
+    Args:
+        metric: a key of `NAMES`.
+        k: cut-off; ignored for metrics without one.
+    """
+    return metric_key(NAMES.get(metric, metric), None if metric in LOWER_IS_BETTER else k)
+
+
+def ndcg_gains(positions: np.ndarray, targets: np.ndarray, k: int) -> np.ndarray:
+    """What each hit adds to its user's NDCG@k: 1/log2(p + 1) / Σ_{i ≤ min(T, k)} 1/log2(i + 1).
+
+    Source: Järvelin, Kekäläinen 2002, with binary relevance.
+
+    Args:
+        positions: int (hits,), positions p in the list, from 1 to k.
+        targets: int (hits,), number T of targets of the hit's user, at least 1.
+        k: cut-off.
+
+    Returns:
+        float64 (hits,); a user's NDCG is the sum over their hits.
+    """
+    ideal = np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))
+    return np.asarray(1.0 / np.log2(positions + 1.0) / ideal[np.minimum(targets, k) - 1])
 
 
 def list_metrics(
@@ -22,44 +64,43 @@ def list_metrics(
         ndcg = Σ_H 1/log2(p + 1) / Σ_{i ≤ t} 1/log2(i + 1)      precision = |H| / k        hit_rate = [H not empty]
         map = Σ_H h(p)/p / t       mrr = 1 / first p of H       recall = |H| / T
 
-    All are means over users but pooled_recall, all hits / all targets. Published recall is mostly the mean.
+    All are means over users but pooled_recall, which is all hits / all targets. Publications mostly use the mean.
 
     Args:
         offsets: int (users + 1,), where each user's hits begin in `positions`.
-        positions: places of the hits from 1, rising within a user.
-        targets: int (users,), how many targets each user has, at least 1.
+        positions: int (hits,), positions of the hits from 1, rising within a user.
+        targets: int (users,), number of targets of each user, at least 1.
         k: cut-off.
+
+    Returns:
+        metric → (float64 (users,), float64 (users,)).
     """
     users = len(targets)
     user = np.repeat(np.arange(users), np.diff(offsets))
     number = np.arange(len(positions)) - np.repeat(offsets[:-1], np.diff(offsets)) + 1  # h(p)
-    shown = positions <= k
-    user, number, folder = user[shown], number[shown], positions[shown].astype(np.float64)
+    within = positions <= k
+    user, number, position = user[within], number[within], positions[within].astype(np.float64)
     hits = np.bincount(user, minlength=users).astype(np.float64)
-    reachable = np.minimum(targets, k)
-    ideal = np.cumsum(discounts(k))[reachable - 1]
-    gained = np.bincount(user, 1.0 / np.log2(folder + 1), users)
-    first = np.bincount(user, np.where(number == 1, 1.0 / folder, 0.0), users)
-    one = np.ones(users)
+    ones = np.ones(users)
     return {
-        "ndcg": (gained / ideal, one),
-        "recall": (hits / targets, one),
+        "ndcg": (np.bincount(user, ndcg_gains(position, targets[user], k), users), ones),
+        "recall": (hits / targets, ones),
         "pooled_recall": (hits, targets.astype(np.float64)),
-        "precision": (hits / k, one),
-        "map": (np.bincount(user, number / folder, users) / reachable, one),
-        "mrr": (first, one),
-        "hit_rate": ((hits > 0).astype(np.float64), one),
+        "precision": (hits / k, ones),
+        "map": (np.bincount(user, number / position, users) / np.minimum(targets, k), ones),
+        "mrr": (np.bincount(user, np.where(number == 1, 1.0 / position, 0.0), users), ones),
+        "hit_rate": ((hits > 0).astype(np.float64), ones),
     }
 
 
 def gini(exposures: np.ndarray, items: np.ndarray) -> float:
-    """How unevenly items are shown, 0 (all alike) to nearly 1 (one alone); 0 where nothing is shown.
+    """How unevenly items are shown: 0 (all equally often) to nearly 1 (one item alone); 0 where nothing is shown.
 
-    G = Σ_i (2i - n - 1) x_i / (n Σ x), over the n items' exposures x rising.
+    G = Σ_i (2i - n - 1) x_i / (n Σ x), over the n items' exposures x, rising.
 
     Args:
-        exposures: distinct exposure counts.
-        items: how many items have each.
+        exposures: int (values,), distinct numbers of lists that an item is in.
+        items: int (values,), how many items have each number.
     """
     order = np.argsort(exposures)
     x, count = exposures[order].astype(np.float64), items[order].astype(np.float64)

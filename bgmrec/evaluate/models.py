@@ -1,7 +1,4 @@
-"""Scores and lists any factor model on what was held out, always in the same way.
-
-No job of its own: what evaluate and study share.
-"""
+"""Evaluates any factor model on held-out ratings; the stage and the studies share this code."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec.evaluate.baselines import Baseline, Sizes, als_baseline, bias_baseline, popularity_baseline
+from bgmrec.evaluate.baselines import Baseline, TableSizes, als_baseline, bias_baseline, popularity_baseline
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.evaluate.table import collect_metrics
@@ -32,18 +29,21 @@ from bgmrec.run.state import Run
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.storage import columns as c
 
+SLICES = 10  # of items by popularity and of users by activity: tenths, as the report calls them
+ALS_ITERATIONS = 10  # MLlib's default
+
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What models are judged on.
+    """What models are evaluated on.
 
     Args:
-        train: training ratings.
-        pairs: held-out ratings, whose scores are judged; none: no rating errors.
-        pair_blocks: the same as `schemas.RATING_BLOCKS` of the user side.
-        targets: user_idx, item_idx of the hits; none: no lists.
-        catalogue: candidates of the lists (item_idx, group_idx).
-        heard: `schemas.RATING_BLOCKS` of the user side: what no list may hold.
+        train: training ratings, `schemas.RATINGS_SPLIT`.
+        pairs: held-out ratings; None: no rating errors.
+        pair_blocks: the same ratings as `schemas.RATING_BLOCKS` of the user side; None: no rating errors.
+        targets: user_idx, item_idx of the held-out pairs that lists should hold; None: no lists.
+        catalogue: candidates of the lists: item_idx, group_idx.
+        seen: `schemas.RATING_BLOCKS` of the user side: the items that a user's list must not hold.
     """
 
     train: DataFrame
@@ -60,16 +60,16 @@ def evaluate_models(
     """The metric rows of all models, measured in one pass over the held-out ratings.
 
     Args:
-        run: the night, or a study's.
-        held_out: what to judge on.
-        models: by name.
-        unrated: models whose scores are no ratings.
+        run: the run, or a study's.
+        held_out: what to evaluate on.
+        models: models by name, all with the same number of user blocks.
+        unrated: names of models whose scores do not predict ratings; they have no RMSE and MAE.
     """
     settings = run.settings.evaluate
     rows: list[dict[str, Any]] = []
-    slices = settings.slices
+    slices = SLICES
     if held_out.targets is not None:
-        # a few rows, which lists and metrics read again and again
+        # few rows, which lists and metrics read several times
         targets = run.scratch("evaluate").write(held_out.targets.select(c.USER_IDX, c.ITEM_IDX), "targets")
         lists = _lists(run, held_out, targets, models)
         ranked = ranking_metrics(
@@ -98,13 +98,13 @@ def evaluate_models(
 
 
 def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, FactorModel]) -> list[DataFrame]:
-    """The models' lists of users with targets, written: the metrics read them several times."""
+    """The lists of users with targets, by model; written, because the metrics read them several times."""
     rules = ListRules(max(run.settings.evaluate.ks), run.settings.recommend.filter_seen)
     popular = popular_list(run, held_out.train, held_out.catalogue, rules)
-    folder, num_blocks = run.scratch("evaluate"), next(iter(models.values())).user_blocks  # the same of all
-    with_side_information = users_with_side_information(run, folder, run.work.read("user_index"), num_blocks)
-    query_users = folder.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "query_users")
-    made = []
+    store, num_blocks = run.scratch("evaluate"), next(iter(models.values())).user_blocks  # equal for all models
+    with_side_information = users_with_side_information(run, store, run.work.read("user_index"), num_blocks)
+    query_users = store.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "query_users")
+    lists_of_models = []
     for name, model in models.items():
         run.progress.update("evaluate", model=name, step="lists")
         with arrow_batch(run.spark, 1):
@@ -112,9 +112,9 @@ def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, Fa
             with make_lists(
                 run, model, items, held_out.seen, with_side_information, rules, popular, query_users
             ) as lists:
-                written = folder.below(name).write(lists, "top_n")
-        made.append(written.withColumn("model", f.lit(name)))
-    return made
+                model_lists = store.below(name).write(lists, "top_n")
+        lists_of_models.append(model_lists.withColumn("model", f.lit(name)))
+    return lists_of_models
 
 
 def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> DataFrame:
@@ -134,12 +134,18 @@ def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> 
         )
         named = scored.withColumnsRenamed({"dst_idx": c.USER_IDX, "src_idx": c.ITEM_IDX})
         scores = named.select(c.USER_IDX, c.ITEM_IDX, c.SCORE)
-        written = run.scratch("evaluate").below(name).write(scores, "scores")
-    return written.withColumn("model", f.lit(name))
+        stored = run.scratch("evaluate").below(name).write(scores, "scores")
+    return stored.withColumn("model", f.lit(name))
 
 
-def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, FactorModel]]:
-    """The baselines of [evaluate], written as factor tables."""
+def baselines(run: Run, train: DataFrame, sizes: TableSizes) -> Iterator[tuple[str, FactorModel]]:
+    """Names and models of `evaluate.baselines`, fitted one after the other and written as factor tables.
+
+    Args:
+        run: the run, or a study's.
+        train: training ratings, `schemas.RATINGS_SPLIT`.
+        sizes: entities and blocks of the model's tables.
+    """
     settings, implicit = run.settings.evaluate, run.settings.factorize.mode == "implicit"
     makers = {
         "popularity": lambda: popularity_baseline(popularity_scores(run, train), sizes),
@@ -149,10 +155,9 @@ def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, F
             sizes,
             rank=settings.als_rank,
             reg=settings.als_reg,
-            iterations=settings.als_iterations,
+            iterations=ALS_ITERATIONS,
             seed=run.settings.seed,
             implicit=implicit,
-            alpha=settings.als_alpha,
         ),
     }
     for name in settings.baselines:
@@ -160,12 +165,18 @@ def baselines(run: Run, train: DataFrame, sizes: Sizes) -> Iterator[tuple[str, F
         yield name, written(run, makers[name](), sizes)
 
 
-def written(run: Run, baseline: Baseline, sizes: Sizes) -> FactorModel:
-    """A baseline's tables, written below the scratch of the evaluation."""
-    folder = run.scratch("evaluate").below(baseline.name)
+def written(run: Run, baseline: Baseline, sizes: TableSizes) -> FactorModel:
+    """A baseline with its tables written to the scratch folder of the evaluation.
+
+    Args:
+        run: the run, or a study's.
+        baseline: the baseline.
+        sizes: entities and blocks of its tables.
+    """
+    store = run.scratch("evaluate").below(baseline.name)
     return FactorModel(
-        folder.write(baseline.user_factors, "user_factors"),
-        folder.write(baseline.item_factors, "item_factors"),
+        store.write(baseline.user_factors, "user_factors"),
+        store.write(baseline.item_factors, "item_factors"),
         baseline.shape,
         sizes.user_blocks,
         sizes.item_blocks,

@@ -32,15 +32,15 @@ def rating_metrics(
     slices: int,
     clip: tuple[float, float] | None = None,
 ) -> DataFrame:
-    """RMSE and MAE over held-out ratings, every one alike, of several models at once: `METRICS`.
+    """RMSE and MAE over held-out ratings, all of equal weight, of several models at once: `METRICS`.
 
     Args:
         pairs: user_idx, item_idx, rating; each (user, item) once.
-        scores: model, user_idx, item_idx, score; a pair that a model lacks, and a null or NaN score, is missing.
+        scores: model, user_idx, item_idx, score; an absent pair and a null or NaN score count as missing.
         train: the training ratings, which decide who is warm.
-        models: the models that must have scored every pair.
-        slices: of items by popularity, and of users by activity.
-        clip: range that scores are clipped to.
+        models: names of the models, each of which needs a score for every pair.
+        slices: number of slices of items by popularity, and of users by activity.
+        clip: range that scores are clipped to; None: none.
     """
     score = f.col(c.SCORE).cast("double")
     is_missing = score.isNull() | f.isnan(score)
@@ -63,5 +63,10 @@ def rating_metrics(
 
 
 def for_each(models: list[str], rows: DataFrame) -> DataFrame:
-    """Every row once per model: what each model is measured on."""
+    """Every row once per model, with a column `model`.
+
+    Args:
+        models: names of the models.
+        rows: what each model is measured on.
+    """
     return rows.withColumn("model", f.explode(f.array(*(f.lit(model) for model in models))))

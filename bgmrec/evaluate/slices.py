@@ -9,7 +9,7 @@ from bgmrec.storage import columns as c
 
 ALL, USER, ITEM = "all", "user", "item"
 ITEM_POPULARITY, USER_ACTIVITY = "item_popularity", "user_activity"
-LEVEL = "_place"
+LEVEL = "_level"
 BY_RATINGS = (ITEM_POPULARITY, USER_ACTIVITY)
 
 
@@ -17,12 +17,12 @@ def with_slices(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
     """Each (user, item) row once per slice that it belongs to, with columns `slice` and `value`.
 
     Slices are all, user (warm, cold), item (warm, cold), item_popularity (1 of n: the least rated warm items, n of n:
-    the most rated) and user_activity likewise. Cold means no training rating.
+    the most rated) and user_activity likewise. Cold: without a training rating.
 
     Args:
-        pairs: has `user_idx` and `item_idx`.
+        pairs: rows with `user_idx` and `item_idx`.
         train: `user_idx` and `item_idx` of the training ratings.
-        slices: how many of about equally many warm items, and of warm users.
+        slices: number of levels of about equally many warm items, and of warm users.
     """
     of_ratings = [f.when(f.col(name).isNotNull(), _slice(name, f.col(name))) for name in BY_RATINGS]
     slices_of = f.array(
@@ -37,10 +37,12 @@ def with_slices(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
 
 
 def with_levels(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
-    """Each (user, item) row with the places of both, `USER_ACTIVITY` and `ITEM_POPULARITY`; null: cold.
+    """Each (user, item) row with the levels of both, `USER_ACTIVITY` and `ITEM_POPULARITY`; null: cold.
 
     Args:
-        pairs, train, slices: of `with_slices`.
+        pairs: rows with `user_idx` and `item_idx`.
+        train: `user_idx` and `item_idx` of the training ratings.
+        slices: number of levels of about equally many warm items, and of warm users.
     """
     items, users = by_ratings(train, c.ITEM_IDX, slices), by_ratings(train, c.USER_IDX, slices)
     return pairs.join(users.withColumnRenamed(LEVEL, USER_ACTIVITY), c.USER_IDX, "left").join(
@@ -49,14 +51,16 @@ def with_levels(pairs: DataFrame, train: DataFrame, slices: int) -> DataFrame:
 
 
 def by_ratings(train: DataFrame, side: str, slices: int) -> DataFrame:
-    """`side`, `PLACE`: "2 of 5", by the share of warm entities with fewer ratings; equal counts stay together.
+    """`side` and `LEVEL`, for example "2 of 5", by the share of warm entities with fewer ratings.
+
+    Entities with equally many ratings are in the same level.
 
     Args:
         train: the training ratings.
         side: `user_idx` or `item_idx`.
-        slices: how many.
+        slices: number of levels.
     """
-    # the join below asks for no nulls; said here, both readers of the counts have one plan, and Spark counts once
+    # the join below filters nulls; filtered here, both readers of the counts have one plan, and Spark counts once
     counts = train.where(f.col(side).isNotNull()).groupBy(side).agg(f.count(f.lit(1)).alias("ratings"))
     before = Window.orderBy("ratings").rowsBetween(Window.unboundedPreceding, -1)
     everything = Window.partitionBy()
@@ -68,7 +72,7 @@ def by_ratings(train: DataFrame, side: str, slices: int) -> DataFrame:
 
 
 def level_order(value: str) -> int:
-    """2 of "2 of 10", by which these values are sorted; 0 of any other."""
+    """The number that sorts values of slices: 2 for "2 of 10", 0 for any other value."""
     number, of, _ = value.partition(" of ")
     return int(number) if of else 0
 

@@ -1,1 +1,1 @@
-"""Probabilistic matrix factorization: normal equations and solvers (no Spark), and the distributed half step."""
+"""Probabilistic matrix factorization: compiled kernels without Spark, block layouts, and the distributed half step."""

@@ -1,4 +1,4 @@
-"""The distributed half step: every block of one side solved against the other side's factors."""
+"""The distributed half step: solves every block of one side with the other side's factors."""
 
 from __future__ import annotations
 
@@ -44,33 +44,36 @@ def half_step(
     n_src: int | None = None,
     n_dst: int | None = None,
 ) -> Iterator[DataFrame]:
-    """Solves one side, `schemas.HALF_STEP`; equation and sums in solve.py. Symmetric in users and items.
+    """Solves one side: `schemas.HALF_STEP`. The equation and the sums are in solve.py. Users and items are symmetric.
 
-    Reads the size of the source side, and the source side itself where it is broadcast, when entered; the rest
-    when the result is, which must be inside: what was broadcast is gone afterwards. Run it inside
-    `session.arrow_batch`, a few rows per batch.
+    Entering reads the number of source rows, and the source table where it is broadcast; running the result reads the
+    rest. Run the result inside the context, because leaving it destroys the broadcast table, and inside
+    `session.arrow_batch` with a few rows per batch.
 
     Args:
         rating_blocks: `schemas.RATING_BLOCKS` of the solved side.
         src_factors: `schemas.FACTOR_BLOCKS` of the fixed side, written or cached.
-        dst_prior: prior means of the solved side in the same form; None is zero.
-        src_num_blocks, dst_num_blocks: blocks of either side.
+        dst_prior: `schemas.FACTOR_BLOCKS`, prior means of the solved side; None: zero.
+        shape: shape of the model.
+        regularisation: of the solved side.
+        src_num_blocks: blocks of the fixed side.
+        dst_num_blocks: blocks of the solved side.
         unobserved_weight: alpha0 of implicit mode; 0 in explicit mode.
-        cg_steps: implicit mode: conjugate gradient steps instead of a solution, see conjugate.py; 0: solved exactly.
-        dst_start: the solved side's factors that the steps start from; None: they start at the prior means.
-        broadcast_bytes: a factor or prior table above this is routed or shuffled, never in one piece.
-        n_src, n_dst: rows of the fixed and of the solved side; counted where they are not said and needed.
+        cg_steps: conjugate gradient steps per row in implicit mode (conjugate.py); 0: exact solution.
+        dst_start: factors of the solved side from which the steps start; None: they start at the prior means.
+        broadcast_bytes: a factor or prior table larger than this is shuffled, not broadcast.
+        n_src: rows of the fixed side; None: they are counted.
+        n_dst: rows of the solved side; None: they are counted where needed.
     """
-    source = broadcast_or_shuffle(
+    with broadcast_or_shuffle(
         src_factors, src_num_blocks, shape, broadcast_bytes=broadcast_bytes, with_gram=unobserved_weight > 0,
         basis_of=_basis_of(unobserved_weight, shape, regularisation) if cg_steps else None, n=n_src,
-    )  # fmt: skip
-    unobserved = Unobserved(unobserved_weight, source.gram) if source.gram is not None else None
-    with source:
-        given = {_PRIOR: dst_prior, _START: dst_start if cg_steps else None}
+    ) as source:  # fmt: skip
+        unobserved = Unobserved(unobserved_weight, source.gram) if source.gram is not None else None
+        tables = {_PRIOR: dst_prior, _START: dst_start if cg_steps else None}
         cells = {
             name: block_cells(rows, name, shape.width, broadcast_bytes, n_dst)
-            for name, rows in given.items()
+            for name, rows in tables.items()
             if rows is not None
         }
         blocks, read = join_source(rating_blocks, source, *cells.values())
@@ -85,33 +88,47 @@ def _basis_of(weight: float, shape: ModelShape, regularisation: Regularisation) 
 
 
 def block_cells(rows: DataFrame, name: str, width: int, broadcast_bytes: int, n: int | None = None) -> DataFrame:
-    """The factor or prior cell of each block as a column of that name, for `attach`; broadcast where all are small."""
+    """(block, name): each block's factor or prior cell for `join_source`, with a hint how to join it.
+
+    Args:
+        rows: `schemas.FACTOR_BLOCKS`.
+        name: name of the column that gets the cells.
+        width: floats per row.
+        broadcast_bytes: a larger table is shuffled, not broadcast.
+        n: rows of the table; None: they are counted, an action.
+    """
     cells = rows.select(c.BLOCK, f.col(c.FACTORS).alias(name))
     small = (count_rows(rows) if n is None else n) * width * FLOAT.itemsize <= broadcast_bytes
     return cells.hint("broadcast" if small else "shuffle_hash")
 
 
 def read_cell(row: dict[str, Any], name: str, block: RatingBlock, width: int) -> np.ndarray:
-    """The (n_rows, width) cell that `block_cells` gave.
+    """The cell that `block_cells` joined to a block, float32 (n_rows, width).
+
+    Args:
+        row: row of the joined table.
+        name: column of the cell.
+        block: the row's rating block.
+        width: floats per row.
 
     Raises:
-        TrainingError: it is missing or of another size.
+        TrainingError: the cell is missing or has another size.
     """
     cell = row[name]
     if cell is None or len(cell) != block.n_rows * width * FLOAT.itemsize:
         raise TrainingError(
-            f"a block's {name} does not fit its ratings",
+            f"the column {name} of a block does not match the block's ratings",
             where=f"block {block.block}",
-            expected=f"{block.n_rows} rows of {width} floats",
-            found="no block" if cell is None else f"{len(cell)} bytes",
-            hint="write factors and priors with the blocks and the rank of this run",
+            expected=f"{block.n_rows} rows of {width} floats, {block.n_rows * width * FLOAT.itemsize} bytes",
+            found="no row for this block" if cell is None else f"{len(cell)} bytes",
+            hint="the table has another number of blocks or another rank: delete the run's scratch and train again",
         )
     return from_cell(cell, width)
 
 
 def _solver(
     read: ReadJoined,
-    known: frozenset[str],
+    joined: frozenset[str],
     shape: ModelShape,
     regularisation: Regularisation,
     unobserved: Unobserved | None,
@@ -122,7 +139,7 @@ def _solver(
     def solve(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row, block, table, positions in read(batches):
             prior, start = (
-                read_cell(row, name, block, shape.width) if name in known else None for name in (_PRIOR, _START)
+                read_cell(row, name, block, shape.width) if name in joined else None for name in (_PRIOR, _START)
             )
             if basis is None or unobserved is None:
                 solved = solve_block(

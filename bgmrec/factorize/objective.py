@@ -1,4 +1,4 @@
-"""The MAP objective by term, from the sums that both half steps leave behind."""
+"""The MAP objective by term, from the sums of both half steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from pyspark.sql import functions as f
 
 @dataclass(frozen=True)
 class Objective:
-    """total = data + user_prior + item_prior; each term carries the 1/2 of the MAP objective (solve.py)."""
+    """total = data + user_prior + item_prior.
+
+    Args:
+        data: 1/2 squared_error (solve.py).
+        user_prior: 1/2 penalty of the user side.
+        item_prior: 1/2 penalty of the item side.
+    """
 
     data: float
     user_prior: float
@@ -19,7 +25,7 @@ class Objective:
 
     @property
     def total(self) -> float:
-        """What a half step never raises, as long as the prior means stay."""
+        """The MAP objective; a half step never raises it while the prior means stay the same."""
         return self.data + self.user_prior + self.item_prior
 
     def as_dict(self) -> dict[str, float]:
@@ -36,8 +42,10 @@ def objective(user_half_step: DataFrame, item_half_step: DataFrame) -> Objective
     """The objective after a user half step and the item half step that followed it.
 
     Args:
-        user_half_step, item_half_step: `schemas.HALF_STEP`, written or cached. Collected are two numbers per
-            block, summed exactly, so that the result does not depend on the partitioning.
+        user_half_step: `schemas.HALF_STEP` of the users, written or cached.
+        item_half_step: `schemas.HALF_STEP` of the items, written or cached.
+
+    An action: collects two numbers per block and sums them exactly, so that partitioning does not change the result.
     """
     users, items = (
         half_step.select(f.lit(side).alias("side"), "squared_error", "penalty")

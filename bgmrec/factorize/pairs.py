@@ -1,4 +1,4 @@
-"""Scores of given (dst, src) pairs, for validation and evaluation, with the machinery of the half step."""
+"""Scores of (dst, src) pairs, for validation and evaluation; distributed like the half step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bgmrec.factorize.half_step import block_cells, read_cell
 from bgmrec.factorize.kernels.layout import RatingBlock
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.kernels.solve import score_block
-from bgmrec.factorize.source_tables import Source, join_source
+from bgmrec.factorize.source_tables import SourceFactors, join_source
 
 _FACTORS = "dst_factors"
 _PAIR = "dst_idx int, src_idx int, rating float, weight float, score float"
@@ -21,19 +21,22 @@ _ERRORS = "block int, pairs double, squared_error double, absolute_error double"
 
 
 def score_pairs(
-    pair_blocks: DataFrame, source: Source, dst_factors: DataFrame, shape: ModelShape, *,
+    pair_blocks: DataFrame, source: SourceFactors, dst_factors: DataFrame, shape: ModelShape, *,
     dst_num_blocks: int, broadcast_bytes: int, clip: tuple[float, float] | None = None,
 ) -> DataFrame:  # fmt: skip
-    """One row per pair: (dst_idx, src_idx, rating, weight, score). A pair without a score is an error.
+    """One row per pair: (dst_idx, src_idx, rating, weight, score).
 
     Args:
-        pair_blocks: the pairs in the form of `blocks.rating_blocks`.
-        source: the src side's factors, `delivery.deliver`.
+        pair_blocks: the pairs as `schemas.RATING_BLOCKS`.
+        source: the src side's factors, from `broadcast_or_shuffle`.
         dst_factors: `schemas.FACTOR_BLOCKS` of the dst side.
-        clip: lowest and highest score.
+        shape: shape of the model.
+        dst_num_blocks: blocks of the dst side.
+        broadcast_bytes: a larger table of dst factors is shuffled, not broadcast.
+        clip: lowest and highest score; None: scores are not clipped.
 
     Raises:
-        TrainingError: a pair's entity has no factors.
+        TrainingError: when run: an entity of a pair has no factors.
     """
 
     def rows(block: RatingBlock, scores: np.ndarray) -> pa.RecordBatch:
@@ -41,16 +44,30 @@ def score_pairs(
         dst = (local * dst_num_blocks + block.block).astype(np.int32)
         weights = block.weights if block.weights.size else np.ones_like(scores)
         columns = dst, block.src_ids[block.src_pos], block.ratings, weights, scores
-        return pa.RecordBatch.from_arrays(list(map(pa.array, columns)), [part.split()[0] for part in _PAIR.split(", ")])
+        return pa.RecordBatch.from_arrays(
+            list(map(pa.array, columns)), [column.split()[0] for column in _PAIR.split(", ")]
+        )
 
     return _scored(pair_blocks, source, dst_factors, shape, broadcast_bytes, clip, rows, _PAIR)
 
 
 def pair_errors(
-    pair_blocks: DataFrame, source: Source, dst_factors: DataFrame, shape: ModelShape, *,
+    pair_blocks: DataFrame, source: SourceFactors, dst_factors: DataFrame, shape: ModelShape, *,
     broadcast_bytes: int, clip: tuple[float, float] | None = None,
 ) -> DataFrame:  # fmt: skip
-    """One row per block: (block, pairs, squared_error, absolute_error), unweighted sums; arguments as score_pairs'."""
+    """One row per block: (block, pairs, squared_error, absolute_error), unweighted sums.
+
+    Args:
+        pair_blocks: the pairs as `schemas.RATING_BLOCKS`.
+        source: the src side's factors, from `broadcast_or_shuffle`.
+        dst_factors: `schemas.FACTOR_BLOCKS` of the dst side.
+        shape: shape of the model.
+        broadcast_bytes: a larger table of dst factors is shuffled, not broadcast.
+        clip: lowest and highest score; None: scores are not clipped.
+
+    Raises:
+        TrainingError: when run: an entity of a pair has no factors.
+    """
 
     def sums(block: RatingBlock, scores: np.ndarray) -> pa.RecordBatch:
         error = block.ratings.astype(np.float64) - scores
@@ -66,7 +83,7 @@ def pair_errors(
 
 def _scored(
     pair_blocks: DataFrame,
-    source: Source,
+    source: SourceFactors,
     dst_factors: DataFrame,
     shape: ModelShape,
     broadcast_bytes: int,

@@ -1,1 +1,1 @@
-"""Staged entities → what the encoders eat: fixed-width vectors and token ids, fitted on training entities."""
+"""Staged entities → inputs of the encoders: fixed-width vectors and token ids, fitted on training entities."""

@@ -19,7 +19,7 @@ from bgmrec.storage.schemas import ITEM_TOKENS
 
 PADDING = 0
 
-# runs of letters, marks and digits; Chinese, Japanese kana and Thai do without spaces, there every sign is a word
+# runs of letters, marks and digits; Chinese, Japanese and Thai write no spaces: each of their characters is a word
 _UNSPACED = r"\p{IsHan}\p{IsHiragana}\p{IsKatakana}\p{IsThai}"
 _WORD = rf"[{_UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}&&[^{_UNSPACED}]]+"
 _WORDS = "words"
@@ -37,18 +37,21 @@ class Vocabulary:
         return len(self.words) + 1
 
     def to_json(self) -> list[str]:
+        """The words, for `fitted_features`."""
         return list(self.words)
 
 
 def fit_vocabulary(items: DataFrame, settings: DocumentSettings) -> Vocabulary:
-    """The words of training documents, in most documents first, ties by word; collects only those.
+    """The most frequent words of the training documents, by falling number of documents, ties by word.
+
+    An action; collects the vocabulary alone.
 
     Args:
         items: `idx` and fields of the items with training ratings, no others.
         settings: `item_features.document`.
 
     Raises:
-        SettingsError: a document field does not exist.
+        SettingsError: items have no such field.
     """
     if not settings.fields:
         return Vocabulary(())
@@ -63,7 +66,9 @@ def fit_vocabulary(items: DataFrame, settings: DocumentSettings) -> Vocabulary:
 
 
 def tokenize(items: DataFrame, vocabulary: Vocabulary, settings: DocumentSettings) -> DataFrame:
-    """`(idx, tokens)` for every item: the ids of its first `max_tokens` known words, in order; none may be left.
+    """`(idx, tokens)` for every item: the ids of its first `max_tokens` words in the vocabulary, in order.
+
+    An item without such words gets an empty cell.
 
     Args:
         items: `idx` and fields of all items.
@@ -84,20 +89,20 @@ def tokenize(items: DataFrame, vocabulary: Vocabulary, settings: DocumentSetting
 
 
 def token_cells(documents: pa.Array, words: pa.Array, max_tokens: int) -> pa.Array:
-    """Lists of words → binary cells of int32 ids from 1; unknown words are left out before the cut.
+    """Lists of words → binary cells of int32 ids from 1; words outside the vocabulary do not count as tokens.
 
     Args:
         documents: (n,) lists of strings.
         words: the vocabulary.
-        max_tokens: the longest cell.
+        max_tokens: longest cell, in tokens.
     """
     codes = pc.index_in(documents.flatten(), value_set=words)
-    known = codes.is_valid().to_numpy(zero_copy_only=False)
+    in_vocabulary = codes.is_valid().to_numpy(zero_copy_only=False)
     ids = codes.drop_null().to_numpy(zero_copy_only=False).astype("<i4") + np.int32(PADDING + 1)
-    rows = pc.list_parent_indices(documents).to_numpy(zero_copy_only=False)[known]
+    rows = pc.list_parent_indices(documents).to_numpy(zero_copy_only=False)[in_vocabulary]
     lengths = np.bincount(rows, minlength=len(documents))
     first = np.cumsum(lengths) - lengths
-    kept = np.arange(len(ids)) - first[rows] < max_tokens  # place in the document
+    kept = np.arange(len(ids)) - first[rows] < max_tokens  # position in the document
     offsets = np.zeros(len(documents) + 1, np.int32)
     np.cumsum(4 * np.minimum(lengths, max_tokens), out=offsets[1:])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(ids[kept], dtype="<i4"))]
@@ -105,7 +110,7 @@ def token_cells(documents: pa.Array, words: pa.Array, max_tokens: int) -> pa.Arr
 
 
 def _words(items: DataFrame, settings: DocumentSettings) -> Column:
-    """The document's words in order, lower-cased."""
+    """The words of the document in order, in lower case."""
     texts = [_text(items, field) for field in settings.fields]
     if not texts:
         return f.array().cast("array<string>")
@@ -116,7 +121,7 @@ def _words(items: DataFrame, settings: DocumentSettings) -> Column:
 def _text(items: DataFrame, field: str) -> Column:
     if field not in items.columns:
         raise SettingsError(
-            f"the document names a field {field} that items lack",
+            f"items have no field {field} for the document",
             where="item_features.document.fields",
             expected=f"one of {', '.join(name for name in items.columns if name != c.IDX)}",
             found=field,

@@ -1,4 +1,4 @@
-"""Entities by dense index, and their feature fields in the few types that encoding knows."""
+"""Entities by dense index, and their feature fields cast to the types that encoding takes."""
 
 from __future__ import annotations
 
@@ -19,29 +19,50 @@ _FLOAT_MAX = 3.4e38
 
 
 def entities_by_idx(index: DataFrame, entities: DataFrame, id_column: str, idx_column: str) -> DataFrame:
-    """Every indexed entity as `idx` and its fields, null where side information lacks it."""
+    """Every indexed entity as `idx` and its fields, null where side information lacks it.
+
+    Args:
+        index: (id, idx).
+        entities: the staged users or items.
+        id_column: column of the external id.
+        idx_column: column of the dense index.
+    """
     joined = index.join(entities, on=id_column, how="left")
     return joined.withColumnRenamed(idx_column, c.IDX).drop(id_column)
 
 
 def with_training_ratings(entities: DataFrame, split: DataFrame, idx_column: str) -> DataFrame:
-    """The entities that have training ratings: the only ones that vocabularies, means and spreads may see."""
+    """The entities with training ratings, which alone vocabularies, means and deviations are fitted on.
+
+    Args:
+        entities: from `entities_by_idx`.
+        split: `schemas.RATINGS_SPLIT`.
+        idx_column: `user_idx` or `item_idx`.
+    """
     trained = split.where(f.col(c.PART) == c.TRAIN).select(f.col(idx_column).alias(c.IDX)).distinct()
     return entities.join(trained, on=c.IDX, how="left_semi")
 
 
 def value_name(position: int) -> str:
-    """The column of a feature's raw value."""
+    """The column of a feature's raw value.
+
+    Args:
+        position: of the feature in the settings.
+    """
     return f"value_{position}"
 
 
 def select_values(entities: DataFrame, features: Sequence[Feature]) -> DataFrame:
     """`idx` and one raw value per feature.
 
-    Categorical → array of strings, number → double, log_number → its logarithm, vector → array of floats.
+    Categorical → array of strings, number → double, log_number → sign(x) · log(1 + |x|), vector → array of floats.
+
+    Args:
+        entities: `idx` and fields.
+        features: `user_features.features` or `item_features.features`.
 
     Raises:
-        SettingsError: a feature names no field, or one of a type that its kind cannot use.
+        SettingsError: a feature names a field that does not exist, or one of a type that its kind cannot use.
     """
     values = [_value(entities, feature).alias(value_name(n)) for n, feature in enumerate(features)]
     return entities.select(c.IDX, *values)
@@ -49,7 +70,8 @@ def select_values(entities: DataFrame, features: Sequence[Feature]) -> DataFrame
 
 def _value(entities: DataFrame, feature: Feature) -> Column:
     if feature.field not in entities.columns:
-        raise _mismatch(feature, "a field of the entity", f"no such field among {', '.join(entities.columns)}")
+        fields = ", ".join(name for name in entities.columns if name != c.IDX)
+        raise _mismatch(feature, f"one of the fields {fields}", "no such field")
     kind = entities.schema[feature.field].dataType
     column = f.col(feature.field)
     is_array = isinstance(kind, t.ArrayType)
@@ -69,7 +91,7 @@ def _value(entities: DataFrame, feature: Feature) -> Column:
 
 
 def _number(column: Column, kind: str) -> Column:
-    finite = f.when(f.abs(column) <= _FLOAT_MAX, column)  # neither NaN, which is greater, nor infinite
+    finite = f.when(f.abs(column) <= _FLOAT_MAX, column)  # NaN compares as greater
     return f.signum(finite) * f.log1p(f.abs(finite)) if kind == "log_number" else finite
 
 
@@ -79,5 +101,5 @@ def _mismatch(feature: Feature, expected: str, found: str) -> SettingsError:
         where=f"user_features.features or item_features.features: field = {feature.field!r}",
         expected=expected,
         found=found,
-        hint="correct field or kind, or the type of the field in [users] / [items]",
+        hint="correct `field` or `kind` of the feature, or `type` of the field in [users] or [items]",
     )

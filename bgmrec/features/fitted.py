@@ -1,4 +1,4 @@
-"""The fitted state of a feature vector: vocabularies, means and standard deviations, small enough for JSON."""
+"""The fitted state of a feature vector: vocabularies, means and standard deviations, stored as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,16 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class FittedFeature:
-    """One feature: `vocabulary` where it has values to look up, `mean` and `std` per column where it has numbers."""
+    """One feature.
+
+    Args:
+        field: of the entity.
+        kind: of the feature, as in the settings.
+        size: columns of a hashed feature or a vector; the largest vocabulary of a categorical one.
+        vocabulary: values of a categorical feature, by falling frequency.
+        mean: per column of a numeric feature.
+        std: per column of a numeric feature.
+    """
 
     field: str
     kind: str
@@ -31,7 +40,7 @@ class FittedFeature:
 
     @property
     def column_names(self) -> list[str]:
-        """Names of its columns in the vector."""
+        """Names of its columns in the feature vector."""
         if self.kind in ("one_hot", "multi_hot"):
             return [f"{self.field}={value}" for value in (*self.vocabulary, f"<{OTHER}>")]
         if self.kind in NUMERIC:
@@ -41,41 +50,66 @@ class FittedFeature:
 
 @dataclass(frozen=True)
 class FittedFeatures:
-    """All features of one kind of entity, in the order of the settings."""
+    """All features of users or items, in the order of the settings."""
 
     features: tuple[FittedFeature, ...]
 
     @property
     def width(self) -> int:
+        """Columns of the feature vector."""
         return len(feature_names(self))
 
     def to_json(self) -> list[dict[str, Any]]:
+        """The features as JSON values."""
         return [asdict(feature) for feature in self.features]
 
     @classmethod
     def from_json(cls, document: list[dict[str, Any]]) -> FittedFeatures:
-        return cls(tuple(_feature_from_json(one) for one in document))
+        """The features from the values of `to_json`.
+
+        Args:
+            document: of `to_json`.
+        """
+        return cls(tuple(_feature_from_json(feature) for feature in document))
 
 
-def _feature_from_json(one: dict[str, Any]) -> FittedFeature:
-    vocabulary, mean, std = tuple(one["vocabulary"]), tuple(one["mean"]), tuple(one["std"])
-    return FittedFeature(one["field"], one["kind"], one["size"], vocabulary, mean, std)
+def _feature_from_json(feature: dict[str, Any]) -> FittedFeature:
+    return FittedFeature(
+        feature["field"],
+        feature["kind"],
+        feature["size"],
+        tuple(feature["vocabulary"]),
+        tuple(feature["mean"]),
+        tuple(feature["std"]),
+    )
 
 
 def feature_names(fitted: FittedFeatures) -> list[str]:
-    """One name per column of the vector."""
+    """One name per column of the feature vector.
+
+    Args:
+        fitted: the fitted features.
+    """
     return [name for feature in fitted.features for name in feature.column_names]
 
 
 def field_columns(fitted: list[dict[str, Any]], fields: list[str]) -> tuple[np.ndarray, int]:
-    """(positions of some fields' columns in the feature vector, its width)."""
-    counts = [(one.field, len(one.column_names)) for one in FittedFeatures.from_json(fitted).features]
+    """The columns of some fields.
+
+    Args:
+        fitted: of `FittedFeatures.to_json`.
+        fields: names of fields.
+
+    Returns:
+        positions of the columns in the feature vector, and its width
+    """
+    counts = [(feature.field, len(feature.column_names)) for feature in FittedFeatures.from_json(fitted).features]
     names = np.repeat([name for name, _ in counts], [count for _, count in counts])
     return np.flatnonzero(np.isin(names, fields)), len(names)
 
 
 def fit_features(entities: DataFrame, features: Sequence[Feature]) -> FittedFeatures:
-    """Learns vocabularies, means and standard deviations; collects at most `size` values of each feature.
+    """Fits vocabularies, means and standard deviations. An action; collects at most `size` values of each feature.
 
     Args:
         entities: `idx` and fields of the entities with training ratings, no others.
@@ -96,13 +130,13 @@ def fit_features(entities: DataFrame, features: Sequence[Feature]) -> FittedFeat
 
 
 def _fit_vocabularies(values: DataFrame, features: Sequence[Feature]) -> dict[int, tuple[str, ...]]:
-    """The `size` most frequent values that `min_count` entities have, ties by value, of all features in one job."""
-    looked_up = {n: feature for n, feature in enumerate(features) if feature.kind in ("one_hot", "multi_hot")}
-    if not looked_up:
+    """Per feature the `size` most frequent values that `min_count` entities have, ties by value, in one Spark job."""
+    categorical = {n: feature for n, feature in enumerate(features) if feature.kind in ("one_hot", "multi_hot")}
+    if not categorical:
         return {}
-    pairs = f.array(*(f.struct(f.lit(n).alias("n"), f.col(value_name(n)).alias("values")) for n in looked_up))
-    limits = f.create_map(*(f.lit(x) for n, feature in looked_up.items() for x in (n, feature.size)))
-    minima = f.create_map(*(f.lit(x) for n, feature in looked_up.items() for x in (n, feature.min_count)))
+    pairs = f.array(*(f.struct(f.lit(n).alias("n"), f.col(value_name(n)).alias("values")) for n in categorical))
+    limits = f.create_map(*(f.lit(x) for n, feature in categorical.items() for x in (n, feature.size)))
+    minima = f.create_map(*(f.lit(x) for n, feature in categorical.items() for x in (n, feature.min_count)))
     counts = (
         values.select(f.explode(pairs).alias("pair"))
         .select(f.col("pair.n").alias("n"), f.explode("pair.values").alias("value"))
@@ -111,24 +145,26 @@ def _fit_vocabularies(values: DataFrame, features: Sequence[Feature]) -> dict[in
         .where(f.col("count") >= minima[f.col("n")])
     )
     by_frequency = Window.partitionBy("n").orderBy(f.desc("count"), "value")
-    top = counts.withColumn("place", f.row_number().over(by_frequency)).where(f.col("place") <= limits[f.col("n")])
-    found: dict[int, list[tuple[int, str]]] = {n: [] for n in looked_up}
+    top = counts.withColumn("position", f.row_number().over(by_frequency)).where(
+        f.col("position") <= limits[f.col("n")]
+    )
+    values_of: dict[int, list[tuple[int, str]]] = {n: [] for n in categorical}
     for row in top.collect():
-        found[row["n"]].append((row["place"], row["value"]))
-    return {n: tuple(value for _, value in sorted(places)) for n, places in found.items()}
+        values_of[row["n"]].append((row["position"], row["value"]))
+    return {n: tuple(value for _, value in sorted(pairs)) for n, pairs in values_of.items()}
 
 
 def _fit_moments(
     values: DataFrame, features: Sequence[Feature]
 ) -> dict[int, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Mean and standard deviation per column of the numbers and vectors that are there, of all features in one job."""
+    """Per feature the mean and standard deviation of each column, without missing values, in one Spark job."""
     columns = []
     for n, feature in enumerate(features):
         if feature.kind in NUMERIC:
             columns.append(f.struct(f.lit(n).alias("n"), f.array(value_name(n)).alias("numbers")))
         elif feature.kind == "vector":
-            whole = f.when(f.size(value_name(n)) == feature.size, f.col(value_name(n)).cast("array<double>"))
-            columns.append(f.struct(f.lit(n).alias("n"), whole.alias("numbers")))
+            complete = f.when(f.size(value_name(n)) == feature.size, f.col(value_name(n)).cast("array<double>"))
+            columns.append(f.struct(f.lit(n).alias("n"), complete.alias("numbers")))
     if not columns:
         return {}
     moments = (
@@ -137,18 +173,20 @@ def _fit_moments(
         .groupBy("n", "position")
         .agg(f.avg("number").alias("mean"), f.stddev_pop("number").alias("std"))
     )
-    found = {(row["n"], row["position"]): (row["mean"], row["std"]) for row in moments.collect()}
+    moments_of = {(row["n"], row["position"]): (row["mean"], row["std"]) for row in moments.collect()}
     widths = {n: 1 if feature.kind in NUMERIC else feature.size for n, feature in enumerate(features)}
-    wanted = [n for n, feature in enumerate(features) if feature.kind in (*NUMERIC, "vector")]
-    return {n: _columns([found.get((n, position), (None, None)) for position in range(widths[n])]) for n in wanted}
+    numeric = [n for n, feature in enumerate(features) if feature.kind in (*NUMERIC, "vector")]
+    return {
+        n: _columns([moments_of.get((n, position), (None, None)) for position in range(widths[n])]) for n in numeric
+    }
 
 
 def _columns(moments: list[tuple[float | None, float | None]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Means and spreads that always standardise: a constant column, or one that nobody has, keeps its scale."""
+    """Means and deviations; a column that is constant or always missing gets deviation 1."""
     means = tuple(_rounded(mean) or 0.0 for mean, _ in moments)
     return means, tuple(_rounded(std) or 1.0 for _, std in moments)
 
 
 def _rounded(number: float | None) -> float | None:
-    """Nine digits, all that float32 can tell apart: the order of Spark's sums changes only later ones."""
+    """Nine digits, the precision of float32: the order of Spark's sums changes later digits alone."""
     return None if number is None or not math.isfinite(number) else float(f"{number:.9g}")

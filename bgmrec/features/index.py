@@ -1,4 +1,4 @@
-"""External ids → dense indices that stay the same from night to night."""
+"""External ids → dense indices that stay the same from run to run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as f
 
-# new ids are numbered bucket by bucket: no sort of all ids ever stands in one partition
+# new ids are numbered bucket by bucket, so that no partition sorts all ids
 _BUCKETS = 1024
 
 
@@ -15,11 +15,11 @@ def extend_index(ids: DataFrame, previous: DataFrame | None, id_column: str, idx
     """Keeps the index of every previous id and appends the new ones: `(id, idx)`, idx = 0 … n-1.
 
     New ids are numbered in the order of (hash bucket of the id, id), which depends on the ids alone and not on
-    their partitions. An id that is gone keeps its number: factors and tables of other nights refer to it.
+    their partitions. An id that no longer occurs keeps its number: factors and tables of other runs refer to it.
 
     Args:
-        ids: has `id_column`; repeated ids are fine.
-        previous: the index of an earlier night, dense from 0; none on the first.
+        ids: has `id_column`; ids may repeat.
+        previous: the index of an earlier run, dense from 0; None: there is none.
         id_column: column of the external id.
         idx_column: column of the dense index.
     """
@@ -37,7 +37,12 @@ def extend_index(ids: DataFrame, previous: DataFrame | None, id_column: str, idx
 
 
 def all_ids(tables: list[DataFrame], id_column: str) -> DataFrame:
-    """The ids of several tables, each once."""
+    """The distinct ids of several tables.
+
+    Args:
+        tables: each with `id_column`.
+        id_column: column of the external id.
+    """
     return reduce(DataFrame.union, [table.select(id_column) for table in tables]).distinct()
 
 

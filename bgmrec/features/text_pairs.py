@@ -1,4 +1,4 @@
-"""Items × words as a rating-like table: tf-idf of the documents' tokens, or of feature columns."""
+"""Items × words in the form of ratings: tf-idf of the documents' tokens, or of feature columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TOKENS = "idx int, word int"
 
 
 def text_pairs(tokens: DataFrame, n_items: int) -> DataFrame:
-    """(item_idx, word, rating, weight): tf-idf of the words in every item's document.
+    """(item_idx, word, rating, weight): tf-idf of the words in the documents.
 
     Args:
         tokens: `schemas.ITEM_TOKENS`.
@@ -35,11 +35,11 @@ def text_pairs(tokens: DataFrame, n_items: int) -> DataFrame:
 
 
 def value_pairs(features: DataFrame, columns: np.ndarray, n_items: int) -> DataFrame:
-    """The same of some columns of the feature vectors: a column that is not 0 is a word, the column's number its id.
+    """The same for feature vectors: a column that is not 0 is a word, the number of the column its id.
 
     Args:
         features: `schemas.ENTITY_FEATURES` of the items.
-        columns: of the vectors, a categorical field's for example.
+        columns: positions in the vectors, for example those of a categorical field.
         n_items: items of the index.
     """
 
@@ -55,10 +55,10 @@ def value_pairs(features: DataFrame, columns: np.ndarray, n_items: int) -> DataF
 
 
 def tf_idf(words: DataFrame, n_items: int) -> DataFrame:
-    """(item_idx, word, rating, weight): (1 + log tf) · log(items / df), each item's row of length 1.
+    """(item_idx, word, rating, weight): (1 + log tf) · log(items / df), scaled to length 1 per item.
 
     Args:
-        words: idx, word; a row per occurrence.
+        words: (idx, word), a row per occurrence.
         n_items: items of the index.
     """
     counts = words.groupBy("idx", "word").count()

@@ -1,4 +1,4 @@
-"""Applies fitted features to all entities: one contiguous float32 cell each."""
+"""Applies fitted features to all entities: one contiguous float32 cell per entity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bgmrec.storage import arrays
 from bgmrec.storage import columns as c
 from bgmrec.storage.schemas import ENTITY_FEATURES
 
-_BATCH_BYTES = 64 * 2**20  # of one Arrow batch's cells, whatever the width
+_BATCH_BYTES = 64 * 2**20  # of the cells of one Arrow batch
 
 
 def transform_features(entities: DataFrame, features: Sequence[Feature], fitted: FittedFeatures) -> DataFrame:
@@ -43,7 +43,11 @@ def transform_features(entities: DataFrame, features: Sequence[Feature], fitted:
 
 
 def float_cells(matrix: np.ndarray) -> pa.Array:
-    """(n, width) → n binary cells of float32 without a copy per row."""
+    """(n, width) → n binary cells of float32, without a copy per row.
+
+    Args:
+        matrix: (n, width).
+    """
     n_rows, width = matrix.shape
     offsets = np.arange(n_rows + 1, dtype=np.int32) * np.int32(4 * width)
     content = np.ascontiguousarray(matrix, dtype=arrays.FLOAT)

@@ -1,8 +1,7 @@
-"""What time says to the model: old ratings weigh less, and what is in demand is preferred more.
+"""Time in the model: weights of ratings decay, and preferences for items in rising demand grow.
 
-Drift can matter more than taste: on KuaiRand-Pure a day's exposures say more of the next days than all months before.
-A factor on the finished scores would do the same to everybody; as the target of both half steps it reaches each user
-through the factors.
+Demand drifts: on KuaiRand-Pure one day's exposures predict the next days better than all months before. A factor on
+the final scores would change every user's scores alike; in the target of both half steps it acts through the factors.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pyspark.sql import functions as f
 
 from bgmrec.config.model import TrendSettings
 from bgmrec.storage import columns as c
+from bgmrec.storage.times import utc_timestamp
 
 _DAY = 86_400.0
 
@@ -23,13 +23,13 @@ def with_decay(ratings: DataFrame, half_life_days: float, now: datetime) -> Data
 
     Args:
         ratings: training ratings in `schemas.RATINGS_SPLIT`'s columns.
-        half_life_days: 0 changes nothing.
-        now: the end of the training ratings, UTC: an age is 0 there.
+        half_life_days: 0: weights stay.
+        now: the end of the training ratings, UTC, where the age is 0.
     """
     if half_life_days == 0:
         return ratings
-    left = f.coalesce(_decay(half_life_days, now), f.lit(1.0))
-    return ratings.withColumn(c.WEIGHT, (f.col(c.WEIGHT) * left).cast("float"))
+    factor = f.coalesce(_decay(half_life_days, now), f.lit(1.0))
+    return ratings.withColumn(c.WEIGHT, (f.col(c.WEIGHT) * factor).cast("float"))
 
 
 def with_trend(ratings: DataFrame, settings: TrendSettings, now: datetime) -> DataFrame:
@@ -38,13 +38,13 @@ def with_trend(ratings: DataFrame, settings: TrendSettings, now: datetime) -> Da
         q_j = Σ_{pairs of j with a time} 2^(−age / half_life),  e_j = Σ_j q_j · n_j / Σ_j n_j,
         τ_j = (q_j + damping) / (e_j + damping)
 
-    τ is the posterior mean of a Poisson rate relative to what the item's share of all n pairs lets expect, under a
-    Gamma(damping, damping) prior: 1 for an item as much in demand as ever, and for one of which little is known.
+    τ is the posterior mean, under a Gamma(damping, damping) prior, of a Poisson rate relative to e_j, the demand that
+    the item's share of all n pairs predicts. It is near 1 for an item in steady demand, or with few ratings.
 
     Args:
         ratings: training ratings in `schemas.RATINGS_SPLIT`'s columns.
-        settings: `[trend]`; an exponent of 0 changes nothing.
-        now: the end of the training ratings, UTC: an age is 0 there.
+        settings: `[trend]`; exponent 0: preferences stay.
+        now: the end of the training ratings, UTC, where the age is 0.
     """
     if settings.exponent == 0:
         return ratings
@@ -63,7 +63,6 @@ def with_trend(ratings: DataFrame, settings: TrendSettings, now: datetime) -> Da
 
 def _decay(half_life_days: float, now: datetime) -> Column:
     """2^(−age / half life); null for a rating without a time."""
-    moment = f.lit(now.isoformat(sep=" ")).cast("timestamp")
-    age = (moment.cast("double") - f.col(c.RATED_AT).cast("double")) / _DAY
-    # greatest passes over nulls: a rating without a time would count as one of now
+    age = (utc_timestamp(now).cast("double") - f.col(c.RATED_AT).cast("double")) / _DAY
+    # greatest ignores nulls: a rating without a time would get age 0
     return f.when(age.isNotNull(), f.pow(f.lit(2.0), -f.greatest(age, f.lit(0.0)) / half_life_days))

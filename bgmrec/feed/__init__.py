@@ -1,1 +1,1 @@
-"""From Parquet to arrays: the only package that imports petastorm."""
+"""Feed tables in Parquet → arrays: the only package that imports petastorm."""

@@ -1,4 +1,4 @@
-"""Feed tables through petastorm: one shard of a Parquet folder as batches of arrays."""
+"""Reads one shard of a feed table in Parquet through petastorm, as batches of arrays."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from bgmrec.storage import columns as c
 
 @dataclass(frozen=True)
 class FeedSpec:
-    """Where a feed table lies and how it is read; small and picklable, so that it travels to every process.
+    """Folder of a feed table and how it is read; small and picklable, so that it can be sent to every process.
 
     Args:
-        path: the table's folder, with or without a scheme.
+        path: folder of the table, with or without a scheme.
         columns: the columns to read; `idx` must be one of them.
         seed: of the row order.
-        memory_bytes: a shard whose decoded rows stay below this is read once and kept; a larger one is read
-            again every epoch.
+        memory_bytes: a shard with fewer bytes of decoded rows is read once and kept in memory; a larger one is read
+            every epoch.
         results_queue_size: row groups that petastorm decodes ahead.
     """
 
@@ -38,13 +38,24 @@ class FeedSpec:
     results_queue_size: int = 4
 
     def open(self, shard: int, shard_count: int) -> ParquetFeed:
+        """Opens one shard.
+
+        Args:
+            shard: from 0.
+            shard_count: number of shards.
+        """
         return ParquetFeed(self, shard, shard_count)
 
 
 class ParquetFeed:
     """One shard of a feed table: the row groups whose number modulo `shard_count` is `shard`.
 
-    The order of rows depends on the seed, the epoch and the shard, and on nothing else.
+    The order of rows depends on the seed, the epoch and the shard alone.
+
+    Args:
+        spec: of the table.
+        shard: from 0.
+        shard_count: number of shards.
 
     Raises:
         SettingsError: the table has fewer row groups than there are shards.
@@ -61,19 +72,31 @@ class ParquetFeed:
                 parts.append(part)
                 nbytes += part.nbytes
                 if nbytes > spec.memory_bytes:
-                    return  # too large to keep: every epoch reads it from its files
+                    return  # too large for memory: every epoch reads the files
         if not parts:
-            raise TrainingError("a shard of the feed table holds no rows", where=spec.path, found=f"shard {shard}")
+            raise TrainingError(
+                "a shard of the feed table has no rows",
+                where=spec.path,
+                expected="at least one row per shard",
+                found=f"no row in shard {shard} of {shard_count}",
+                hint="lower feed.processes",
+            )
         rows = concatenate(parts)
         # sorted, so that the order of an epoch does not depend on how Spark laid the rows out in files
         self._kept = rows.take(np.argsort(rows.dense[c.IDX], kind="stable"))
 
     @property
     def in_memory(self) -> bool:
+        """Whether the rows are kept in memory."""
         return self._kept is not None
 
     def batches(self, epoch: int, steps: int) -> Iterator[Rows]:
-        """The shard's rows in a new order, in `steps` near-equal batches (some empty where rows are few)."""
+        """The rows of the shard in the order of an epoch.
+
+        Args:
+            epoch: from 0; each has another order.
+            steps: number of batches, of nearly equal size; some are empty if there are fewer rows.
+        """
         order = np.random.default_rng([self._spec.seed % 2**32, epoch, self._shard])
         if self._kept is None:
             yield from self._streamed(order, epoch, steps)
@@ -88,10 +111,10 @@ class ParquetFeed:
             yield from cut(shuffled, self.n_rows, steps)
 
     def _reader(self, epoch: int) -> Reader:
-        """Opens the shard; row groups come in an order of the epoch's own.
+        """Opens the shard, with its row groups in the order of the epoch.
 
-        One worker thread: it decodes ahead of the training, and row groups stay in the order that they were
-        asked for, which with several workers depends on chance.
+        One worker thread decodes ahead of the training and keeps the order of the row groups; with several the order
+        would depend on chance.
         """
         spec = self._spec
         # pyarrow's legacy API warns at every call, and petastorm leaves files to the collector; versions are pinned
@@ -105,19 +128,26 @@ class ParquetFeed:
                 workers_count=1,
                 results_queue_size=spec.results_queue_size,
                 shuffle_row_groups=True,
-                seed=1 + (spec.seed * 1_000_003 + epoch) % (2**32 - 1),  # 0 would count as no seed
+                seed=1 + (spec.seed * 1_000_003 + epoch) % (2**32 - 1),  # petastorm takes 0 for no seed
                 cur_shard=self._shard,
                 shard_count=self._shard_count,
                 hdfs_driver="libhdfs",
             )
         except NoDataAvailableError:
             if self._shard_count == 1:
-                raise TrainingError("the feed table holds no rows", where=spec.path) from None
+                raise TrainingError(
+                    "the feed table has no rows",
+                    where=spec.path,
+                    expected="a row per user or item",
+                    found="no row",
+                    hint="check the tables of build_features for the same --ds",
+                ) from None
             raise SettingsError(
                 "the feed table has fewer row groups than processes that train on it",
                 where=spec.path,
                 expected=f"at least {self._shard_count} row groups",
-                hint="lower feed.processes or feed.row_group_rows",
+                found="fewer",
+                hint="lower feed.processes",
             ) from None
 
 
@@ -127,13 +157,17 @@ def _parts(reader: Reader) -> Iterator[Rows]:
 
 
 def _rows_of(reader: Reader, shard: int, shard_count: int) -> int:
-    """Rows of a shard by the files' footers."""
+    """Number of rows in a shard, from the footers of the files."""
     groups = load_row_groups(reader.dataset)[shard::shard_count]
     return sum(group.get_metadata().row_group(group.row_group).num_rows for group in groups)
 
 
 def petastorm_url(path: str) -> str:
-    """The path as a URL that petastorm takes: it wants a scheme, `file://` with three slashes, and s3, not s3a."""
+    """The path as a URL for petastorm, which needs a scheme, `file://` with three slashes, and s3 instead of s3a.
+
+    Args:
+        path: of a folder.
+    """
     url = urlparse(path)
     if url.scheme in ("", "file"):
         return f"file://{url.path}"

@@ -17,16 +17,21 @@ LISTS = {c.RATED_IDX: INT, c.RATED_VALUES: FLOAT, c.TOKENS: INT}  # binary cells
 
 @dataclass(frozen=True)
 class Ragged:
-    """Lists of unlike lengths: list i is `values[offsets[i]:offsets[i + 1]]`."""
+    """Lists of different lengths: list i is `values[offsets[i]:offsets[i + 1]]`."""
 
     values: np.ndarray  # (total,)
     offsets: np.ndarray  # (n + 1,) int64
 
     def lengths(self) -> np.ndarray:
+        """(n,) length of each list."""
         return np.diff(self.offsets)
 
     def take(self, index: np.ndarray) -> Ragged:
-        """The lists at `index`, in that order."""
+        """The lists at some positions, in that order.
+
+        Args:
+            index: (m,) positions.
+        """
         lengths = self.lengths()[index]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         # position p of list i lies at starts[i] + p: a range over all positions, shifted list by list
@@ -34,7 +39,7 @@ class Ragged:
         return Ragged(self.values[np.arange(offsets[-1]) + shift], offsets)
 
     def padded(self) -> np.ndarray:
-        """(n, longest list), filled up with 0."""
+        """(n, longest list), padded with 0."""
         lengths = self.lengths()
         matrix = np.zeros((len(lengths), int(lengths.max(initial=0))), self.values.dtype)
         matrix[np.arange(matrix.shape[1]) < lengths[:, None]] = self.values
@@ -53,11 +58,16 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all arrays."""
         lists = sum(r.values.nbytes + r.offsets.nbytes for r in self.ragged.values())
         return lists + sum(array.nbytes for array in self.dense.values())
 
     def take(self, index: np.ndarray) -> Rows:
-        """The rows at `index`, in that order."""
+        """The rows at some positions, in that order.
+
+        Args:
+            index: (m,) positions.
+        """
         return Rows(
             {name: array[index] for name, array in self.dense.items()},
             {name: lists.take(index) for name, lists in self.ragged.items()},
@@ -65,10 +75,13 @@ class Rows:
 
 
 def decode(cells: dict[str, np.ndarray]) -> Rows:
-    """Rows from the columns of a feed table as they come out of Parquet: numbers, and binary cells as `bytes`.
+    """Rows from the columns of a feed table as Parquet gives them: numbers, and binary cells as `bytes`.
+
+    Args:
+        cells: column name → (n,) values.
 
     Raises:
-        ValueError: the cells of a fixed-width column are of unlike length.
+        ValueError: the cells of a fixed-width column have different lengths.
     """
     dense = {name: np.asarray(cells[name]).astype(kind) for name, kind in SCALARS.items() if name in cells}
     dense |= {name: _matrix(name, cells[name], kind) for name, kind in MATRICES.items() if name in cells}
@@ -89,8 +102,12 @@ def _lists(cells: np.ndarray, kind: np.dtype) -> Ragged:
 
 
 def concatenate(parts: Sequence[Rows]) -> Rows:
-    """All rows of all parts, in order; at least one part."""
-    parts = [part for part in parts if len(part)] or parts[:1]  # without cells, a matrix does not know its width
+    """All rows of all parts, in order.
+
+    Args:
+        parts: at least one.
+    """
+    parts = [part for part in parts if len(part)] or parts[:1]  # the width of a matrix without rows is unknown
     if len(parts) == 1:
         return parts[0]
     dense = {name: np.concatenate([part.dense[name] for part in parts]) for name in parts[0].dense}
@@ -103,21 +120,26 @@ def _chain(lists: Sequence[Ragged]) -> Ragged:
 
 
 def cut(parts: Iterator[Rows], n_rows: int, steps: int) -> Iterator[Rows]:
-    """Exactly `steps` near-equal slices of a stream of `n_rows` rows.
+    """Exactly `steps` slices of nearly equal size from a stream of rows.
 
-    The last slice takes whatever is left: rows that come beyond `n_rows` are not lost, and where rows are
-    missing the last slices are short or empty, so that processes that step together stay together.
+    The last slice has all remaining rows, also those beyond `n_rows`; if rows are missing, the last slices are short
+    or empty. The number of slices is fixed because the processes of a training take their steps together.
+
+    Args:
+        parts: the stream.
+        n_rows: expected number of rows.
+        steps: number of slices.
     """
-    held: Rows | None = None
+    buffer: Rows | None = None
     for step in range(steps):
         size = n_rows * (step + 1) // steps - n_rows * step // steps
-        while held is None or len(held) < size or step == steps - 1:
+        while buffer is None or len(buffer) < size or step == steps - 1:
             part = next(parts, None)
             if part is None:
                 break
-            held = part if held is None else concatenate([held, part])
-        if held is None:
+            buffer = part if buffer is None else concatenate([buffer, part])
+        if buffer is None:
             return
-        size = len(held) if step == steps - 1 else min(size, len(held))
-        yield held.take(np.arange(size))
-        held = held.take(np.arange(size, len(held)))
+        size = len(buffer) if step == steps - 1 else min(size, len(buffer))
+        yield buffer.take(np.arange(size))
+        buffer = buffer.take(np.arange(size, len(buffer)))

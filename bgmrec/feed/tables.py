@@ -1,4 +1,4 @@
-"""The feed tables as DataFrames: what the encoders see of each entity, the factors they are fitted to, the layout."""
+"""The feed tables as DataFrames: inputs of the encoders, the factors that they are fitted to, and the file layout."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from pyspark.sql import functions as f
 
 from bgmrec.storage import columns as c
 
+ROW_GROUP_ROWS = 4096  # row groups are what is shuffled and decoded at once: some thousand rows are some megabytes
+
 
 def centred_ratings(ratings: DataFrame, *, mean: float, damping: float = 10.0) -> DataFrame:
-    """Ratings less the mean and less the item's own, damped mean: what a user's taste leaves to explain.
+    """Ratings minus the mean and the damped mean of the item.
 
     value = rating - mean - Σ_item (rating - mean) / (n_item + damping)
 
     Args:
         ratings: training ratings (user_idx, item_idx, rating).
         mean: of the training ratings.
-        damping: in ratings; draws items with few ratings to the mean.
+        damping: in ratings; shrinks the mean of items with few ratings.
 
     Returns:
         (user_idx, item_idx, rating)
@@ -31,13 +33,13 @@ def centred_ratings(ratings: DataFrame, *, mean: float, damping: float = 10.0) -
 
 
 def user_inputs(features: DataFrame, rated: DataFrame, *, weight_exponent: float) -> DataFrame:
-    """What the user encoder sees: side information and the user's training ratings, one row per user.
+    """Inputs of the user encoder: side information and training ratings, one row per user.
 
     Args:
         features: (idx, features), one row per user.
         rated: (idx, n, rated_idx, rated_values), a row per user from `factorize.blocks.unpack_ratings`: training
             ratings and nothing else, centred where they are explicit.
-        weight_exponent: p in weight = n^p for n ratings; users without ratings weigh nothing.
+        weight_exponent: p in weight = n^p for n ratings; users without ratings have weight 0.
 
     Returns:
         (idx, features, rated_idx, rated_values, weight)
@@ -45,19 +47,19 @@ def user_inputs(features: DataFrame, rated: DataFrame, *, weight_exponent: float
     n = f.coalesce("n", f.lit(0))
     weight = f.when(n > 0, f.pow(n, f.lit(weight_exponent))).otherwise(0.0)
     cells = [f.coalesce(name, f.lit(b"")).alias(name) for name in (c.RATED_IDX, c.RATED_VALUES)]
-    # by sorting, which spills: ratings in compressed blocks look small enough to be sent to every task or hashed
+    # a sort-merge join, which can spill: compressed ratings look small enough for a broadcast or hash join
     joined = features.join(rated.hint("merge"), on=c.IDX, how="left")
     return joined.select(c.IDX, c.FEATURES, *cells, weight.cast("float").alias(c.WEIGHT))
 
 
 def item_inputs(features: DataFrame, tokens: DataFrame, ratings: DataFrame, *, weight_exponent: float) -> DataFrame:
-    """What the item encoder sees: features and the document's tokens, one row per item.
+    """Inputs of the item encoder: features and tokens of the document, one row per item.
 
     Args:
         features: (idx, features), one row per item.
-        tokens: (idx, tokens); an item that is missing here has no document.
+        tokens: (idx, tokens); an item without a row has no document.
         ratings: training ratings (user_idx, item_idx, rating), for the weights alone.
-        weight_exponent: p in weight = n^p for n ratings; items without ratings weigh nothing.
+        weight_exponent: p in weight = n^p for n ratings; items without ratings have weight 0.
 
     Returns:
         (idx, features, tokens, weight)
@@ -73,30 +75,30 @@ def item_inputs(features: DataFrame, tokens: DataFrame, ratings: DataFrame, *, w
 
 
 def with_targets(inputs: DataFrame, targets: DataFrame) -> DataFrame:
-    """An encoder's inputs beside the factors that it is fitted to.
+    """Inputs of an encoder with the factors that it is fitted to.
 
     Args:
         inputs: from `user_inputs` or `item_inputs`.
-        targets: (idx, target), a factor row per entity.
+        targets: (idx, target), the factors of every entity.
 
     Returns:
-        the inputs with `target`; running it fails where an entity has no factors
+        the inputs with `target`; a job over it fails where an entity has no factors
     """
     missing = f.raise_error(f.concat(f.lit("the factor table has no row for idx "), f.col(c.IDX).cast("string")))
     joined = inputs.join(targets.select(c.IDX, c.TARGET), on=c.IDX, how="left")
     return joined.withColumn(c.TARGET, f.coalesce(f.col(c.TARGET), missing.cast("binary")))
 
 
-def lay_out(feed: DataFrame, *, n_rows: int, processes: int, row_group_rows: int) -> DataFrame:
-    """The feed in as many files as petastorm needs to share it out: it deals row groups, not rows, to processes.
+def lay_out(feed: DataFrame, *, n_rows: int, processes: int, row_group_rows: int = ROW_GROUP_ROWS) -> DataFrame:
+    """Repartitions the feed into files for petastorm, which assigns row groups, not rows, to processes.
 
-    Files are by a hash of idx and sorted, so that they do not depend on how the input was partitioned.
+    Files are formed by a hash of idx and sorted, so that they do not depend on the partitions of the input.
 
     Args:
         feed: from `with_targets`.
         n_rows: rows of the feed.
-        processes: that will read it; each gets about four files, or one in the driver.
-        row_group_rows: about so many rows go into a file, which is one row group.
+        processes: number of processes that read it; each gets about four files.
+        row_group_rows: approximate rows of a file, which is one row group.
     """
     files = max(math.ceil(n_rows / row_group_rows), 4 * processes, 1)
     return feed.repartition(files, c.IDX).sortWithinPartitions(c.IDX)

@@ -1,1 +1,1 @@
-"""Raw logs and crawl dumps → staged tables, with every refused row kept beside its reason."""
+"""Raw logs and crawl dumps → staged tables; every rejected row is kept with its reason."""

@@ -1,4 +1,4 @@
-"""What became of every raw row: its state, the counts by state and reason, and the share of rejects that ends a run."""
+"""The state of every raw row, counts by state and reason, and the share of rejects above which a run ends."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DISTINCT = "distinct_rows"
 
 KEPT = "kept"
 REJECTED = "rejected"
-FILTERED = "filtered"  # not a rating at all by the source's `where`
-AFTER_WINDOW = "after_window"  # dated after the logical date: another night's row
+FILTERED = "filtered"  # excluded by the source's `where`
+AFTER_WINDOW = "after_window"  # dated after the logical date: a later run's row
 DUPLICATE = "duplicate"  # every raw column equals another row's of the source
 STATES = (KEPT, REJECTED, FILTERED, AFTER_WINDOW, DUPLICATE)
 
@@ -31,46 +31,58 @@ _EXAMPLE_LENGTH = 500
 
 
 def first_reason(checks: dict[str, Column]) -> Column:
-    """The name of the first check that is true, else null."""
+    """The name of the first check that is true, else null.
+
+    Args:
+        checks: reason → whether the row is to be rejected for it.
+    """
     return f.coalesce(*(f.when(failed, f.lit(reason)) for reason, failed in checks.items()))
 
 
-def count_states(mapped: DataFrame, refused: DataFrame, sources: Sequence[str]) -> DataFrame:
+def count_states(mapped: DataFrame, rejected: DataFrame, sources: Sequence[str]) -> DataFrame:
     """Rows, distinct rows and one example record by source, state and reason: a handful of rows.
 
     Args:
         mapped: every row.
-        refused: `rejects` of them, written: they are few.
+        rejected: `rejects` of them, as written.
         sources: names of the sources, in the order of the settings.
     """
-    # all rows are counted by numbers alone: their texts would cost as much again to group, and more to shuffle
+    # all rows are grouped by numbers: their texts would cost twice the time to group, and more to shuffle
     kind = f.xxhash64(STATE, f.coalesce(c.REASON, f.lit(""))).alias("_kind")
     records = mapped.groupBy(kind, *SAME_RECORD).agg(f.count(f.lit(1)).alias(ROWS))
     numbers = records.groupBy(SOURCE_POSITION, "_kind").agg(f.sum(ROWS).alias(ROWS), f.count(f.lit(1)).alias(DISTINCT))
     names = (f.struct(f.lit(at).alias(SOURCE_POSITION), f.lit(name).alias(c.SOURCE)) for at, name in enumerate(sources))
     positions = mapped.sparkSession.range(1).select(f.inline(f.array(*names)))
     example = f.substring(f.min(c.RECORD), 1, _EXAMPLE_LENGTH).alias(EXAMPLE)
-    reasons = refused.groupBy(c.SOURCE, c.REASON).agg(example).withColumn(STATE, f.lit(REJECTED))
-    unrefused = positions.withColumns(
+    reasons = rejected.groupBy(c.SOURCE, c.REASON).agg(example).withColumn(STATE, f.lit(REJECTED))
+    other_states = positions.withColumns(
         {
             STATE: f.explode(f.array(*(f.lit(state) for state in STATES if state != REJECTED))),
             **dict.fromkeys((c.REASON, EXAMPLE), f.lit(None).cast("string")),
         }
     )
-    kinds = unrefused.unionByName(reasons.join(positions, c.SOURCE)).withColumn("_kind", kind)
+    kinds = other_states.unionByName(reasons.join(positions, c.SOURCE)).withColumn("_kind", kind)
     named = numbers.join(f.broadcast(kinds), [SOURCE_POSITION, "_kind"], "left")
     return named.select(c.SOURCE, STATE, c.REASON, ROWS, DISTINCT, EXAMPLE)
 
 
 def rejects(mapped: DataFrame) -> DataFrame:
-    """The refused rows, each with its reason; of exact duplicates the one in the first file."""
-    refused = mapped.where(f.col(STATE) == REJECTED)
+    """The rejected rows, each with its reason; of exact duplicates the one in the first file.
+
+    Args:
+        mapped: every row.
+    """
+    rejected = mapped.where(f.col(STATE) == REJECTED)
     keys = [c.SOURCE, c.REASON, c.RECORD, *SAME_RECORD]
-    return refused.groupBy(*keys).agg(f.min(c.SOURCE_FILE).alias(c.SOURCE_FILE)).drop(*SAME_RECORD)
+    return rejected.groupBy(*keys).agg(f.min(c.SOURCE_FILE).alias(c.SOURCE_FILE)).drop(*SAME_RECORD)
 
 
 def summarize(counts: Sequence[Row]) -> dict[str, Any]:
-    """Rows by state, overall and by source, and rejects by reason: `rows_in` is the sum of the states."""
+    """Rows by state, overall and by source, and rejects by reason: `rows_in` is the sum of the states.
+
+    Args:
+        counts: rows of `count_states`.
+    """
     by_state: Counter[str] = Counter()
     by_source: dict[str, Counter[str]] = {}
     by_reason: Counter[str] = Counter()
@@ -89,29 +101,31 @@ def summarize(counts: Sequence[Row]) -> dict[str, Any]:
 
 
 def check_rejects(counts: Sequence[Row], max_share: float, *, setting: str, rejects_at: str) -> None:
-    """Ends the run where too many of the rows that should have been kept were refused.
+    """Ends the run where the share of rejects is too high.
 
     Args:
         counts: rows of `count_states`.
-        max_share: the most rejects / (rejects + kept) that passes.
+        max_share: the largest allowed rejects / (rejects + kept).
         setting: the setting that holds this share.
         rejects_at: path of the table of rejects.
 
     Raises:
         InputError: the share is exceeded.
     """
-    refused = sorted((row for row in counts if row[STATE] == REJECTED), key=lambda row: (-row[DISTINCT], row[c.REASON]))
-    n_refused = sum(row[DISTINCT] for row in refused)
-    n_evaluated = n_refused + sum(row[DISTINCT] for row in counts if row[STATE] == KEPT)
-    if n_refused <= max_share * n_evaluated:
+    rejected = sorted(
+        (row for row in counts if row[STATE] == REJECTED), key=lambda row: (-row[DISTINCT], row[c.REASON])
+    )
+    n_rejected = sum(row[DISTINCT] for row in rejected)
+    n_rows = n_rejected + sum(row[DISTINCT] for row in counts if row[STATE] == KEPT)
+    if n_rejected <= max_share * n_rows:
         return
     reasons = [
-        f"{row[DISTINCT]:,} × {row[c.REASON]} in {row[c.SOURCE]}, for example {row[EXAMPLE]}" for row in refused[:5]
+        f"{row[DISTINCT]:,} × {row[c.REASON]} in {row[c.SOURCE]}, for example {row[EXAMPLE]}" for row in rejected[:5]
     ]
     raise InputError(
-        f"{n_refused:,} of {n_evaluated:,} rows were refused ({n_refused / n_evaluated:.1%})",
+        f"{n_rejected:,} of {n_rows:,} rows were rejected ({n_rejected / n_rows:.1%})",
         where=rejects_at,
         expected=f"at most {max_share:.1%} ({setting})",
         found="\n    ".join(["", *reasons]).rstrip(),
-        hint=f"correct the source or its expressions; raise {setting} only if these rows are truly worthless",
+        hint=f"correct the source or its expressions; raise {setting} only if nobody needs these rows",
     )

@@ -1,10 +1,10 @@
-"""Evaluates the settings' Spark SQL expressions over raw columns, and says which setting a bad one came from."""
+"""Evaluates the settings' Spark SQL expressions over raw columns; an error names the setting of a bad expression."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import reduce
 from operator import and_
 
@@ -14,13 +14,19 @@ from pyspark.sql import functions as f
 
 from bgmrec.config.sources import JoinedTable
 from bgmrec.errors import SettingsError
-from bgmrec.ingest.sources import raw_columns, read_files
+from bgmrec.ingest.sources import raw_columns, read_files, shows_columns
 
 JOIN_MISSED = "_join_missed"  # true where a side table had no row for the log's key
 
 
 def select_expressions(
-    raw: DataFrame, expressions: Mapping[str, str], keep: Sequence[str | Column], *, where: str, optional: bool
+    raw: DataFrame,
+    expressions: Mapping[str, str],
+    keep: Sequence[str | Column],
+    *,
+    where: str,
+    optional: bool,
+    show_columns: bool = True,
 ) -> DataFrame:
     """Evaluates named expressions beside the columns in `keep`.
 
@@ -29,18 +35,24 @@ def select_expressions(
         expressions: new name → Spark SQL.
         keep: columns that stay as they are.
         where: the settings that the expressions stand in, for the error.
-        optional: a column that no record carried this time counts as null (JSON leaves absent fields out).
+        optional: a column that no record carries counts as null (JSON records may leave fields out).
+        show_columns: whether the error may list the columns of the files.
 
     Raises:
         SettingsError: an expression does not parse, or names a column that the source lacks.
     """
     for name, text in expressions.items():
-        raw = with_columns_of(raw, text, f"{where}.{name.lstrip('_')}", optional)
+        raw = with_columns_of(raw, text, f"{where}.{name.lstrip('_')}", optional, show_columns)
     return raw.select(*keep, *(f.expr(text).alias(name) for name, text in expressions.items()))
 
 
 def resolves(raw: DataFrame, text: str) -> bool:
-    """Whether an expression that parses finds its columns."""
+    """Whether all columns of the expression exist; true where it does not parse.
+
+    Args:
+        raw: the raw columns.
+        text: Spark SQL.
+    """
     try:
         raw.select(f.expr(text))
     except ParseException:
@@ -50,19 +62,35 @@ def resolves(raw: DataFrame, text: str) -> bool:
     return True
 
 
-def with_columns_of(raw: DataFrame, text: str, where: str, optional: bool) -> DataFrame:
-    """The raw columns, with nulls added for absent optional ones, once the expression resolves over them."""
+def with_columns_of(raw: DataFrame, text: str, where: str, optional: bool, show_columns: bool = True) -> DataFrame:
+    """The raw columns, with nulls added for absent optional ones, once the expression resolves over them.
+
+    Args:
+        raw: the raw columns.
+        text: Spark SQL.
+        where: the setting that it stands in, for the error.
+        optional: whether a column may be absent.
+        show_columns: whether the error may list the columns of the files.
+
+    Raises:
+        SettingsError: the expression does not parse, or names a column that the source lacks.
+    """
     while True:
         try:
             raw.select(f.expr(text))
             return raw
         except ParseException as error:
-            raise _bad_expression(where, text, error) from error
+            raise _bad_expression(where, text, _first_line(error)) from error
         except AnalysisException as error:
-            absent = _absent_column(error) if optional else None
-            if absent is None or absent in raw.columns:
-                raise _bad_expression(where, text, error, ", ".join(raw_columns(raw))) from error
-            raw = raw.withColumn(absent, f.lit(None).cast("string"))
+            absent = _absent_column(error)
+            if optional and absent is not None and absent not in raw.columns:
+                raw = raw.withColumn(absent, f.lit(None).cast("string"))
+                continue
+            found = f"there is no column {absent}" if absent is not None else _first_line(error)
+            if show_columns:
+                raise _bad_expression(where, text, found, ", ".join(raw_columns(raw))) from error
+            hidden = found if absent is not None else str(error.getErrorClass())
+        raise _bad_header(where, text, hidden)  # outside `except`: Spark's message lists the columns, too
 
 
 def _absent_column(error: AnalysisException) -> str | None:
@@ -71,13 +99,28 @@ def _absent_column(error: AnalysisException) -> str | None:
     return (error.getMessageParameters() or {}).get("objectName", "").strip("`") or None
 
 
-def _bad_expression(where: str, text: str, error: AnalysisException, columns: str = "") -> SettingsError:
+def _first_line(error: AnalysisException) -> str:
+    return str(error).strip().splitlines()[0][:300]
+
+
+def _bad_expression(where: str, text: str, found: str, columns: str = "") -> SettingsError:
     return SettingsError(
         "an expression over raw columns is not valid Spark SQL here",
         where=where,
         expected=f"an expression over the columns {columns}" if columns else "a Spark SQL expression",
-        found=f"{text!r}: {str(error).strip().splitlines()[0][:300]}",
+        found=f"{text!r}: {found}",
         hint="correct the expression, or name the file's columns in the source's `columns`",
+    )
+
+
+def _bad_header(where: str, text: str, found: str) -> SettingsError:
+    return SettingsError(
+        "an expression over raw columns is not valid Spark SQL here",
+        where=where,
+        expected="an expression over the columns in the first line of the files, which is not shown: "
+        "where it is no header, it holds raw ids",
+        found=f"{text!r}: {found}",
+        hint="correct the expression; name the columns in the source's `columns` where its files have no header",
     )
 
 
@@ -101,47 +144,70 @@ class SideTable:
 
 
 def read_sides(
-    spark: SparkSession, joins: Sequence[JoinedTable], *, where: str, data: str, ds: date
+    spark: SparkSession, joins: Sequence[JoinedTable], *, where: str, data: str, ds: date, withheld: bool = False
 ) -> list[SideTable]:
     """The side tables of a source (log → video → music).
 
     `on` holds a column name, or `log column = side column`. Where a side table has several rows of a key, the one
     with the greatest selected values stays, which does not depend on the order of the files.
 
+    Args:
+        spark: the session.
+        joins: the settings of the tables.
+        where: the source in the settings, for errors.
+        data: what `{data}` in a path stands for.
+        ds: the logical date.
+        withheld: whether values may not be shown in errors.
+
     Raises:
-        SettingsError: a key or selected column is not there.
+        SettingsError: a key or selected column does not exist.
         InputError: a side table's files are missing.
     """
-    return [_side(read_files(spark, table, data=data, ds=ds), table, f"{where}.joins.{table.name}") for table in joins]
+    return [
+        _side(
+            read_files(spark, table, data=data, ds=ds, withheld=withheld),
+            table,
+            f"{where}.joins.{table.name}",
+            withheld,
+        )
+        for table in joins
+    ]
 
 
-def _side(side: DataFrame, table: JoinedTable, where: str) -> SideTable:
-    optional = table.format == "jsonl"
+def _side(side: DataFrame, table: JoinedTable, where: str, withheld: bool) -> SideTable:
+    optional, show_columns = table.format == "jsonl", shows_columns(table, withheld)
     keys = [key.partition("=") for key in table.on]
     left = {f"_key_{n}": f"cast({left} as string)" for n, (left, _, _) in enumerate(keys)}
     right = {f"_key_{n}": f"cast({right or left} as string)" for n, (left, _, right) in enumerate(keys)}
     for text in table.select:
-        side = with_columns_of(side, text, f"{where}.select", optional)
+        side = with_columns_of(side, text, f"{where}.select", optional, show_columns)
     values = side.select(*(f.expr(text) for text in table.select)).columns
     selected = [f.expr(text) for text in table.select]
-    keyed = select_expressions(side, right, selected, where=where, optional=optional)
+    keyed = select_expressions(side, right, selected, where=where, optional=optional, show_columns=show_columns)
     one_per_key = keyed.groupBy(*right).agg(f.max(f.struct(*values)).alias("_side"))
     whole = f.to_json("_side", {"ignoreNullFields": "false"})
     return SideTable(one_per_key.withColumn("_hash", f.xxhash64(whole)), left, values, where, optional)
 
 
-def join_sides(raw: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
-    """Left joins, and `JOIN_MISSED` where one of the tables had no such key.
+def join_sides(raw: DataFrame, sides: Sequence[SideTable], *, show_columns: bool = True) -> DataFrame:
+    """Left joins, with `JOIN_MISSED` true where one of the tables had no such key.
 
-    Hashes of what was looked for in the n-th table and of what was found stand in `joined_key(n)`, null where a part
-    of it is, and `joined_hash(n)`, null where it was missed.
+    `joined_key(n)` holds a hash of the key for the n-th table, null where a part of the key is null;
+    `joined_hash(n)` a hash of the row that was found, null where there was none.
+
+    Args:
+        raw: the rows of the log.
+        sides: the side tables, in the order of the settings.
+        show_columns: whether errors may list the columns of the log.
 
     Raises:
-        SettingsError: a key is not there.
+        SettingsError: a key does not exist.
     """
     raw = raw.withColumn(JOIN_MISSED, f.lit(False))
     for n, side in enumerate(sides):
-        keyed = select_expressions(raw, side.left, ["*"], where=side.where, optional=side.optional)
+        keyed = select_expressions(
+            raw, side.left, ["*"], where=side.where, optional=side.optional, show_columns=show_columns
+        )
         raw = keyed.join(side.rows, on=list(side.left), how="left").select(
             *(f.col(f"`{name}`") for name in raw.columns if name not in side.values and name != JOIN_MISSED),
             (f.col(JOIN_MISSED) | f.col("_side").isNull()).alias(JOIN_MISSED),
@@ -153,38 +219,41 @@ def join_sides(raw: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
 
 
 def joined_key(n: int) -> str:
+    """The column with a hash of the key that was looked up in the n-th side table."""
     return f"_joined_key_{n}"
 
 
 def joined_hash(n: int) -> str:
+    """The column with a hash of the row that was found in the n-th side table."""
     return f"_joined_hash_{n}"
 
 
 def joined_otherwise(rows: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
-    """The rows, joined earlier, whose keys would now find something else; and those of two keys with one hash, in vain.
+    """The rows, joined earlier, whose keys find another row now.
+
+    Two keys with the same hash make rows be returned that did not change, which costs time alone.
 
     Args:
-        rows: with what `join_sides` left.
+        rows: with the hashes of `join_sides`.
         sides: the side tables as they are now.
     """
-    found = []
+    changed = []
     for n, side in enumerate(sides):
         now = side.rows.select(_key_hash(side).alias(joined_key(n)), f.col("_hash").alias("_now"))
         beside = rows.join(now, joined_key(n), "left")
-        found.append(beside.where(~f.col(joined_hash(n)).eqNullSafe(f.col("_now"))).select(*rows.columns))
-    return reduce(DataFrame.unionByName, found, rows.limit(0))
+        changed.append(beside.where(~f.col(joined_hash(n)).eqNullSafe(f.col("_now"))).select(*rows.columns))
+    return reduce(DataFrame.unionByName, changed, rows.limit(0))
 
 
 def _key_hash(side: SideTable) -> Column:
-    whole = reduce(and_, (f.col(key).isNotNull() for key in side.left))  # a null key finds nothing
-    return f.when(whole, f.xxhash64(*side.left))
+    complete = reduce(and_, (f.col(key).isNotNull() for key in side.left))  # a null key finds no row
+    return f.when(complete, f.xxhash64(*side.left))
 
 
 def record_json(columns: Sequence[str]) -> Column:
-    """The raw record as JSON, for the rejects; a broken one as the text it was."""
+    """The raw record as JSON, for the rejects; of an unreadable one its text.
+
+    Args:
+        columns: names of the raw columns.
+    """
     return f.to_json(f.struct(*(f.col(f"`{name}`") for name in columns)))
-
-
-def timestamp(moment: datetime) -> Column:
-    """A literal in the session's time zone, UTC; a Python datetime would be read in the driver's."""
-    return f.lit(moment.isoformat(sep=" ")).cast("timestamp")

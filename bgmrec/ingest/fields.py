@@ -1,4 +1,4 @@
-"""Raw values → typed entity fields: what does not fit its type is malformed, becomes null and is counted."""
+"""Raw values → typed entity fields: a value that does not fit its type is malformed, becomes null and is counted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql import types as t
 
 from bgmrec.config.sources import EntityField
 
-# Parquet's writer refuses times before 1900, and a year of five digits is a slip of a crawler
+# Parquet's writer fails on times before 1900, and a year of five digits is a typing error
 _EARLIEST, _LATEST = "1900-01-01 00:00:00", "9999-12-31 23:59:59"
 _FLOAT_MAX = 3.4e38
 
@@ -31,7 +31,13 @@ def typed_value(raw: Column, kind: t.DataType, field: EntityField) -> Column:
 
 
 def is_malformed(raw: Column, kind: t.DataType, value: Column) -> Column:
-    """Whether there was something and nothing could be made of it; blank text is missing, not malformed."""
+    """Whether there is a raw value and no typed one; blank text is missing, not malformed.
+
+    Args:
+        raw: the raw value.
+        kind: the raw column's type.
+        value: the typed value.
+    """
     present = raw.isNotNull()
     if isinstance(kind, t.StringType):
         present = present & (f.trim(raw) != "")
@@ -45,7 +51,7 @@ def _text(raw: Column, kind: t.DataType, field: EntityField) -> Column:
 
 def _number(raw: Column, kind: t.DataType, field: EntityField) -> Column:
     number = raw.cast("double")
-    return f.when(f.abs(number) <= _FLOAT_MAX, number)  # neither NaN, which is greater, nor infinite
+    return f.when(f.abs(number) <= _FLOAT_MAX, number)  # NaN compares as greater
 
 
 def _integer(raw: Column, kind: t.DataType, field: EntityField) -> Column:
@@ -59,7 +65,11 @@ def _boolean(raw: Column, kind: t.DataType, field: EntityField) -> Column:
 
 
 def plausible_time(raw: Column) -> Column:
-    """A timestamp of the years 1900 to 9999, else null."""
+    """A timestamp of the years 1900 to 9999, else null.
+
+    Args:
+        raw: the raw value.
+    """
     moment = raw.cast("timestamp")
     return f.when(moment.between(f.lit(_EARLIEST).cast("timestamp"), f.lit(_LATEST).cast("timestamp")), moment)
 
@@ -80,7 +90,7 @@ def _parts(raw: Column, kind: t.DataType, field: EntityField) -> Column:
 
 
 def _list(raw: Column, kind: t.DataType, field: EntityField) -> Column:
-    # Spark 4 would hand a bare f.trim the position, too, as what to trim
+    # Spark 4 would pass a bare f.trim the position, too, as the characters to trim
     parts = f.transform(_parts(raw, kind, field), lambda part: f.trim(part))
     return f.array_distinct(f.filter(parts, lambda part: part.isNotNull() & (part != "")))
 

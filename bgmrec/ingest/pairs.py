@@ -1,4 +1,4 @@
-"""Several ratings of one (user, item) → one, by policy."""
+"""Merges several ratings of one (user, item) into one, by policy."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ from pyspark.sql import functions as f
 
 from bgmrec.ingest.accounting import KEPT, STATE
 from bgmrec.ingest.duplicates import SAME_RECORD, SOURCE_POSITION
-from bgmrec.ingest.expressions import timestamp
 from bgmrec.storage import columns as c
+from bgmrec.storage.times import utc_timestamp
 
-_PAIR = "_pair"  # a hash of the names, which stay what tells pairs apart
+_PAIR = "_pair"  # a hash of both ids; pairs are told apart by the ids
 _KEYS = [_PAIR, c.USER_ID, c.ITEM_ID]
 
 
 def merge_pairs(mapped: DataFrame, policy: str, held_out_from: datetime | None = None) -> DataFrame:
-    """One row per (user, item) from the kept rows, exact duplicates counted once; order plays no part.
+    """One row per (user, item) from the kept rows, exact duplicates counted once; the order has no influence.
 
-    last: the newest row; a row without time is older than any with one; at equal times the later source in the
-        settings, then the higher rating, then the higher weight.
-    max: the highest rating, at the first time it was given (without time: before all), with its highest weight.
-    sum: weights added, highest rating, first time. A pair that was known before `held_out_from` adds only its rows
-        before that moment, so that held-out days do not reach training through old pairs.
+    last: the newest row; a row without a time counts as older than all others; at equal times the later source in
+        the settings wins, then the higher rating, then the higher weight.
+    max: the highest rating at its first time (a row without a time counts as first), with its highest weight.
+    sum: the sum of the weights, the highest rating, the first time. A pair with rows before `held_out_from` sums
+        these rows only, so that held-out days do not reach training through old pairs.
+
+    Args:
+        mapped: every row of every source.
+        policy: last, max or sum.
+        held_out_from: the first moment of the validation ratings, UTC; None: the split is not by time.
     """
-    # partitioned first, every aggregate below finds its rows together and sorts them once, not before and after; and
-    # by a number before the names, which takes half the time of sorting texts
+    # Partitioned first, the rows are sorted once instead of before and after the shuffle of each aggregate; grouped by
+    # a number before the ids, sorting takes half the time.
     kept = mapped.where(f.col(STATE) == KEPT).repartition(c.USER_ID, c.ITEM_ID)
     kept = kept.withColumn(_PAIR, f.xxhash64(c.USER_ID, c.ITEM_ID))
     if policy == "sum":
@@ -47,8 +52,8 @@ def merge_pairs(mapped: DataFrame, policy: str, held_out_from: datetime | None =
 def _sum_weights(kept: DataFrame, held_out_from: datetime | None) -> DataFrame:
     held_out = f.lit(False)
     if held_out_from is not None:
-        held_out = f.coalesce(f.col(c.RATED_AT) >= timestamp(held_out_from), f.lit(False))
-    # last and max are the same with duplicates; only sums must not see them
+        held_out = f.coalesce(f.col(c.RATED_AT) >= utc_timestamp(held_out_from), f.lit(False))
+    # duplicates change sums, not the newest or highest row
     once = kept.groupBy(*_KEYS, *SAME_RECORD).agg(
         *(f.max(name).alias(name) for name in (c.RATING, c.WEIGHT, c.RATED_AT))
     )

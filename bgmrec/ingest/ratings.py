@@ -5,6 +5,7 @@ Accounting: rows in = kept + rejected + filtered + after window + duplicates.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
@@ -14,14 +15,15 @@ from pyspark.sql import functions as f
 from bgmrec.config.sources import RatingSource, RatingsSettings
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
-from bgmrec.ingest.expressions import JOIN_MISSED, record_json, select_expressions, timestamp
-from bgmrec.ingest.mapped import MappedFiles, map_sources
+from bgmrec.ingest.expressions import JOIN_MISSED, select_expressions
+from bgmrec.ingest.row_cache import RowCache, map_sources
 from bgmrec.ingest.source_mapping import SourceMapping
 from bgmrec.ingest.sources import CORRUPT
 from bgmrec.storage import columns as c
+from bgmrec.storage.times import utc_timestamp
 
 _VALUES = [c.USER_ID, c.ITEM_ID, c.RATING, c.WEIGHT, c.RATED_AT]
-# nothing was logged before; and Parquet's writer stops the whole night at a time before 1900
+# no log is older, and Parquet's writer fails on times before 1900
 _EARLIEST = "1970-01-01 00:00:00"
 
 _COLUMNS = [c.SOURCE, c.SOURCE_FILE, acc.STATE, c.REASON, c.RECORD, *_VALUES, *DIGESTS, SOURCE_POSITION]
@@ -33,56 +35,62 @@ def map_ratings(
     *,
     data: str,
     ds: date,
-    kept: MappedFiles | None = None,
+    cache: RowCache | None = None,
     write: Callable[[DataFrame], DataFrame] = lambda rows: rows,
 ) -> DataFrame:
-    """Every raw row of every source with its state and digest: values where kept, reason and record where refused.
+    """Every raw row of every source with its state and digest: values where kept, reason and record where rejected.
 
-    Needs no shuffle but those of the sources' joins; exact duplicates are still among the rows.
+    Shuffles for the sources' joins alone; exact duplicates are still among the rows.
 
     Args:
         spark: the session.
         settings: `[ratings]`.
         data: what `{data}` in a path stands for.
         ds: the logical date.
-        kept: rows that earlier nights mapped; none: all files are read.
-        write: writes the rows that are not kept there and returns them as read back.
+        cache: the rows of files that earlier runs mapped; None: all files are read.
+        write: writes the rows that are not in the cache, and returns the written table.
 
     Raises:
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
     mappings = [_mapping(spark, source, settings, data, ds) for source in settings.sources]
-    end = timestamp(datetime.combine(ds + timedelta(days=1), datetime.min.time()))
-    return _up_to(map_sources(mappings, _COLUMNS, kept, write), end)
+    end = utc_timestamp(datetime.combine(ds + timedelta(days=1), datetime.min.time()))
+    return _up_to(map_sources(mappings, _COLUMNS, cache, write), end)
 
 
 def _mapping(
     spark: SparkSession, source: RatingSource, settings: RatingsSettings, data: str, ds: date
 ) -> SourceMapping:
-    def mapped(joined: DataFrame, record: list[str], marks: list[str]) -> DataFrame:
-        return map_source(joined, record, marks, source, settings)
+    def map_joined(joined: DataFrame, record: Column, hashes: list[str]) -> DataFrame:
+        return _map_source(joined, record, hashes, source, settings, mapping.shows_columns)
 
-    return SourceMapping(
+    mapping = SourceMapping(
         spark,
         source,
         f"ratings.sources.{source.name}",
         data,
         ds,
-        mapped,
+        map_joined,
         [source.where, *(getattr(source, name) for name in _VALUES)],
         settings.model_dump(mode="json", include={"minimum", "maximum", "unknown_items", "time_required"}),
-        ("ratings",),
+        (sys.modules[__name__],),
         settings.drop_exact_duplicates,
     )
+    return mapping
 
 
-def map_source(
-    joined: DataFrame, record_columns: list[str], marks: list[str], source: RatingSource, settings: RatingsSettings
+def _map_source(
+    joined: DataFrame,
+    record: Column,
+    hashes: list[str],
+    source: RatingSource,
+    settings: RatingsSettings,
+    show_columns: bool,
 ) -> DataFrame:
-    """Maps one source's columns by its expressions and gives each row its state, but for the night's end.
+    """Maps one source's columns by its expressions; the state of each row ignores the end of the logical date.
 
-    `rated_at` is there wherever the end may decide, and values wherever the row would be kept.
+    `rated_at` is set where the end may change the state, the other values where the row would be kept.
     """
     expressions = {f"_{name}": getattr(source, name) or "cast(null as timestamp)" for name in _VALUES}
     rows = select_expressions(
@@ -91,6 +99,7 @@ def map_source(
         ["*"],
         where=f"ratings.sources.{source.name}",
         optional=source.format == "jsonl",
+        show_columns=show_columns,
     )
     time_required = settings.time_required and source.rated_at is not None
     rows = rows.withColumns(
@@ -104,35 +113,33 @@ def map_source(
     )
     rows = rows.withColumn("_reason", acc.first_reason(_checks(settings, time_required)))
     rows = rows.withColumn("_state", _state())
-    kept, refused = f.col("_state") == acc.KEPT, f.col("_state") == acc.REJECTED
+    kept, rejected = f.col("_state") == acc.KEPT, f.col("_state") == acc.REJECTED
     values = {c.RATED_AT: "_time", **{name: f"_{name}" for name in _VALUES if name != c.RATED_AT}}
     return rows.select(
         f.lit(source.name).alias(c.SOURCE),
         c.SOURCE_FILE,
         f.col("_state").alias(acc.STATE),
-        f.when(refused, f.col("_reason")).alias(c.REASON),
-        f.when(refused, record_json(record_columns)).alias(c.RECORD),
+        f.when(rejected, f.col("_reason")).alias(c.REASON),
+        f.when(rejected, record).alias(c.RECORD),
         *(f.when(kept | _ends(name), f.col(values[name])).alias(name) for name in _VALUES),
         *DIGESTS,
-        *marks,
+        *hashes,
     )
 
 
 def _ends(name: str) -> Column:
-    """Whether a row that is not kept needs the value: a refused one's time decides whether it is judged at all."""
+    """Whether a row that is not kept needs the value: a reject after the logical date is not counted as one."""
     if name != c.RATED_AT:
         return f.lit(False)
-    evaluated = (f.col("_state") == acc.REJECTED) & f.col(CORRUPT).isNull()
-    return evaluated & (
-        f.col("_time") >= f.lit(_EARLIEST).cast("timestamp")
-    )  # Parquet's writer refuses some earlier ones
+    readable = (f.col("_state") == acc.REJECTED) & f.col(CORRUPT).isNull()
+    return readable & (f.col("_time") >= f.lit(_EARLIEST).cast("timestamp"))  # Parquet's writer fails on earlier ones
 
 
 def _up_to(mapped: DataFrame, end: Column) -> DataFrame:
-    """The rows as the night that ends there sees them: what is dated later is another night's, kept or not."""
+    """The rows with the state `after_window` for those after the end of the logical date, kept or rejected."""
     later = mapped.withColumn(acc.STATE, f.when(f.col(c.RATED_AT) >= end, acc.AFTER_WINDOW).otherwise(f.col(acc.STATE)))
-    kept, refused = f.col(acc.STATE) == acc.KEPT, f.col(acc.STATE) == acc.REJECTED
-    only = {c.REASON: refused, c.RECORD: refused, **dict.fromkeys(_VALUES, kept)}
+    kept, rejected = f.col(acc.STATE) == acc.KEPT, f.col(acc.STATE) == acc.REJECTED
+    only = {c.REASON: rejected, c.RECORD: rejected, **dict.fromkeys(_VALUES, kept)}
     return later.select(*(f.when(only[n], f.col(n)).alias(n) if n in only else f.col(n) for n in _COLUMNS))
 
 
@@ -159,7 +166,7 @@ def _checks(settings: RatingsSettings, time_required: bool) -> dict[str, Column]
 
 
 def _state() -> Column:
-    """A row that is none of this source's ratings is not judged."""
+    """Rows that the source's `where` excludes are not checked, except that unreadable ones are rejected."""
     return (
         f.when(f.col(CORRUPT).isNotNull(), acc.REJECTED)
         .when(~f.coalesce(f.col("_where").cast("boolean"), f.lit(False)), acc.FILTERED)

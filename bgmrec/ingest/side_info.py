@@ -1,8 +1,9 @@
-"""Crawl dumps and side tables → `users` and `items`: of several crawls the newest wins field by field."""
+"""Crawl dumps and side tables → `users` and `items`: each field has the value of the newest crawl with one."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import date, datetime
 
@@ -11,16 +12,18 @@ from pyspark.sql import functions as f
 
 from bgmrec.config.sources import EntityField, EntitySettings, EntitySource
 from bgmrec.ingest import accounting as acc
+from bgmrec.ingest import fields as field_types
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
-from bgmrec.ingest.expressions import record_json, resolves, select_expressions
+from bgmrec.ingest.expressions import resolves, select_expressions
 from bgmrec.ingest.fields import is_malformed, plausible_time, typed_value
-from bgmrec.ingest.mapped import MappedFiles, map_sources
+from bgmrec.ingest.row_cache import RowCache, map_sources
 from bgmrec.ingest.source_mapping import SourceMapping
 from bgmrec.ingest.sources import CORRUPT, raw_columns
 from bgmrec.storage import columns as c
+from bgmrec.storage.times import utc_timestamp
 
 FETCHED_AT = "_fetched_at"
-MALFORMED = "_malformed"  # names of the fields that held something unusable
+MALFORMED = "_malformed"  # names of the fields whose value does not fit the type
 UNKNOWN = "_unknown"  # names of the raw fields that no expression reads
 
 FIELDS = "_fields"
@@ -41,10 +44,10 @@ def map_entities(
     *,
     data: str,
     ds: date,
-    kept: MappedFiles | None = None,
+    cache: RowCache | None = None,
     write: Callable[[DataFrame], DataFrame] = lambda rows: rows,
 ) -> DataFrame:
-    """Every record of every source: id, typed fields, time of the crawl, state, and what was wrong with it.
+    """Every record of every source: id, typed fields, time of the crawl, state, and its faults.
 
     Args:
         spark: the session.
@@ -52,15 +55,15 @@ def map_entities(
         id_column: `user_id` or `item_id`.
         data: what `{data}` in a path stands for.
         ds: the logical date.
-        kept: records that earlier nights mapped; none: all files are read.
-        write: writes the records that are not kept there and returns them as read back.
+        cache: the records of files that earlier runs mapped; None: all files are read.
+        write: writes the records that are not in the cache, and returns the written table.
 
     Raises:
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
     mappings = [_mapping(spark, source, settings, id_column, data, ds) for source in settings.sources]
-    return map_sources(mappings, [*_COLUMNS, id_column], kept, write)
+    return map_sources(mappings, [*_COLUMNS, id_column], cache, write)
 
 
 def _mapping(
@@ -68,72 +71,73 @@ def _mapping(
 ) -> SourceMapping:
     where = f"{'users' if id_column == c.USER_ID else 'items'}.sources.{source.name}"
 
-    def mapped(joined: DataFrame, record: list[str], marks: list[str]) -> DataFrame:
-        return _map_source(joined, record, marks, source, settings, id_column, where)
+    def map_joined(joined: DataFrame, record: Column, hashes: list[str]) -> DataFrame:
+        return _map_source(joined, record, hashes, source, settings, id_column, where, mapping.shows_columns)
 
     fields = [(field.expression, source.fields.get(field.name)) for field in settings.fields]
     rules = [id_column, settings.model_dump(mode="json", include={"fields"})]
-    return SourceMapping(
+    mapping = SourceMapping(
         spark,
         source,
         where,
         data,
         ds,
-        mapped,
-        [source.where, source.id, source.fetched_at, *(own or common for common, own in fields)],
+        map_joined,
+        [source.where, source.id, source.fetched_at, *(special or common for common, special in fields)],
         rules,
-        ("fields", "side_info"),
-        # a csv source that lacks a column has null for a common expression over it: as long as no file has it
-        alone=source.format == "jsonl" or not any(common and not own for common, own in fields),
+        (field_types, sys.modules[__name__]),
+        # in a csv source an expression of all sources is null only as long as no file has its columns
+        independent=source.format == "jsonl" or not any(common and not special for common, special in fields),
     )
+    return mapping
 
 
 def _map_source(
     joined: DataFrame,
-    records: list[str],
-    marks: list[str],
+    record: Column,
+    hashes: list[str],
     source: EntitySource,
     settings: EntitySettings,
     id_column: str,
     where: str,
+    show_columns: bool,
 ) -> DataFrame:
-    optional = source.format == "jsonl"
-    own = {"_id": source.id, FETCHED_AT: source.fetched_at or _NULL, "_where": source.where or "true"}
-    expressions = _field_expressions(joined, source, settings)
-    rows = select_expressions(joined, own, ["*"], where=where, optional=optional)
-    rows = select_expressions(rows, expressions, ["*"], where=f"{where}.fields", optional=optional)
+    checks = {"optional": source.format == "jsonl", "show_columns": show_columns}
+    expressions = {"_id": source.id, FETCHED_AT: source.fetched_at or _NULL, "_where": source.where or "true"}
+    fields = _field_expressions(joined, source, settings)
+    rows = select_expressions(joined, expressions, ["*"], where=where, **checks)
+    rows = select_expressions(rows, fields, ["*"], where=f"{where}.fields", **checks)
     id_text = f.trim(f.col("_id").cast("string"))
     rows = rows.withColumns({"_id": f.when(id_text != "", id_text), "_time": plausible_time(f.col(FETCHED_AT))})
     values = {field.name: _typed(rows, field) for field in settings.fields}
     malformed = {name: is_malformed(_raw(name), rows.schema[f"__{name}"].dataType, v) for name, v in values.items()}
     malformed["fetched_at"] = f.col(FETCHED_AT).isNotNull() & f.col("_time").isNull()
-    unknown = {
-        name: f.col(f"`{name}`").isNotNull() for name in _unread(joined, source, [*own.values(), *expressions.values()])
-    }
-    refused, kept = f.col("_state") == acc.REJECTED, f.col("_state") == acc.KEPT
-    checks = {
+    unread = _unread(joined, source, [*expressions.values(), *fields.values()])
+    unknown = {name: f.col(f"`{name}`").isNotNull() for name in unread}
+    rejected, kept = f.col("_state") == acc.REJECTED, f.col("_state") == acc.KEPT
+    reasons = {
         acc.UNREADABLE: f.col(CORRUPT).isNotNull(),
         f"missing {id_column.replace('_', ' ')}": f.col("_id").isNull(),
     }
-    reason = acc.first_reason(checks)
+    reason = acc.first_reason(reasons)
     return rows.withColumn("_state", _state(reason)).select(
         f.lit(source.name).alias(c.SOURCE),
         c.SOURCE_FILE,
         f.col("_state").alias(acc.STATE),
-        f.when(refused, reason).alias(c.REASON),
-        f.when(refused, record_json(records)).alias(c.RECORD),
+        f.when(rejected, reason).alias(c.REASON),
+        f.when(rejected, record).alias(c.RECORD),
         *DIGESTS,
         f.when(kept, f.col("_id")).alias(id_column),
         f.col("_time").alias(FETCHED_AT),
         f.when(kept, f.struct(f.lit(True).alias(_PRESENT), *(v.alias(n) for n, v in values.items()))).alias(FIELDS),
         _names_where(malformed, kept).alias(MALFORMED),
         _names_where(unknown, kept).alias(UNKNOWN),
-        *marks,
+        *hashes,
     )
 
 
 def _field_expressions(joined: DataFrame, source: EntitySource, settings: EntitySettings) -> dict[str, str]:
-    """The source's own expressions as they stand; a field's common one only where the source has its columns."""
+    """The source's expressions; else the field's, where this source has its columns; else null."""
     expressions = {}
     for field in settings.fields:
         common = field.expression or f"`{field.name}`"
@@ -154,14 +158,14 @@ def _unread(joined: DataFrame, source: EntitySource, expressions: list[str]) -> 
     """Raw fields whose name stands in no expression and no key of a join."""
     texts = [*expressions, *(key for table in source.joins for key in table.on)]
     words = {word.lower() for text in texts for word in re.findall(r"\w+", text)}
-    return [name for name in raw_columns(joined) if name.lower() not in words and name not in DIGESTS]
+    return [name for name in raw_columns(joined) if name.lower() not in words]
 
 
 def _state(reason: Column) -> Column:
-    wanted = f.coalesce(f.col("_where").cast("boolean"), f.lit(False))
+    included = f.coalesce(f.col("_where").cast("boolean"), f.lit(False))
     return (
         f.when(f.col(CORRUPT).isNotNull(), acc.REJECTED)
-        .when(~wanted, acc.FILTERED)
+        .when(~included, acc.FILTERED)
         .when(reason.isNotNull(), acc.REJECTED)
         .otherwise(acc.KEPT)
     )
@@ -175,8 +179,13 @@ def _names_where(flags: dict[str, Column], kept: Column) -> Column:
 def merge_entities(mapped: DataFrame, settings: EntitySettings, id_column: str) -> DataFrame:
     """One row per entity: of each field the value of the newest crawl that has one.
 
-    Crawls without a time are older than any with one; at equal times the later source in the settings wins, then the
-    greater value, so that the order of the files decides nothing.
+    Crawls without a time count as older than all others; at equal times the later source in the settings wins, then
+    the greater value. The order of the files has no influence.
+
+    Args:
+        mapped: from `map_entities`.
+        settings: `[users]` or `[items]`.
+        id_column: `user_id` or `item_id`.
     """
     kept = mapped.where(f.col(acc.STATE) == acc.KEPT).repartition(id_column)
     newest = [_newest(field.name) for field in settings.fields]
@@ -191,7 +200,11 @@ def _newest(name: str) -> Column:
 
 
 def count_problems(mapped: DataFrame) -> DataFrame:
-    """Records by problem (malformed field, unknown field), source and field name: a handful of rows."""
+    """Number of records by problem (malformed field, unknown field), source and field name: few rows.
+
+    Args:
+        mapped: from `map_entities`.
+    """
     kinds = {"malformed_fields": MALFORMED, "unknown_fields": UNKNOWN}
     parts = [
         mapped.select(f.lit(kind).alias("problem"), c.SOURCE, f.explode(column).alias("field"))
@@ -201,9 +214,17 @@ def count_problems(mapped: DataFrame) -> DataFrame:
 
 
 def crawl_ages(mapped: DataFrame, id_column: str, now: datetime) -> dict[str, float]:
-    """Days from the newest crawl of each entity to `now`: newest, median, oldest; nothing without times. An action."""
+    """Days from the newest crawl of each entity to `now`, by an action.
+
+    Args:
+        mapped: from `map_entities`.
+        id_column: `user_id` or `item_id`.
+        now: in UTC.
+
+    Returns:
+        newest, median, oldest; empty where no crawl has a time
+    """
     newest = mapped.where(f.col(acc.STATE) == acc.KEPT).groupBy(id_column).agg(f.max(FETCHED_AT).alias("at"))
-    moment = f.lit(now.isoformat(sep=" ")).cast("timestamp").cast("double")
-    age = (moment - f.col("at").cast("double")) / 86_400
+    age = (utc_timestamp(now).cast("double") - f.col("at").cast("double")) / 86_400
     ages = newest.agg(f.min(age), f.percentile_approx(age, 0.5), f.max(age)).collect()[0]
     return {} if ages[0] is None else dict(zip(("newest", "median", "oldest"), ages, strict=True))

@@ -1,54 +1,57 @@
-"""How one source's files become mapped rows, whatever its kind, and what decides it."""
+"""How the files of one source become mapped rows, and the cache key of that mapping."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 
 from bgmrec.config.sources import Source
+from bgmrec.ingest import accounting, column_names, duplicates, expressions, redaction, sources
 from bgmrec.ingest.duplicates import with_digests
 from bgmrec.ingest.expressions import SideTable, join_sides, joined_hash, joined_key, joined_otherwise, read_sides
-from bgmrec.ingest.sources import existing_paths, read_paths
-from bgmrec.runtime.sql_functions import PSEUDONYM
+from bgmrec.ingest.redaction import calls_pseudonym, columns_read, pseudonym_inputs, redacted_json
+from bgmrec.ingest.sources import CORRUPT, existing_paths, read_paths, shows_columns
+from bgmrec.runtime.pseudonyms import pseudonymizer_from_environment
 from bgmrec.storage import columns as c
 
-# what an expression may say that is not the same in every night, or needs a key that may change
+# functions whose result differs between two runs on the same row
 _NONDETERMINISTIC = re.compile(
     r"\b(current_\w+|localtimestamp|unix_timestamp\s*\(\s*\)"
     r"|(curdate|now|randn?|random|uuid|shuffle|monotonically_increasing_id|spark_partition_id|input_file_\w+"
-    rf"|session_user|user|version|reflect|java_method|{PSEUDONYM})\s*\()",
+    r"|session_user|user|version|reflect|java_method)\s*\()",
     re.IGNORECASE,
 )
-_CODE = ("accounting", "duplicates", "expressions", "names", "recipe", "sources")
+# modules that every source is mapped by: a change in one of them makes another cache key
+_CODE = (accounting, column_names, duplicates, expressions, redaction, sources)
 
-# joined rows, names of the raw record's columns, marks to keep → mapped rows
-MapJoined = Callable[[DataFrame, list[str], list[str]], DataFrame]
+# joined rows, the raw record as JSON, columns to keep → mapped rows
+MapJoined = Callable[[DataFrame, Column, list[str]], DataFrame]
 
 
 @dataclass(frozen=True)
 class SourceMapping:
-    """How a source's files become rows, each of its own record and joined rows alone.
+    """How the files of a source become rows; each row depends on its own record and the joined rows alone.
 
     Args:
         spark: the session.
         source: the settings of the source.
-        where: the settings' name of it.
+        where: name of the source in the settings.
         data: what `{data}` in a path stands for.
         ds: the logical date.
         map_joined: maps the joined rows.
-        expressions: all that it evaluates over them, besides the joins' own.
-        rules: everything else that decides what it makes of them.
-        code: names of the modules in `bgmrec.ingest` that it is made of, besides those of every source.
+        expressions: the source's expressions without those of its joins.
+        rules: all other settings that decide the rows.
+        code: modules that map this kind of source, besides those of every source.
         drop_duplicates: of `with_digests`.
-        alone: whether a record's row is the same whatever columns the other files have.
+        independent: whether the rows of a file are the same whatever columns the other files have.
     """
 
     spark: SparkSession
@@ -59,44 +62,111 @@ class SourceMapping:
     map_joined: MapJoined
     expressions: Sequence[str | None]
     rules: Any
-    code: tuple[str, ...]
+    code: tuple[ModuleType, ...]
     drop_duplicates: bool = True
-    alone: bool = True
+    independent: bool = True
 
     @cached_property
     def sides(self) -> list[SideTable]:
-        return read_sides(self.spark, self.source.joins, where=self.where, data=self.data, ds=self.ds)
+        """The side tables that the source joins."""
+        return read_sides(
+            self.spark, self.source.joins, where=self.where, data=self.data, ds=self.ds, withheld=self.has_pseudonyms
+        )
 
     def paths(self) -> list[str]:
+        """The files and folders of the window."""
         return existing_paths(self.spark, self.source, self.data, self.ds)
 
     def read(self, paths: list[str]) -> DataFrame:
-        return read_paths(self.spark, self.source, paths)
+        """The raw rows of some files of the source.
+
+        Args:
+            paths: files or folders.
+
+        Raises:
+            SettingsError: the expressions call `pseudonym()` and there is no usable key.
+            InputError: the files cannot be opened.
+        """
+        if self.has_pseudonyms:
+            pseudonymizer_from_environment()  # raises without a key, before a job starts
+        return read_paths(self.spark, self.source, paths, withheld=self.has_pseudonyms)
 
     def map(self, raw: DataFrame) -> DataFrame:
-        """Raw rows → mapped ones whatever the night, with what they were joined by."""
-        record = sorted(name for name in raw.columns if name != c.SOURCE_FILE)
-        joined = join_sides(with_digests(raw, record, self.drop_duplicates), self.sides)
-        marks = [name(n) for n in range(len(self.sides)) for name in (joined_key, joined_hash)]
-        return self.map_joined(joined, record, marks)
+        """Raw rows → mapped rows that do not depend on the logical date, with the hashes of what they joined.
+
+        Args:
+            raw: from `read`.
+
+        Raises:
+            SettingsError: an expression is not valid over the columns.
+        """
+        names = sorted(name for name in raw.columns if name != c.SOURCE_FILE)
+        digested = with_digests(raw, names, self.drop_duplicates)
+        joined = join_sides(digested, self.sides, show_columns=self.shows_columns)
+        hashes = [name(n) for n in range(len(self.sides)) for name in (joined_key, joined_hash)]
+        return self.map_joined(joined, self._record(joined, names), hashes)
+
+    def _record(self, joined: DataFrame, names: list[str]) -> Column:
+        if not self.has_pseudonyms:
+            return expressions.record_json(names)
+        inputs = self._raw_ids({*names, *(value for side in self.sides for value in side.values)})
+        return redacted_json([joined.schema[name] for name in names], inputs, joined[CORRUPT].isNotNull())
+
+    def _raw_ids(self, columns: set[str]) -> frozenset[str]:
+        """The columns that hold raw ids: what `pseudonym()` reads, and the keys that a joined one is looked up by."""
+        keys = [text for side in self.sides for text in side.left.values()]
+        inputs = pseudonym_inputs(self.spark, [*self.expressions, *keys], columns)
+        for side in reversed(self.sides):
+            if inputs & set(side.values):
+                inputs |= columns_read(self.spark, side.left.values(), columns)
+        return inputs
 
     def changed(self, rows: DataFrame) -> DataFrame:
-        """Mapped rows of earlier nights → those among them that would now be others."""
+        """The rows whose side tables hold another row for them now.
+
+        Args:
+            rows: mapped rows of earlier runs.
+        """
         return joined_otherwise(rows, self.sides)
 
     @property
+    def has_pseudonyms(self) -> bool:
+        """Whether an expression calls `pseudonym()`: then no value of a column that it reads may be stored or shown."""
+        return calls_pseudonym(self._all_expressions)
+
+    @property
+    def shows_columns(self) -> bool:
+        """Whether errors may list the columns of the files."""
+        return shows_columns(self.source, self.has_pseudonyms)
+
+    @property
+    def _all_expressions(self) -> list[str | None]:
+        return [*self.expressions, *(text for table in self.source.joins for text in (*table.on, *table.select))]
+
+    @property
     def cacheable(self) -> bool:
-        """Whether later nights read the same files again, and would make the same rows of them."""
+        """Whether later runs read the same files again and map them to the same rows.
+
+        Sources with pseudonyms are not cached: their rows depend on a key that may change.
+        """
         source = self.source
-        texts = [*self.expressions, *(text for table in source.joins for text in (*table.on, *table.select))]
-        lasting = self.drop_duplicates and not any(_NONDETERMINISTIC.search(text) for text in texts if text)
+        deterministic = not any(_NONDETERMINISTIC.search(text) for text in self._all_expressions if text)
         windowed = (source.lookback_days or 1) > 1 and source.format != "parquet"
-        return source.keep_mapped and windowed and lasting and self.alone
+        return (
+            source.cache_rows
+            and windowed
+            and deterministic
+            and self.drop_duplicates
+            and self.independent
+            and not self.has_pseudonyms
+        )
 
     def cache_key(self) -> list[Any]:
-        """What decides how a record is mapped: settings, code, and Spark."""
-        out = {"paths", "lookback_days", "allow_missing_days", "keep_mapped"}
-        dumped = self.source.model_dump(mode="json", exclude={**dict.fromkeys(out, True), "joins": {"__all__": out}})
+        """What decides how a record is mapped: settings, source code and Spark."""
+        ignored = {"paths", "lookback_days", "allow_missing_days", "cache_rows"}
+        settings = self.source.model_dump(
+            mode="json", exclude={**dict.fromkeys(ignored, True), "joins": {"__all__": ignored}}
+        )
         conf = [self.spark.conf.get(f"spark.sql.{name}") for name in ("ansi.enabled", "legacy.timeParserPolicy")]
-        code = [inspect.getsource(importlib.import_module(f"bgmrec.ingest.{name}")) for name in (*_CODE, *self.code)]
-        return [dumped, self.rules, self.spark.version, conf, code]
+        code = [inspect.getsource(module) for module in (*_CODE, *self.code)]
+        return [settings, self.rules, self.spark.version, conf, code]

@@ -1,7 +1,7 @@
-"""Published tables in a Spark catalogue: their columns, one partition per logical date, a view of the newest.
+"""Published tables in a Spark catalogue: one partition per logical date, and a view of the newest date.
 
-Every change that readers see is one transaction of the metastore: a query plans with the old location of a
-partition or with the new one, with the old date of a view or with the new one.
+Each change that readers see is one transaction of the metastore: a query uses either the old or the new location of a
+partition, and either the old or the new date of a view.
 """
 
 from __future__ import annotations
@@ -17,45 +17,65 @@ from bgmrec.storage import columns as c
 
 @dataclass(frozen=True)
 class Catalogue:
-    """One database of the session's catalogue."""
+    """One database of the session's catalogue.
+
+    Args:
+        spark: the session.
+        database: name of the database; `prepare` creates it.
+    """
 
     spark: SparkSession
     database: str
 
     def has(self, name: str) -> bool:
+        """Whether the database has a table or view of that name.
+
+        Args:
+            name: without the database.
+        """
         return bool(self.spark.catalog.tableExists(self._named(name)))
 
-    def prepare(self, contract: Contract, home: str) -> None:
+    def prepare(self, contract: Contract, location: str) -> None:
         """Creates the table, or adds the columns that its contract has gained.
 
+        Args:
+            contract: of the table.
+            location: folder of a new table, with its scheme.
+
         Raises:
-            PublishingError: the table that is there has a column of another type.
+            PublishingError: the existing table has a column of another type.
         """
         self.spark.sql(f"CREATE DATABASE IF NOT EXISTS `{self.database}`")
         if not self.has(contract.table):
             self.spark.sql(
                 f"CREATE TABLE IF NOT EXISTS {self._named(contract.table)} ({columns_ddl(contract)}) "
-                f"USING PARQUET PARTITIONED BY ({c.DS}) LOCATION '{quoted(home)}'"
+                f"USING PARQUET PARTITIONED BY ({c.DS}) LOCATION '{quoted(location)}'"
             )
         self._add_columns(contract)
 
     def _add_columns(self, contract: Contract) -> None:
-        known = {field.name: field.dataType for field in self.spark.table(self._named(contract.table)).schema}
+        types = {field.name: field.dataType for field in self.spark.table(self._named(contract.table)).schema}
         for field in contract.schema:
-            if known.get(field.name, field.dataType) != field.dataType:
+            if types.get(field.name, field.dataType) != field.dataType:
                 raise PublishingError(
                     f"column {field.name} of {self.database}.{contract.table} has another type than its contract",
                     where=f"{self.database}.{contract.table}",
                     expected=field.dataType.simpleString(),
-                    found=known[field.name].simpleString(),
-                    hint="a contract only gains columns; publish into another database (publish.database)",
+                    found=types[field.name].simpleString(),
+                    hint="a column never changes its type: publish into another database (publish.database)",
                 )
-        if new := [column_ddl(field) for field in contract.schema if field.name not in known]:
-            # partitions written before read null there
+        if new := [column_ddl(field) for field in contract.schema if field.name not in types]:
+            # older partitions read null in the new columns
             self.spark.sql(f"ALTER TABLE {self._named(contract.table)} ADD COLUMNS ({', '.join(new)})")
 
     def set_partition(self, table: str, ds: str, location: str) -> None:
-        """Makes the files at a location the partition of a date."""
+        """Sets the location of a date's partition, and adds the partition if it is missing.
+
+        Args:
+            table: name of a table of the database.
+            ds: logical date, YYYY-MM-DD.
+            location: folder with the Parquet files, with its scheme.
+        """
         partition = f"PARTITION ({c.DS} = '{ds}')"
         name, at = self._named(table), f"LOCATION '{quoted(location)}'"
         self.spark.sql(f"ALTER TABLE {name} ADD IF NOT EXISTS {partition} {at}")
@@ -63,25 +83,47 @@ class Catalogue:
         self.spark.catalog.refreshTable(name)
 
     def partitions(self, table: str) -> list[str]:
-        """Dates that the table has a partition of, rising."""
+        """Dates of the table's partitions, ascending.
+
+        Args:
+            table: name of a table of the database.
+        """
         rows = self.spark.sql(f"SHOW PARTITIONS {self._named(table)}").collect()
         return sorted(str(row[0]).split("=", 1)[1] for row in rows)
 
     def drop_partition(self, table: str, ds: str) -> None:
-        """Takes a date out of the table; its files stay."""
+        """Removes a date from the table; its files are kept.
+
+        Args:
+            table: name of a table of the database.
+            ds: logical date, YYYY-MM-DD.
+        """
         self.spark.sql(f"ALTER TABLE {self._named(table)} DROP IF EXISTS PARTITION ({c.DS} = '{ds}')")
         self.spark.catalog.refreshTable(self._named(table))
 
     def set_current(self, contract: Contract, ds: str) -> None:
-        """Makes a date the one that the view `<table>_current` shows."""
+        """Lets the view `<table>_current` select a date.
+
+        Args:
+            contract: of a table of the database.
+            ds: logical date, YYYY-MM-DD.
+        """
         names = ", ".join(f"`{name}`" for name in contract.schema.names)
         query = f"AS SELECT {names} FROM {self._named(contract.table)} WHERE {c.DS} = '{ds}'"
         if self.has(contract.current):
-            # one transaction; CREATE OR REPLACE drops the view first, and a query in between does not find it
+            # one transaction; CREATE OR REPLACE drops the view first, and a query in between fails
             self.spark.sql(f"ALTER VIEW {self._named(contract.current)} {query}")
         else:
             comment = f"the newest published logical date of {contract.table}"
             self.spark.sql(f"CREATE VIEW {self._named(contract.current)} COMMENT '{comment}' {query}")
+
+    def drop_current(self, contract: Contract) -> None:
+        """Drops the view `<table>_current`, for a table that the newest date does not publish.
+
+        Args:
+            contract: of a table of the database.
+        """
+        self.spark.sql(f"DROP VIEW IF EXISTS {self._named(contract.current)}")
 
     def _named(self, name: str) -> str:
         return f"`{self.database}`.`{name}`"

@@ -1,6 +1,6 @@
-"""The contract of every published table, in one place: DDL, documentation and the gate's checks come from here.
+"""The contract of every published table. DDL, documentation and the gate's checks are derived from it.
 
-`python -m bgmrec.publish.contracts` prints it as Markdown, which is the README's section on published tables.
+`python -m bgmrec.publish.contracts` prints the contracts as Markdown, for bgmrec/publish/README.md.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ class Contract:
     """What readers of a published table can rely on.
 
     Args:
-        table: its name, in the catalogue and below `published/`.
-        meaning: of one row.
-        schema: columns in order, each with its comment; a column that was added after the first version is nullable.
-        keys: identify a row within one `ds`; the first one is the entity that a reader asks for.
-        score: the column that holds one.
-        is_rating: whether it is a predicted rating in explicit mode, which the settings bound.
-        score_range: where it is bounded whatever the settings.
+        table: name of the table, in the catalogue and of its folder below `published/`.
+        meaning: what one row is.
+        schema: columns in order, each with a comment; a column that was added after the first version is nullable.
+        keys: columns that identify a row within one `ds`; readers look rows up by the first one.
+        score: name of the column with the score.
+        is_rating: whether the score is a predicted rating in explicit mode; `evaluate.clip` then bounds it.
+        score_range: (lowest, highest) valid score under all settings; None: not bounded.
         model_sources: values of `source` whose rows hold a score of the model; empty: all rows do.
-        examples: what a query answers → the query; `{database}` and `{ds}` are filled in.
+        examples: question → query that answers it, with `{database}` and `{ds}` as placeholders.
     """
 
     table: str
@@ -42,12 +42,12 @@ class Contract:
 
     @property
     def required(self) -> list[str]:
-        """Columns that are never null."""
+        """Names of the columns that are never null."""
         return [field.name for field in self.schema if not field.nullable]
 
     @property
     def current(self) -> str:
-        """The view of the newest published logical date."""
+        """Name of the view of the newest published logical date."""
         return f"{self.table}_current"
 
 
@@ -61,15 +61,15 @@ RECOMMENDATIONS = Contract(
     score_range=None,
     model_sources=(c.WARM, c.COLD),
     examples={
-        "a user's list, newest night": "SELECT item_id, score FROM {database}.recommendations_current "
+        "the list of a user, newest date": "SELECT item_id, score FROM {database}.recommendations_current "
         "WHERE user_id = 'u1' ORDER BY position",
-        "how users are served": "SELECT source, count(DISTINCT user_id) AS users FROM {database}.recommendations "
-        "WHERE ds = '{ds}' GROUP BY source",
+        "users by source of their list": "SELECT source, count(DISTINCT user_id) AS users "
+        "FROM {database}.recommendations WHERE ds = '{ds}' GROUP BY source",
     },
 )
 SIMILAR_ITEMS = Contract(
     table="similar_items",
-    meaning="one row per track and position: the tracks nearest to it, by cosine of the factors",
+    meaning="one row per track and position: the most similar tracks, by cosine of the item factors",
     schema=schemas.SIMILAR_ITEMS,
     keys=(c.ITEM_ID, c.POSITION),
     score=c.SCORE,
@@ -77,13 +77,13 @@ SIMILAR_ITEMS = Contract(
     score_range=(-1.001, 1.001),  # a cosine, rounded
     model_sources=(),
     examples={
-        "tracks like this one": "SELECT similar_item_id, score FROM {database}.similar_items_current "
+        "tracks similar to a track": "SELECT similar_item_id, score FROM {database}.similar_items_current "
         "WHERE item_id = 'm1' ORDER BY position",
     },
 )
 RECOMMENDATION_REASONS = Contract(
     table="recommendation_reasons",
-    meaning="one row per part of a score, where `publish.tables` asks for it; the parts of a place add up to its score",
+    meaning="one row per part of a score, only if `publish.tables` names it; the parts of a position sum to its score",
     schema=schemas.RECOMMENDATION_REASONS,
     keys=(c.USER_ID, c.POSITION, c.PART_NUMBER),
     score=c.SCORE_PART,
@@ -99,34 +99,51 @@ CONTRACTS = {contract.table: contract for contract in (RECOMMENDATIONS, SIMILAR_
 
 
 def columns_ddl(contract: Contract) -> str:
-    """The columns as DDL; nullability is not part of it: old partitions lack columns that were added since."""
+    """The columns as DDL, all nullable: old partitions lack the columns that were added later.
+
+    Args:
+        contract: of the table.
+    """
     return ", ".join(column_ddl(field) for field in contract.schema)
 
 
 def column_ddl(field: t.StructField) -> str:
+    """One column as DDL, with its comment.
+
+    Args:
+        field: of the schema, with a comment.
+    """
     return f"`{field.name}` {field.dataType.simpleString()} COMMENT '{quoted(field.metadata['comment'])}'"
 
 
 def quoted(text: str) -> str:
-    """Text between single quotes of Spark SQL."""
+    """Escapes text for a string literal of Spark SQL in single quotes.
+
+    Args:
+        text: any.
+    """
     return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def markdown(contract: Contract) -> str:
-    """One table's section of the README."""
+    """One contract as Markdown: title, columns and example queries.
+
+    Args:
+        contract: of the table.
+    """
     rows = [
         f"| `{field.name}` | {field.dataType.simpleString()} | {'yes' if field.nullable else 'no'} "
         f"| {_role(contract, field.name)} | {field.metadata['comment']} |"
         for field in contract.schema
     ]
     examples = [
-        f"    -- {text}\n    {sql.format(database='bgmrec', ds='2025-03-14')}"
-        for text, sql in contract.examples.items()
+        f"    -- {question}\n    {sql.format(database='bgmrec', ds='2025-03-14')}"
+        for question, sql in contract.examples.items()
     ]
     head = ["| column | type | null | key | meaning |", "|---|---|---|---|---|"]
     title = (
         f"**`{contract.table}`**: {contract.meaning}. View of the newest date: `{contract.current}`.\n"
-        f"Partitioned by `{c.DS}`; a date stays at least `retention.published_days` days, the newest one always."
+        f"Partitioned by `{c.DS}`. A date is kept for `retention.published_days` days; the newest date is always kept."
     )
     return "\n".join([title, "", *head, *rows, "", *examples])
 
@@ -138,7 +155,7 @@ def _role(contract: Contract, column: str) -> str:
 
 
 def document() -> str:
-    """All contracts."""
+    """All contracts as Markdown."""
     return "\n\n".join(markdown(contract) for contract in CONTRACTS.values())
 
 

@@ -1,7 +1,7 @@
-"""The gate before the switch: what was measured on the tables to publish against [publish.gate], without Spark.
+"""The gate: compares what was measured on the staged tables with `[publish.gate]`, without Spark.
 
-Every rule yields its checks, each with the number that was measured and the one that was wanted; a check that is
-switched off, or has nothing to compare with, says so. All checks stand in the summary, all failed ones in the error.
+Each rule yields its checks, each with the measured number and its threshold. A check that is disabled, or that has
+nothing to compare with, says so. The summary holds all checks, the error names all failed ones.
 """
 
 from __future__ import annotations
@@ -15,53 +15,57 @@ from bgmrec.config.serving import GateSettings
 from bgmrec.errors import QualityGateError, SettingsError
 
 Status = Literal["passed", "failed", "off", "skipped"]
-FALLING = ("rmse", "mae")  # metrics of which less is better
+# Such rows are faults of bgmrec itself and not of the data, so that no setting allows any.
+NONE_ALLOWED = 0
+# How far predictions may leave the scale at either end, as a share of its width: those further out count.
+SCORE_MARGIN = 0.5
+LOWER_IS_BETTER = ("rmse", "mae")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One number beside its threshold.
+    """One measured number and its threshold.
 
     Args:
-        name: of the check.
-        where: the table or metric that it looks at.
-        status: off: the settings switch it off; skipped: there is nothing to measure or to compare with.
-        measured: the number found.
-        wanted: the threshold in words, with its number.
+        name: what was measured.
+        where: the table or metric that it was measured on.
+        status: off: disabled by the settings; skipped: nothing to measure or to compare with.
+        measured: the number; None: there is none.
+        threshold: the threshold in words, with its number.
     """
 
     name: str
     where: str
     status: Status
     measured: float | None
-    wanted: str
+    threshold: str
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.where}): {_text(self.measured)}, wanted {self.wanted}"
+        return f"{self.name} ({self.where}): {_text(self.measured)}, expected {self.threshold}"
 
 
 @dataclass(frozen=True)
 class TableNumbers:
-    """What was counted in one table to publish.
+    """Counts of one staged table.
 
     Args:
-        rows: of the table.
-        null_keys: rows with a null in a column that must have a value.
+        rows: number of rows.
+        rows_with_nulls: rows with a null in a column that the contract requires.
         duplicate_keys: rows beyond the first of their key.
-        entities: distinct values of the first key.
-        impossible: scores that are no finite numbers, or that leave the contract's own range.
+        entities: distinct values of the first key column.
+        invalid_scores: scores that are not finite, or outside the range of the contract.
         scored: rows with a finite score of the model.
-        out_of_range: of these, the ones outside `score_range`.
-        lowest: the lowest of these scores; none: there is none.
-        highest: the highest.
-        score_range: that nearly all predictions must keep to; none: these are no predictions, or may be any.
+        out_of_range: of these, the rows outside `score_range`.
+        lowest: lowest finite score of the model; None: no such score.
+        highest: highest one.
+        score_range: (lowest, highest) plausible score; None: not checked.
     """
 
     rows: int
-    null_keys: int
+    rows_with_nulls: int
     duplicate_keys: int
     entities: int
-    impossible: int
+    invalid_scores: int
     scored: int
     out_of_range: int
     lowest: float | None
@@ -71,21 +75,21 @@ class TableNumbers:
 
 @dataclass(frozen=True)
 class GateInputs:
-    """Everything that the gate looks at.
+    """All numbers that the gate checks. "Before" is the newest earlier published date.
 
     Args:
-        tables: to publish.
-        list_faults: broken rules of the lists, by rule.
-        ratings: that the model was learnt from.
-        user_coverage: share of the indexed users that have a list; none: lists are not published.
-        catalogue_coverage: share of the candidates that some list holds; none: the same.
-        metric: name of the validation metric.
-        value: the model's; none: nothing was held out.
-        baseline: the baseline's; none: it has none, or was not judged.
-        baseline_name: which one that is.
-        rows_before: rows by table of the newest earlier date; empty: there is none.
-        value_before: its metric.
-        ratings_before: the ratings it was learnt from.
+        tables: counts by staged table.
+        list_faults: number of violations, by rule of the lists.
+        ratings: number of ratings that the model was trained on.
+        user_coverage: share of the indexed users that have a list; None: no lists are published.
+        catalogue_coverage: share of the candidates that occur in some list; None: no lists are published.
+        metric: name of the compared metric.
+        model_value: the model's value of it; None: no ratings were held out.
+        baseline_value: the baseline's value of it; None: the baseline was not evaluated, or does not have the metric.
+        baseline_name: name of the baseline.
+        rows_before: rows by table before; empty: no earlier date is published.
+        value_before: the model's value of the metric before.
+        ratings_before: number of training ratings before.
     """
 
     tables: Mapping[str, TableNumbers]
@@ -94,8 +98,8 @@ class GateInputs:
     user_coverage: float | None
     catalogue_coverage: float | None
     metric: str
-    value: float | None
-    baseline: float | None
+    model_value: float | None
+    baseline_value: float | None
     baseline_name: str | None = None
     rows_before: Mapping[str, int] = field(default_factory=dict)
     value_before: float | None = None
@@ -103,31 +107,49 @@ class GateInputs:
 
 
 def gate_checks(inputs: GateInputs, settings: GateSettings) -> list[Check]:
-    """All checks, in the order of the settings."""
+    """All checks, in the order of the rules.
+
+    Args:
+        inputs: the measured numbers.
+        settings: `[publish.gate]`.
+    """
     return [check for rule in _RULES for check in rule(inputs, settings)]
 
 
 def failed(checks: list[Check]) -> list[Check]:
+    """The checks that failed.
+
+    Args:
+        checks: of the gate.
+    """
     return [check for check in checks if check.status == "failed"]
 
 
 def refuse(checks: list[Check], forced: str | None) -> dict[str, Any] | None:
-    """Stops at failed checks, unless the publication is forced; returns what was overridden and why.
+    """Raises if checks failed, unless the publication is forced.
+
+    Args:
+        checks: of the gate.
+        forced: reason for publishing nevertheless; None: the gate applies.
+
+    Returns:
+        the reason and the overridden checks; None if no check failed.
 
     Raises:
-        QualityGateError: checks failed; all of them are named.
+        QualityGateError: checks failed; the error names all of them.
     """
-    broken = failed(checks)
-    if not broken:
+    failures = failed(checks)
+    if not failures:
         return None
     if forced is not None:
-        return {"reason": forced, "overridden": [asdict(check) for check in broken]}
+        return {"reason": forced, "overridden": [asdict(check) for check in failures]}
     raise QualityGateError(
-        f"{len(broken)} of {len(checks)} checks before publishing failed",
+        f"{len(failures)} of {len(checks)} checks before publishing failed",
         where="[publish.gate]",
-        found="".join(f"\n    {check}" for check in broken),
-        hint="look for the cause in the summary of the run; what was published before stays. If the tables are right, "
-        'correct the threshold, or publish once with --force-publish "why"',
+        found="".join(f"\n    {check}" for check in failures),
+        hint="readers keep the previous version. Look for the cause in the summary of the run. If the tables are "
+        "right, correct the threshold and run the same command again, or publish once with "
+        '--force-publish "REASON"',
     )
 
 
@@ -139,48 +161,50 @@ def _rows(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
 def _shrink(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in inputs.tables.items():
         before = inputs.rows_before.get(table)
-        yield _lost("share of rows lost", table, numbers.rows, before, settings.max_shrink_share)
+        yield _loss("share of rows lost", table, numbers.rows, before, settings.max_shrink_share)
     limit = settings.max_ratings_lost_share
-    yield _lost("share of ratings lost", "ratings", inputs.ratings, inputs.ratings_before, limit)
+    yield _loss("share of ratings lost", "ratings", inputs.ratings, inputs.ratings_before, limit)
 
 
-def _lost(name: str, where: str, rows: int, before: int | None, limit: float | None) -> Check:
-    lost = (before - rows) / before if before else None
-    return _at_most(name, where, lost, limit, f" of {before:,} rows the night before" if before else "")
+def _loss(name: str, where: str, rows: int, before: int | None, limit: float | None) -> Check:
+    share = (before - rows) / before if before else None
+    return _at_most(name, where, share, limit, f" of the previous date's {before:,} rows" if before else "")
 
 
 def _nulls(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in inputs.tables.items():
-        yield _at_most("rows with nulls", table, numbers.null_keys, settings.max_null_keys)
+        yield _at_most("rows with nulls", table, numbers.rows_with_nulls, NONE_ALLOWED)
 
 
 def _duplicates(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in inputs.tables.items():
-        yield _at_most("rows that repeat a key", table, numbers.duplicate_keys, settings.max_duplicate_keys)
+        yield _at_most("duplicate keys", table, numbers.duplicate_keys, NONE_ALLOWED)
 
 
 def _faults(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for rule, count in inputs.list_faults.items():
-        yield _at_most(rule, "top_n", count, settings.max_list_faults)
+        yield _at_most(rule, "top_n", count, NONE_ALLOWED)
 
 
 def _scores(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in inputs.tables.items():
-        yield _at_most("scores that cannot be", table, numbers.impossible, settings.max_bad_scores)
+        yield _at_most("invalid scores", table, numbers.invalid_scores, NONE_ALLOWED)
         if numbers.score_range is not None:
-            # a share and not the extremes: of 1e9 predictions a few lie far out in the best of models
-            outside = numbers.out_of_range / numbers.scored if numbers.scored else None
+            # a share and not the extremes: of 1e9 predictions a few are far out in the best of models
+            share = numbers.out_of_range / numbers.scored if numbers.scored else None
             low, high = (_text(bound) for bound in numbers.score_range)
-            beside = f" outside {low} to {high}; all are from {_text(numbers.lowest)} to {_text(numbers.highest)}"
-            yield _at_most("share of scores out of range", table, outside, settings.max_out_of_range_share, beside)
+            suffix = (
+                f" outside {low} to {high}; all scores are from {_text(numbers.lowest)} to {_text(numbers.highest)}"
+            )
+            yield _at_most("share of scores out of range", table, share, settings.max_out_of_range_share, suffix)
 
 
 def widened(bounds: tuple[float, float] | None, margin: float) -> tuple[float, float] | None:
-    """The ratings' range and a margin at both ends, which nearly all predictions should keep to.
+    """The range of plausible predictions: the ratings' range with a margin at both ends.
 
     Args:
-        bounds: of the ratings; none: they have none.
-        margin: as a share of the range's width.
+        bounds: (lowest, highest) rating; None: not bounded.
+        margin: share of the range's width.
     """
     if bounds is None:
         return None
@@ -189,27 +213,27 @@ def widened(bounds: tuple[float, float] | None, margin: float) -> tuple[float, f
 
 
 def _coverage(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
-    of_users, of_music = inputs.user_coverage, inputs.catalogue_coverage
-    yield _at_least("share of users with a list", "recommendations", of_users, settings.min_user_coverage)
-    yield _at_least("share of the music in lists", "recommendations", of_music, settings.min_catalogue_coverage)
+    users, items = inputs.user_coverage, inputs.catalogue_coverage
+    yield _at_least("user coverage", "recommendations", users, settings.min_user_coverage)
+    yield _at_least("catalogue coverage", "recommendations", items, settings.min_catalogue_coverage)
 
 
 def _metric(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
-    lost = _loss(inputs.metric, inputs.value, inputs.value_before)
-    beside = "" if lost is None else f" of {_text(inputs.value_before)} the night before"
-    yield _at_most("share of the metric lost", inputs.metric, lost, settings.max_metric_loss, beside)
-    loss = _loss(inputs.metric, inputs.value, inputs.baseline)
+    loss = _relative_loss(inputs.metric, inputs.model_value, inputs.value_before)
+    suffix = "" if loss is None else f" of the previous date's {_text(inputs.value_before)}"
+    yield _at_most("relative metric loss", inputs.metric, loss, settings.max_metric_loss, suffix)
+    loss = _relative_loss(inputs.metric, inputs.model_value, inputs.baseline_value)
     gain = None if loss is None else -loss
-    beside = "" if loss is None else f" over {_text(inputs.baseline)} of {inputs.baseline_name}"
-    yield _at_least("share of the metric won", inputs.metric, gain, settings.min_metric_gain, beside)
+    suffix = "" if loss is None else f" over {_text(inputs.baseline_value)} of {inputs.baseline_name}"
+    yield _at_least("relative metric gain", inputs.metric, gain, settings.min_metric_gain, suffix)
 
 
-def _loss(metric: str, value: float | None, other: float | None) -> float | None:
-    """The share by which the value is worse than the other; none where either is missing, or the other 0."""
-    if value is None or not other:
+def _relative_loss(metric: str, value: float | None, reference: float | None) -> float | None:
+    """Share by which the value is worse than the reference; None if either is missing or the reference is 0."""
+    if value is None or not reference:
         return None
-    fallen = (other - value) / other
-    return -fallen if metric.split("@")[0] in FALLING else fallen
+    fallen = (reference - value) / reference
+    return -fallen if metric.split("@")[0] in LOWER_IS_BETTER else fallen
 
 
 _RULES: tuple[Callable[[GateInputs, GateSettings], Iterator[Check]], ...] = (
@@ -224,14 +248,14 @@ _RULES: tuple[Callable[[GateInputs, GateSettings], Iterator[Check]], ...] = (
 )
 
 
-def _at_least(name: str, where: str, measured: float | None, limit: float | None, beside: str = "") -> Check:
+def _at_least(name: str, where: str, measured: float | None, limit: float | None, suffix: str = "") -> Check:
     holds = measured is not None and limit is not None and measured >= limit
-    return Check(name, where, _status(measured, limit, holds), measured, _wanted("at least", limit, beside))
+    return Check(name, where, _status(measured, limit, holds), measured, _threshold("at least", limit, suffix))
 
 
-def _at_most(name: str, where: str, measured: float | None, limit: float | None, beside: str = "") -> Check:
+def _at_most(name: str, where: str, measured: float | None, limit: float | None, suffix: str = "") -> Check:
     holds = measured is not None and limit is not None and measured <= limit
-    return Check(name, where, _status(measured, limit, holds), measured, _wanted("at most", limit, beside))
+    return Check(name, where, _status(measured, limit, holds), measured, _threshold("at most", limit, suffix))
 
 
 def _status(measured: float | None, limit: float | None, holds: bool) -> Status:
@@ -239,11 +263,11 @@ def _status(measured: float | None, limit: float | None, holds: bool) -> Status:
         return "off"
     if measured is None:
         return "skipped"
-    return "passed" if holds else "failed"  # a NaN holds nowhere
+    return "passed" if holds else "failed"  # NaN fails every comparison
 
 
-def _wanted(word: str, limit: float | None, beside: str) -> str:
-    return "anything" if limit is None else f"{word} {_text(limit)}{beside}"
+def _threshold(word: str, limit: float | None, suffix: str) -> str:
+    return "anything (off)" if limit is None else f"{word} {_text(limit)}{suffix}"
 
 
 def _text(number: float | None) -> str:
@@ -253,18 +277,22 @@ def _text(number: float | None) -> str:
 
 
 def gate_metric(settings: Settings, evaluated: dict[str, float]) -> str:
-    """The name of the metric that the gate compares.
+    """Name of the metric that the gate compares.
+
+    Args:
+        settings: of the run.
+        evaluated: the model's metrics by name; empty: no ratings were held out.
 
     Raises:
-        SettingsError: the settings name one that is not judged.
+        SettingsError: `publish.gate.metric` names a metric that was not evaluated.
     """
     named = settings.publish.gate.metric
     if named is not None and evaluated and named not in evaluated:
         raise SettingsError(
-            "publish.gate.metric is not among the metrics of the night",
+            "publish.gate.metric names a metric that was not evaluated",
             where="publish.gate.metric",
             expected=f"one of: {', '.join(sorted(evaluated))}",
             found=named,
-            hint="correct it; [evaluate] says at which cut-offs lists are judged",
+            hint="name one of these; for another cut-off add it to evaluate.ks and run jobs/evaluate.py again",
         )
     return named or ("rmse" if settings.factorize.mode == "explicit" else f"ndcg@{settings.evaluate.ks[0]}")

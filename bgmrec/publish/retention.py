@@ -1,8 +1,8 @@
-"""What may go: decided from names and manifests alone, so that every rule can be tested without a file.
+"""What jobs/retain.py deletes: decided from names and manifests alone, so that every rule is tested without files.
 
-A date's published version, the one that it replaced, and the models of both stay as long as the date; the newest date
-stays whatever its age. What no manifest names (superseded, withdrawn, refused by the gate) stays for some days, so that
-readers can end and a rollback can bring it back. Ages are logical dates back from a given one: nothing asks the clock.
+The published version of a date, the version that it replaced and the models of both are kept as long as the date; the
+newest date is always kept. What no manifest names (replaced, unpublished or refused by the gate) is kept for some days,
+so that running queries can end and a rollback finds it. Ages are days before a given logical date, never of the clock.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from bgmrec.config.serving import RetentionSettings
 
 @dataclass(frozen=True)
 class Inventory:
-    """What there is below a root.
+    """Everything below a root that retention looks at.
 
     Args:
         manifests: published date → its manifest.
-        records: run id → what it published, visible or not.
-        versions: run ids of table folders, by published table.
+        records: run id → what it published, whether readers still see it or not.
+        versions: published table → run ids of its version folders.
         models: run ids in the model store.
-        work: date → whether its night was finished.
+        work: date → whether its run is finished.
         summaries: run ids.
-        mapped: (folder, name) of batches of mapped files → whether newer ones hold all of its files; names begin
+        row_cache: (folder, name) of batches of cached rows → whether newer batches hold all of its files; names begin
             with a date.
-        under_way: run ids of nights that were not finished, whose model or tables may be stored already.
+        unfinished: run ids of unfinished runs, whose model or tables may be stored already.
     """
 
     manifests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -37,22 +37,22 @@ class Inventory:
     models: Sequence[str] = ()
     work: Mapping[str, bool] = field(default_factory=dict)
     summaries: Sequence[str] = ()
-    mapped: Mapping[tuple[str, str], bool] = field(default_factory=dict)
-    under_way: Sequence[str] = ()
+    row_cache: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    unfinished: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What goes, in the order in which it goes: readers lose sight of a thing before its files do.
+class Deletions:
+    """What is deleted, in this order: first what readers look up, then the files.
 
     Args:
-        dates: published dates, from manifests and catalogue.
-        versions: (table, run id) of folders.
+        dates: published dates, from catalogue and manifests.
+        versions: (table, run id) of version folders.
         records: run ids.
         models: run ids.
         work: dates.
-        mapped: (folder, name) of batches.
-        summaries: run ids.
+        row_cache: (folder, name) of batches of cached rows.
+        summaries: run ids, with their reports.
     """
 
     dates: list[str]
@@ -60,60 +60,85 @@ class Plan:
     records: list[str]
     models: list[str]
     work: list[str]
-    mapped: list[tuple[str, str]]
+    row_cache: list[tuple[str, str]]
     summaries: list[str]
 
     def lines(self) -> list[str]:
-        """One line per thing, for people."""
+        """One line per deletion, for people."""
         return [
             *(f"date {ds}" for ds in self.dates),
             *(f"version {table} {run_id}" for table, run_id in self.versions),
             *(f"record {run_id}" for run_id in self.records),
             *(f"model {run_id}" for run_id in self.models),
             *(f"work {ds}" for ds in self.work),
-            *(f"mapped {folder} {name}" for folder, name in self.mapped),
+            *(f"cached rows {folder} {name}" for folder, name in self.row_cache),
             *(f"summary {run_id}" for run_id in self.summaries),
         ]
 
+    def logical_dates(self) -> list[str]:
+        """Logical dates of everything that is deleted, ascending. A run id and a batch begin with theirs."""
+        names = [*self.dates, *self.records, *self.models, *self.work, *self.summaries]
+        names += [name for _, name in (*self.versions, *self.row_cache)]
+        return sorted({name[:10] for name in names})
 
-def plan(found: Inventory, settings: RetentionSettings, today: date) -> Plan:
-    """What is old and needed by nothing that stays.
+    def of(self, logical_dates: Sequence[str]) -> Deletions:
+        """Only what belongs to these logical dates.
+
+        Args:
+            logical_dates: YYYY-MM-DD.
+        """
+        return Deletions(
+            dates=[ds for ds in self.dates if ds in logical_dates],
+            versions=[(table, run_id) for table, run_id in self.versions if run_id[:10] in logical_dates],
+            records=[run_id for run_id in self.records if run_id[:10] in logical_dates],
+            models=[run_id for run_id in self.models if run_id[:10] in logical_dates],
+            work=[ds for ds in self.work if ds in logical_dates],
+            row_cache=[(folder, name) for folder, name in self.row_cache if name[:10] in logical_dates],
+            summaries=[run_id for run_id in self.summaries if run_id[:10] in logical_dates],
+        )
+
+
+def deletions(inventory: Inventory, settings: RetentionSettings, today: date) -> Deletions:
+    """Everything that is old enough and that nothing needs that is kept.
 
     Args:
-        found: what there is.
+        inventory: everything below the root.
         settings: `[retention]`.
-        today: the logical date that ages are counted from.
+        today: the logical date from which ages are counted back.
     """
-    newest = max(found.manifests, default=None)
-    past = _Old(today, settings.published_days)
-    dates = [ds for ds in found.manifests if past(ds) and ds != newest]
-    old = _Old(today, settings.unseen_days)
-    kept = [manifest for ds, manifest in found.manifests.items() if ds not in dates]
-    shown = {run_id for manifest in kept for run_id in (manifest["run_id"], manifest["replaced"]) if run_id}
-    shown |= set(found.under_way)
-    records = _left(list(found.records), old, shown)
-    needed = {record["model"]["run_id"] for run_id, record in found.records.items() if run_id not in records}
-    needed |= {*(manifest["model"]["run_id"] for manifest in kept), *found.under_way}
-    return Plan(
+    newest = max(inventory.manifests, default=None)
+    is_old_date = _IsOld(today, settings.published_days)
+    dates = [ds for ds in inventory.manifests if is_old_date(ds) and ds != newest]
+    is_old = _IsOld(today, settings.unreferenced_days)
+    manifests = [manifest for ds, manifest in inventory.manifests.items() if ds not in dates]
+    referenced = {run_id for manifest in manifests for run_id in (manifest["run_id"], manifest["replaced"]) if run_id}
+    referenced |= set(inventory.unfinished)
+    records = _unneeded(list(inventory.records), is_old, referenced)
+    models = {record["model"]["run_id"] for run_id, record in inventory.records.items() if run_id not in records}
+    models |= {*(manifest["model"]["run_id"] for manifest in manifests), *inventory.unfinished}
+    finished = [ds for ds, is_finished in inventory.work.items() if is_finished]
+    return Deletions(
         dates=sorted(dates),
         versions=sorted(
-            (t, run) for t, runs in found.versions.items() for run in runs if old(run) and run not in shown
+            (table, run_id)
+            for table, run_ids in inventory.versions.items()
+            for run_id in _unneeded(run_ids, is_old, referenced)
         ),
-        records=sorted(records),
-        models=_left(found.models, old, needed),
-        work=_left([ds for ds, finished in found.work.items() if finished], _Old(today, settings.work_days), set()),
-        mapped=sorted(
+        records=records,
+        models=_unneeded(inventory.models, is_old, models),
+        work=_unneeded(finished, _IsOld(today, settings.work_days), set()),
+        row_cache=sorted(
             (folder, name)
-            for (folder, name), replaced in found.mapped.items()
-            if _Old(today, settings.mapped_days)(name) or (replaced and old(name))
+            for (folder, name), replaced in inventory.row_cache.items()
+            if _IsOld(today, settings.row_cache_days)(name) or (replaced and is_old(name))
         ),
-        summaries=_left(found.summaries, _Old(today, settings.summary_days), shown),
+        summaries=_unneeded(inventory.summaries, _IsOld(today, settings.summary_days), referenced),
     )
 
 
 @dataclass(frozen=True)
-class _Old:
-    """Whether a date, or a run by the date that its id begins with, is so many days back or more; none: never."""
+class _IsOld:
+    """Whether the date that a name begins with is at least so many days before `today`; None: never."""
 
     today: date
     days: int | None
@@ -122,5 +147,5 @@ class _Old:
         return self.days is not None and name[:10] <= str(self.today - timedelta(days=self.days))
 
 
-def _left(names: Sequence[str], old: _Old, needed: set[str]) -> list[str]:
-    return sorted(name for name in names if old(name) and name not in needed)
+def _unneeded(names: Sequence[str], is_old: _IsOld, needed: set[str]) -> list[str]:
+    return sorted(name for name in names if is_old(name) and name not in needed)

@@ -1,20 +1,20 @@
-"""Published tables: written beside what readers see, then switched to.
+"""Versions of the published tables: written beside the version that readers see, then promoted.
 
 Layout below `<root>/published`:
 
     <table>/ds=2025-01-31/run_id=<run>/part-….parquet   one immutable version per run
-    _manifests/runs/<run>.json                          what a run published: tables, model, metrics
-    _manifests/2025-01-31.json                          the run that is published for the date, and the replaced one
-    _manifests/latest.json                              the newest published date: its tables and its model
+    _manifests/runs/<run>.json                          the run's record: its tables, its model, its metrics
+    _manifests/2025-01-31.json                          manifest: the record that is published for the date
+    _manifests/latest.json                              copy of the manifest of the newest published date
 
-A manifest is one file, replaced atomically for all tables and the model together; readers by path take locations
-from it. Readers through the catalogue see the partition's location, switched right after. Nothing is deleted here: a
-version that was replaced stays, so that a query under way can end and a rollback finds it, until jobs/retain.py.
+A manifest is one file, replaced atomically for all tables and the model together; readers by path take locations from
+it. Readers of the catalogue see the partition's location, which is changed right after. Promoting deletes nothing: a
+replaced version is kept for running queries and for a rollback, until jobs/retain.py deletes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -39,9 +39,9 @@ class Versions:
     """The published tables below one root.
 
     Args:
-        tables: the place `<root>/published`.
-        database: of the session's catalogue that shows them too; none: files only.
-        mode: of published files and manifests, 640 for example; none: as the file system gives it.
+        tables: the folder `<root>/published`.
+        database: database of the session's catalogue that shows the tables too; None: files only.
+        mode: permissions of published files and manifests, for example 640; None: those of the file system.
     """
 
     tables: Tables
@@ -50,18 +50,25 @@ class Versions:
 
     @property
     def manifests(self) -> Tables:
+        """The folder of the manifests."""
         return self.tables.below(MANIFESTS)
 
     @property
     def records(self) -> Tables:
+        """The folder of the runs' records."""
         return self.manifests.below("runs")
 
     @property
     def catalogue(self) -> Catalogue | None:
+        """The catalogue that shows the tables; None: files only."""
         return None if self.database is None else Catalogue(self.tables.spark, self.database)
 
     def manifest(self, ds: str) -> dict[str, Any] | None:
-        """What is published for a logical date: a run's record, the run that it `replaced`, whether it was chosen."""
+        """The record that is published for a logical date, with `replaced` (run id) and `rolled_back`.
+
+        Args:
+            ds: logical date, YYYY-MM-DD.
+        """
         return self.manifests.read_json(ds)
 
     def latest(self) -> dict[str, Any] | None:
@@ -69,26 +76,54 @@ class Versions:
         return self.manifests.read_json(LATEST)
 
     def record(self, run_id: str) -> dict[str, Any] | None:
-        """What a run published, whether readers still see it or not: `ds`, `run_id`, `tables`, `model` and facts."""
+        """What a run published, whether readers still see it or not: `ds`, `run_id`, `tables`, `model`, metrics.
+
+        Args:
+            run_id: of the run.
+        """
         return self.records.read_json(run_id)
 
     def runs(self, ds: str = "*") -> list[str]:
-        """Runs that have a record, of one date or of all, rising."""
-        found = files.glob(self.tables.spark, f"{self.records.root}/{ds}-*.json")
-        return [path.rsplit("/", 1)[-1].removesuffix(".json") for path in found]
+        """Ids of the runs that have a record, of one logical date or of all, ascending.
+
+        Args:
+            ds: logical date, YYYY-MM-DD; `*`: all of them.
+        """
+        paths = files.children(self.tables.spark, self.records.root, f"{ds}-*.json")
+        return [path.rsplit("/", 1)[-1].removesuffix(".json") for path in paths]
 
     def dates(self) -> list[str]:
-        """Published logical dates, rising."""
-        found = files.glob(self.tables.spark, f"{self.manifests.root}/????-??-??.json")
-        return [path.rsplit("/", 1)[-1].removesuffix(".json") for path in found]
+        """Published logical dates, ascending."""
+        paths = files.children(self.tables.spark, self.manifests.root, "????-??-??.json")
+        return [path.rsplit("/", 1)[-1].removesuffix(".json") for path in paths]
+
+    def dates_after(self, ds: str) -> list[str]:
+        """Later dates that readers see, by a manifest or in the catalogue, ascending.
+
+        Args:
+            ds: logical date, YYYY-MM-DD.
+        """
+        dates = set(self.dates())
+        if self.catalogue is not None:
+            for table in filter(self.catalogue.has, CONTRACTS):
+                dates |= set(self.catalogue.partitions(table))
+        return sorted(date for date in dates if date > ds)
 
     def manifest_before(self, ds: str) -> dict[str, Any] | None:
-        """What is published for the newest earlier logical date."""
+        """The manifest of the newest earlier published date.
+
+        Args:
+            ds: logical date, YYYY-MM-DD.
+        """
         earlier = [date for date in self.dates() if date < ds]
         return self.manifest(earlier[-1]) if earlier else None
 
     def read(self, table: str, ds: str) -> DataFrame:
         """The published version of a table.
+
+        Args:
+            table: name of the table.
+            ds: logical date, YYYY-MM-DD.
 
         Raises:
             PublishingError: nothing is published for the date.
@@ -98,22 +133,31 @@ class Versions:
             raise PublishingError(
                 f"nothing is published for {ds}",
                 where=self.manifests.root,
+                expected=f"the manifest {ds}.json",
                 found=f"published dates: {', '.join(self.dates()) or 'none'}",
                 hint=f"run jobs/nightly.py --ds {ds}",
             )
-        return self.tables.spark.read.schema(TABLES[table]).parquet(manifest["tables"][table]["location"])
+        location = files.literal(manifest["tables"][table]["location"])
+        return self.tables.spark.read.schema(TABLES[table]).parquet(location)
 
     def stage(self, df: DataFrame, table: str, ds: str, run_id: str) -> str:
-        """Writes a version that nobody sees yet; returns its location.
+        """Writes a version that no reader sees yet; returns its location.
+
+        Args:
+            df: the rows.
+            table: name of the table.
+            ds: logical date, YYYY-MM-DD.
+            run_id: of the run.
 
         Raises:
-            PublishingError: the run was published already; its version is immutable.
+            PublishingError: the run has published before; its version is immutable.
         """
         if self.record(run_id) is not None:
             raise PublishingError(
-                f"run {run_id} was published already and cannot be written over",
+                f"run {run_id} has published its tables before; they are never overwritten",
                 where=self.records.path(run_id),
-                hint="a run that is made again gets a new number: begin it by jobs/nightly.py or the job of a stage",
+                expected="no record of the run",
+                hint="start jobs/nightly.py or the job of a stage: they give a repeated run a new number",
             )
         version = self.tables.below(table).below(f"{c.DS}={ds}")
         version.write(df, f"{c.RUN_ID}={run_id}", TABLES[table])
@@ -123,67 +167,73 @@ class Versions:
         return location
 
     def promote(self, record: dict[str, Any], *, rolled_back: bool = False) -> None:
-        """Makes a run's versions the published ones of its date, and `latest` where no later date is published.
+        """Publishes a run's versions for its date, and as `latest` unless a later date is published.
 
-        Interrupted anywhere, it ends in the same state when it is called again.
+        If it is interrupted at any point, calling it again ends in the same state.
 
         Args:
-            record: `ds`, `run_id`, `tables` (table → `location`, `rows`) and whatever else should be known.
-            rolled_back: somebody chose this version; the manifest says so.
+            record: `ds`, `run_id`, `tables` (table → `location`, `rows`), `model` and further facts.
+            rolled_back: whether a rollback chose this version; noted in the manifest.
 
         Raises:
-            PublishingError: the catalogue refused; everything is put back.
+            PublishingError: the catalogue refused; the previous version is restored.
         """
         ds, run_id = record["ds"], record["run_id"]
-        before = self.manifest(ds)
-        replaced = _replaced(before, run_id)
-        with self._put_back(ds, before):
+        previous = self.manifest(ds)
+        replaced = _replaced(previous, run_id)
+        with self._restored_on_failure(ds, previous):
             self._write(self.records, run_id, record)
             self._write(self.manifests, ds, {**record, "replaced": replaced, "rolled_back": rolled_back})
-            self._point()
-            self._show(ds)
+            self._update_latest()
+            self._update_catalogue(ds)
 
     def missing(self, record: dict[str, Any]) -> list[str]:
-        """Locations of a record that hold no whole table any more."""
-        locations = [facts["location"] for facts in record["tables"].values()]
-        return [store for store in locations if not files.exists(self.tables.spark, f"{store}/_SUCCESS")]
+        """Locations of a record without a complete table.
 
-    def unpublish_after(self, ds: str) -> list[str]:
-        """Takes all later dates away from readers, so that `latest` is this one; returns them.
-
-        Their versions and records stay: `switch` with a record of theirs brings them back.
+        Args:
+            record: of a run.
         """
-        later = [date for date in self.dates() if date > ds]
-        for date in later:
+        locations = [facts["location"] for facts in record["tables"].values()]
+        return [folder for folder in locations if not files.exists(self.tables.spark, f"{folder}/_SUCCESS")]
+
+    def unpublish_after(self, ds: str, dates: Sequence[str]) -> None:
+        """Removes later dates from what readers see, so that `latest` is this one.
+
+        Their versions and records are kept: `promote` with one of their records publishes them again.
+
+        Args:
+            ds: the logical date that becomes the newest.
+            dates: `dates_after(ds)`; the caller holds their locks.
+        """
+        for date in dates:
             files.delete(self.tables.spark, f"{self.manifests.path(date)}.json")
-        self._point()
-        self._show(ds)
-        if self.catalogue is not None:
-            for table in filter(self.catalogue.has, CONTRACTS):
-                for date in self.catalogue.partitions(table):
-                    if date > ds:
-                        self.catalogue.drop_partition(table, date)
-        return later
+        self._update_latest()
+        self._update_catalogue(ds)
+        for date in dates:
+            self._drop_partitions(date)
 
     def unpublish(self, ds: str) -> None:
-        """Takes a date away from readers, first from the catalogue; its versions and records stay.
+        """Removes a date from what readers see, first from the catalogue; its versions and records are kept.
 
-        `latest` is not looked at: it must name another date.
+        Args:
+            ds: a logical date that is not the newest one: `latest` is not changed.
         """
-        if self.catalogue is not None:
-            for table in filter(self.catalogue.has, CONTRACTS):
-                self.catalogue.drop_partition(table, ds)
+        self._drop_partitions(ds)
         files.delete(self.tables.spark, f"{self.manifests.path(ds)}.json")
 
     def purge(self, run_id: str) -> None:
-        """Deletes the versions of a run that no manifest names, then its record."""
+        """Deletes the versions of a run that no manifest names, then its record.
+
+        Args:
+            run_id: of the run.
+        """
         record = self.record(run_id) or {"tables": {}}
         for facts in record["tables"].values():
             files.delete(self.tables.spark, facts["location"])
         files.delete(self.tables.spark, f"{self.records.path(run_id)}.json")
 
-    def _point(self) -> None:
-        """`latest` follows the newest manifest; where another date is published meanwhile, it follows that one."""
+    def _update_latest(self) -> None:
+        """Copies the newest manifest to `latest`, again if another date is published meanwhile."""
         while (newest := self._newest()) != self.latest():
             if newest is None:
                 files.delete(self.tables.spark, f"{self.manifests.path(LATEST)}.json")
@@ -194,59 +244,70 @@ class Versions:
         dates = self.dates()
         return self.manifest(dates[-1]) if dates else None
 
-    def _write(self, store: Tables, name: str, document: dict[str, Any]) -> None:
-        store.write_json(name, document)
+    def _write(self, folder: Tables, name: str, document: dict[str, Any]) -> None:
+        folder.write_json(name, document)
         if self.mode is not None:
-            files.set_mode(self.tables.spark, f"{store.path(name)}.json", self.mode)
+            files.set_mode(self.tables.spark, f"{folder.path(name)}.json", self.mode)
 
-    def _show(self, ds: str) -> None:
-        """The catalogue follows the manifest of a date, and `latest`."""
+    def _update_catalogue(self, ds: str) -> None:
+        """Sets the partitions of a date to its manifest, and the views to `latest`."""
         manifest, catalogue = self.manifest(ds), self.catalogue
         if catalogue is None or manifest is None:
             return
         for table, facts in manifest["tables"].items():
             catalogue.prepare(CONTRACTS[table], files.absolute(self.tables.spark, self.tables.path(table)))
             catalogue.set_partition(table, ds, facts["location"])
-        shown = None
-        while (latest := self.latest()) is not None and latest["ds"] != shown:
-            for table in filter(catalogue.has, latest["tables"]):
-                catalogue.set_current(CONTRACTS[table], latest["ds"])
-            shown = latest["ds"]
+        for table in filter(catalogue.has, CONTRACTS.keys() - manifest["tables"].keys()):
+            catalogue.drop_partition(table, ds)  # of a replaced version, whose files jobs/retain.py deletes
+        current = None
+        while (latest := self.latest()) is not None and latest["ds"] != current:
+            for contract in (contract for table, contract in CONTRACTS.items() if catalogue.has(table)):
+                if contract.table in latest["tables"]:
+                    catalogue.set_current(contract, latest["ds"])
+                else:
+                    catalogue.drop_current(contract)
+            current = latest["ds"]
+
+    def _drop_partitions(self, ds: str) -> None:
+        if self.catalogue is not None:
+            for table in filter(self.catalogue.has, CONTRACTS):
+                self.catalogue.drop_partition(table, ds)
 
     @contextmanager
-    def _put_back(self, ds: str, before: dict[str, Any] | None) -> Iterator[None]:
-        """Where the catalogue refuses, readers get what they had."""
+    def _restored_on_failure(self, ds: str, previous: dict[str, Any] | None) -> Iterator[None]:
+        """Restores the previous manifest, `latest` and partitions if the catalogue refuses."""
         try:
             yield
         except (PySparkException, PublishingError) as error:
-            if before is None:
+            if previous is None:
                 files.delete(self.tables.spark, f"{self.manifests.path(ds)}.json")
             else:
-                self._write(self.manifests, ds, before)
-            self._point()
-            self._show_before(ds, before)
+                self._write(self.manifests, ds, previous)
+            self._update_latest()
+            self._restore_partitions(ds, previous)
             raise PublishingError(
-                f"the catalogue refused to switch {self.database} to another version of {ds}",
+                f"the catalogue refused the new version of {ds}; the previous one is still published",
                 where=f"database {self.database}",
+                expected="partitions and views that can be changed",
                 found=str(error).splitlines()[0],
-                hint="check the metastore, then run the same command again; the former partitions stay published",
+                hint="check the metastore, then run the same command again",
             ) from error
 
-    def _show_before(self, ds: str, before: dict[str, Any] | None) -> None:
+    def _restore_partitions(self, ds: str, previous: dict[str, Any] | None) -> None:
         catalogue = self.catalogue
         if catalogue is None:
             return
         for table in CONTRACTS:
-            with suppress(PySparkException):  # the one that refused may refuse again
-                if before is not None and table in before["tables"]:
-                    catalogue.set_partition(table, ds, before["tables"][table]["location"])
+            with suppress(PySparkException):  # the table that refused may refuse again
+                if previous is not None and table in previous["tables"]:
+                    catalogue.set_partition(table, ds, previous["tables"][table]["location"])
                 else:
                     catalogue.drop_partition(table, ds)
 
 
-def _replaced(before: dict[str, Any] | None, run_id: str) -> str | None:
-    """The run that a rollback of this one goes back to."""
-    if before is None:
+def _replaced(previous: dict[str, Any] | None, run_id: str) -> str | None:
+    """Id of the run to which a rollback of this one returns."""
+    if previous is None:
         return None
-    replaced = before["replaced"] if before["run_id"] == run_id else before["run_id"]
+    replaced = previous["replaced"] if previous["run_id"] == run_id else previous["run_id"]
     return None if replaced is None else str(replaced)

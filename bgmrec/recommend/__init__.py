@@ -1,1 +1,1 @@
-"""From factors to lists: exact blocked top-N, similar items, popularity, filters, and the checks at their door."""
+"""From factors to lists: candidates, exact top-N, similar items, popularity, reasons, and checks of the lists."""

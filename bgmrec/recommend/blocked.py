@@ -1,4 +1,4 @@
-"""Top-N of query blocks, distributed: against one broadcast shard, or with shards streamed past and lists merged."""
+"""Distributed top-N of query blocks: against one broadcast shard of items, or against many shards with merged lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyspark.broadcast import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
@@ -16,13 +15,22 @@ from pyspark.sql import types as t
 from bgmrec.factorize.blocks.cells import one_row, read_rows
 from bgmrec.recommend.kernel import Seen, Shard, TopLists, empty_lists, merge_lists, shift_scores, top_lists
 from bgmrec.recommend.shards import shard_from_cells
+from bgmrec.runtime.broadcasts import broadcast_value
 from bgmrec.storage import columns as c
 from bgmrec.storage.arrays import INT, from_cell
 
 
 class Queries(NamedTuple):
-    """A block of queries: their `idx` int32 (rows,), float32 `vectors` (rows, width), what is added to each one's
-    scores (`offsets`), the items it may not get (`seen`), and a `kind` int8 (rows,) that travels along."""
+    """A block of queries.
+
+    Args:
+        block: number of the block.
+        idx: int32 (rows,), user_idx or item_idx of the queries.
+        vectors: float32 (rows, width).
+        offsets: float32 (rows,), added to every score of a query.
+        seen: items that a query must not get; None: no item is left out.
+        kind: int8 (rows,), passed through to `Lists`.
+    """
 
     block: int
     idx: np.ndarray
@@ -33,7 +41,13 @@ class Queries(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """What is known of a block of queries once its lists are made."""
+    """The finished lists of a block of queries.
+
+    Args:
+        idx: int32 (rows,), of `Queries`.
+        kind: int8 (rows,), of `Queries`.
+        top: the lists.
+    """
 
     idx: np.ndarray
     kind: np.ndarray
@@ -53,7 +67,7 @@ _PARTIAL_LISTS = t.StructType(
 
 
 @contextmanager
-def make_lists(
+def block_lists(
     blocks: DataFrame,
     items: Shard | DataFrame,
     *,
@@ -63,34 +77,32 @@ def make_lists(
     finish: Finish,
     schema: t.StructType,
 ) -> Iterator[DataFrame]:
-    """The lists of every query block, by exact search over all items; read them inside: a broadcast is gone afterwards.
+    """The lists of every query block, by exact search over all items.
 
-    One row is one block of megabytes: build and run the plan inside `session.arrow_batch(spark, 1)`.
+    Read the result inside the context: the broadcast is destroyed on exit. One row is one block of megabytes, so build
+    and run the plan inside `session.arrow_batch(spark, 1)`.
 
     Args:
         blocks: one row per query block.
-        items: one shard, which is broadcast, or a table of shards, each of which meets every block.
+        items: one shard, which is broadcast, or a table of shards, each of which is joined with every block.
         n: length of a list.
-        per_group: cap per item group in a list; 0 for none.
+        per_group: most items of one group in a list; 0: no limit.
         decode: a row of `blocks` → queries.
         finish: finished lists of one block → rows of `schema`.
-        schema: of the result.
+        schema: schema of the result.
     """
     if not isinstance(items, Shard):
         yield _streamed(blocks, items, n, per_group, decode, finish, schema)
         return
-    shared: Broadcast[Shard] = blocks.sparkSession.sparkContext.broadcast(items)
+    with broadcast_value(blocks.sparkSession, items) as shared:
 
-    def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for row in read_rows(batches):
-            queries = decode(row)
-            top = top_lists(queries.vectors, shared.value, n, seen=queries.seen, per_group=per_group)
-            yield finish(Lists(queries.idx, queries.kind, shift_scores(top, queries.offsets)))
+        def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for row in read_rows(batches):
+                queries = decode(row)
+                top = top_lists(queries.vectors, shared.value, n, seen=queries.seen, per_group=per_group)
+                yield finish(Lists(queries.idx, queries.kind, shift_scores(top, queries.offsets)))
 
-    try:
         yield blocks.mapInArrow(search, schema)
-    finally:
-        shared.destroy()
 
 
 def _streamed(
@@ -123,7 +135,7 @@ def _streamed(
         f.col(c.FACTORS).alias("shard_factors"),
         f.col("groups").alias("shard_groups"),
     )
-    # the hint: a Cartesian product reads both sides from disk, where a nested loop join would collect one on the driver
+    # with the hint Spark reads both sides from disk; a nested loop join would collect one of them on the driver
     partial = blocks.crossJoin(named.hint("shuffle_replicate_nl")).mapInArrow(search, _PARTIAL_LISTS)
     gathered = partial.groupBy(c.BLOCK).agg(f.collect_list(f.struct(*_PARTIAL_LISTS.names[1:])).alias("parts"))
     return gathered.mapInArrow(merge, schema)

@@ -1,4 +1,4 @@
-"""Which items may be shown, and what the cap per item field counts together."""
+"""Which items may be recommended, and which of them the limit per field value counts together."""
 
 from __future__ import annotations
 
@@ -22,41 +22,42 @@ def eligible_items(
     items: DataFrame | None = None,
     field: str | None = None,
 ) -> DataFrame:
-    """The items that may be shown: `item_idx`, and `group_idx`, equal for items of one value of the field.
+    """The items that may be recommended: `item_idx`, and `group_idx`, equal for items with the same field value.
 
-    A group is named by the lowest idx that has its value, so that no two values can fall together. An item without
-    a value is a group of its own: nothing says that two unknown artists are one. A list field counts by its first.
+    A group is numbered by the lowest item_idx with its value, so two values never share a number. An item without a
+    value is a group of its own, because two unknown artists need not be the same. A list field counts by its first
+    value.
 
     Args:
         item_index: `schemas.ITEM_INDEX`.
-        allow: `item_id` of the only items that may be shown; none: all.
-        deny: `item_id` of items that may not.
+        allow: `item_id` of the only items that may be recommended; None: all.
+        deny: `item_id` of items that may not be recommended; None: none.
         items: the staged items, needed for `field`.
-        field: column of `items` that the cap counts by.
+        field: column of `items` whose values the limit counts; None: every item is a group of its own.
 
     Raises:
-        InputError: the field is no column of the items.
+        InputError: the field is not a column of the items.
     """
-    kept = item_index.select(c.ITEM_ID, c.ITEM_IDX)
+    eligible = item_index.select(c.ITEM_ID, c.ITEM_IDX)
     if allow is not None:
-        kept = kept.join(allow.select(c.ITEM_ID), c.ITEM_ID, "left_semi")
+        eligible = eligible.join(allow.select(c.ITEM_ID), c.ITEM_ID, "left_semi")
     if deny is not None:
-        kept = kept.join(deny.select(c.ITEM_ID), c.ITEM_ID, "left_anti")
+        eligible = eligible.join(deny.select(c.ITEM_ID), c.ITEM_ID, "left_anti")
     if field is None:
-        return kept.select(c.ITEM_IDX, f.col(c.ITEM_IDX).alias("group_idx"))
+        return eligible.select(c.ITEM_IDX, f.col(c.ITEM_IDX).alias("group_idx"))
     groups = _groups(item_index, items, field)
-    own = f.coalesce("group_idx", c.ITEM_IDX).cast("int").alias("group_idx")
-    return kept.join(groups, c.ITEM_IDX, "left").select(c.ITEM_IDX, own)
+    group = f.coalesce("group_idx", c.ITEM_IDX).cast("int").alias("group_idx")
+    return eligible.join(groups, c.ITEM_IDX, "left").select(c.ITEM_IDX, group)
 
 
 def _groups(item_index: DataFrame, items: DataFrame | None, field: str) -> DataFrame:
     if items is None or field not in items.columns:
         raise InputError(
-            f"items have no field {field!r} for the cap per list",
+            f"items have no field {field!r}, which limits how many items of one value a list holds",
             where="recommend.max_per_field",
-            expected=", ".join(items.columns) if items is not None else "a staged items table",
-            found=field,
-            hint="name a field of [items], or take the setting out",
+            expected=f"one of {', '.join(items.columns)}" if items is not None else "a field of [items]",
+            found=field if items is not None else f"{field}, but no items were ingested",
+            hint="set it to a field of [items], or remove the setting",
         )
     is_list = isinstance(items.schema[field].dataType, t.ArrayType)
     value = f.get(field, f.lit(0)) if is_list else f.col(field)
@@ -67,12 +68,15 @@ def _groups(item_index: DataFrame, items: DataFrame | None, field: str) -> DataF
 
 
 def candidate_items(run: Run, store: Tables, item_index: DataFrame) -> DataFrame:
-    """The candidates by the filters of [recommend], written: all lists of a stage are made of them.
+    """The candidates by the filters of `[recommend]`, as `eligible_items`, written for all lists of a stage.
 
     Args:
-        run: the night.
-        place: scratch of the stage, gets `shown_items`.
+        run: the run.
+        store: scratch folder of the stage; `candidate_items` is written there.
         item_index: `schemas.ITEM_INDEX`.
+
+    Raises:
+        InputError: `recommend.max_per_field` is not a field of the items.
     """
     settings = run.settings.recommend
     eligible = eligible_items(

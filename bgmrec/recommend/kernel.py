@@ -1,20 +1,21 @@
 """Exact top-N of a block of queries against a block of items: sgemm, then a running threshold per query.
 
-Almost all of the n_items scores of a query are below its n-th best so far. They are read once, tile by tile, and
-only a tile that holds a score above the threshold is looked at again; a candidate is inserted into a short sorted
-list. The time is that of the sgemm and one vectorised pass over its result while it is still in the cache.
+Almost all scores of a query are below its n-th best so far. They are read once, tile by tile; only a tile with a
+score above the threshold is read again, and its candidates are inserted into a short sorted list. The time is that of
+the sgemm and of one vectorised pass over its result while that is in the cache.
 
-A BLAS sums in another order at some places of a matrix (which ones depends on the processor), so that items of equal
-factors do not have equal scores in it. It only finds candidates, therefore: whatever may be above the threshold, given
-the error of its sums, is scored again, every pair in the same order.
+A BLAS adds in different orders in different parts of a matrix (which ones depends on the processor), so that items
+with equal factors can have unequal scores. Therefore sgemm only selects candidates: every pair that may be above the
+threshold, given the rounding error, is scored again, always in the same order.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from bgmrec.factorize.kernels.kernel_cache import njit
 
 QUERY_ROWS = 512  # scores of 512 x 512 float32 are 1 MiB, about what the second-level cache holds
 ITEM_ROWS = 512
@@ -22,7 +23,13 @@ _TILE = 64
 
 
 class Shard(NamedTuple):
-    """Candidate items: `idx` rising int32 (n,), `factors` float32 (n, width), `groups` int32 (n,) for the cap."""
+    """Candidate items.
+
+    Args:
+        idx: int32 (items,), rising.
+        factors: float32 (items, width).
+        groups: int32 (items,), equal for items that `per_group` counts together.
+    """
 
     idx: np.ndarray
     factors: np.ndarray
@@ -30,14 +37,26 @@ class Shard(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Items that a query may not get, as rows of item idx: `offsets` int64 (rows + 1,), `idx` rising in a row."""
+    """Items that a query must not get.
+
+    Args:
+        offsets: int64 (rows + 1,), where each query's items begin in `idx`.
+        idx: int32 (pairs,), item_idx, rising within a query.
+    """
 
     offsets: np.ndarray
     idx: np.ndarray
 
 
 class TopLists(NamedTuple):
-    """Lists of one query each: `scores`, `idx` and `groups` (rows, n), the best first; `counts` (rows,) are filled."""
+    """One list per query, the best item first.
+
+    Args:
+        scores: float32 (rows, n); −inf beyond the end of a list.
+        idx: int32 (rows, n), item_idx; −1 beyond the end of a list.
+        groups: int32 (rows, n), of the items; −1 beyond the end of a list.
+        counts: int32 (rows,), lengths of the lists.
+    """
 
     scores: np.ndarray
     idx: np.ndarray
@@ -46,7 +65,12 @@ class TopLists(NamedTuple):
 
 
 def empty_lists(rows: int, n: int) -> TopLists:
-    """Lists without an item."""
+    """Empty lists.
+
+    Args:
+        rows: number of queries.
+        n: length of a list, at most.
+    """
     scores = np.full((rows, n), -np.inf, np.float32)
     idx, groups = np.full((rows, n), -1, np.int32), np.full((rows, n), -1, np.int32)
     return TopLists(scores, idx, groups, np.zeros(rows, np.int32))
@@ -62,21 +86,21 @@ def top_lists(
     query_rows: int = QUERY_ROWS,
     item_rows: int = ITEM_ROWS,
 ) -> TopLists:
-    """The n best items of every query by the dot product; equal scores by lower idx.
+    """The n best items of every query by the dot product; of equal scores the lower idx comes first.
 
     Args:
         queries: float32 (rows, width).
         shard: the candidates.
         n: length of a list; a list is shorter where fewer candidates are left.
-        seen: items to leave out, per query.
-        per_group: at most this many items of one group in a list; 0 for no cap.
-        query_rows: queries per sgemm at most.
-        item_rows: items per sgemm.
+        seen: items to leave out, per query; None: none.
+        per_group: most items of one group in a list; 0: no limit.
+        query_rows: queries per sgemm, at most.
+        item_rows: items per sgemm, at most.
     """
     rows, n_items = len(queries), len(shard.idx)
     lists = empty_lists(rows, n)
     begins, hidden = (np.zeros(rows + 1, np.int64), np.empty(0, np.int32)) if seen is None else seen
-    begins, ends = begins[:-1].copy(), begins[1:].copy()  # both: a read-only array would be compiled for anew
+    begins, ends = begins[:-1].copy(), begins[1:].copy()  # numba would compile a second version for read-only arrays
     queries, factors = np.ascontiguousarray(queries, np.float32), np.ascontiguousarray(shard.factors, np.float32)
     slack = _slack(queries, factors)
     scores = np.empty((query_rows, item_rows), np.float32)
@@ -93,13 +117,18 @@ def top_lists(
 
 
 def merge_lists(lists: TopLists, more: TopLists, per_group: int = 0) -> TopLists:
-    """The lists of two disjoint item blocks together, equal to the lists of both blocks at once.
+    """Merges the lists of two disjoint item blocks; equal to the lists of both blocks searched at once.
 
-    Without a cap that is plain. With at most m per group: greedy accepts exactly the m best of every group, so above
-    an item x it accepts Σ_groups min(m, items of the group above x). The sum over one block is never larger than
-    that over all blocks. Thus an item that the whole accepts among its n best is accepted by its own block (it is
-    among its group's m best there, too) and has fewer than n accepted above it there: no block cuts it off, and
-    greedy over the blocks' lists finds it.
+    Without a limit per group this is obvious. With at most m items per group: the greedy rule accepts exactly the m
+    best of every group, so above an item x it accepts Σ_groups min(m, items of the group above x). That sum over one
+    block is never larger than over all blocks. An item that belongs to the merged list is therefore accepted by its
+    own block (it is among its group's m best there, too) and has fewer than n accepted items above it there. No block
+    drops it, and the greedy rule over the blocks' lists finds it.
+
+    Args:
+        lists: lists of one block; not changed.
+        more: lists of the same queries of the other block.
+        per_group: most items of one group in a list; 0: no limit.
     """
     merged = TopLists(*(part.copy() for part in lists))
     _merge(merged, more, per_group)
@@ -107,7 +136,12 @@ def merge_lists(lists: TopLists, more: TopLists, per_group: int = 0) -> TopLists
 
 
 def shift_scores(lists: TopLists, offsets: np.ndarray) -> TopLists:
-    """Adds each query's own offset; scores that rounding made equal are put in order of idx."""
+    """Adds each query's offset to its scores; scores that rounding made equal are sorted by idx.
+
+    Args:
+        lists: the lists; not changed.
+        offsets: float (rows,).
+    """
     shifted = lists.scores + offsets.astype(np.float32)[:, None]
     idx, groups = lists.idx.copy(), lists.groups.copy()
     _settle_ties(shifted, idx, groups, lists.counts)
@@ -115,18 +149,18 @@ def shift_scores(lists: TopLists, offsets: np.ndarray) -> TopLists:
 
 
 def _slack(queries: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """float32 (rows,): by how much two sums of a query's products, in whatever order, differ at most, twice over.
+    """float32 (rows,): twice the largest difference between two sums of a query's products in different orders.
 
-    Each is within width · eps/2 · |query| · |item| of the exact one (Higham 2002, Accuracy and Stability, §3.1).
+    Each sum is within width · eps/2 · |query| · |item| of the exact one (Higham 2002, Accuracy and Stability, §3.1).
     """
     longest = np.sqrt(
         np.fmax.reduce(np.einsum("ij,ij->i", factors, factors), initial=0.0)
-    )  # an item of NaN has no score
+    )  # fmax skips NaN: an item with NaN factors has no score
     lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries))
     return (2 * queries.shape[1] * np.finfo(np.float32).eps * longest * lengths).astype(np.float32)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _take(
     scores: np.ndarray,
     span: tuple[int, int, int, int],
@@ -144,9 +178,9 @@ def _take(
     top_groups: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """Takes one sgemm's scores of queries `row..row_end` and items `item..item_end` into the lists.
+    """Inserts one sgemm's scores of queries `row_start..row_end` and items `item_start..item_end` into the lists.
 
-    `begins..ends` of a row are the hidden items that it has not passed yet: both they and the items rise by idx.
+    `begins..ends` of a row are the hidden items that are not passed yet: both hidden items and items rise by idx.
     """
     row_start, row_end, item_start, item_end = span
     width, n = item_end - item_start, top_scores.shape[1]
@@ -175,23 +209,23 @@ def _take(
         counts[row], begins[row] = count, at
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _any_above(line: np.ndarray, start: int, end: int, threshold: float) -> bool:
-    tile, found = line[start:end], False
-    for column in range(len(tile)):  # no early exit: so this becomes vector compares, 8e9 scores per second and core
-        found |= tile[column] > threshold
-    return found
+    tile, is_above = line[start:end], False
+    for column in range(len(tile)):  # no early exit: compiles to vector compares, 8e9 scores/s and core
+        is_above |= tile[column] > threshold
+    return is_above
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@njit(fastmath={"reassoc", "contract"})
 def _dot(query: np.ndarray, item: np.ndarray) -> np.float32:
     total = np.float32(0.0)
-    for column in range(len(query)):  # reordered into vector sums when it is compiled: in one way for all pairs
+    for column in range(len(query)):  # the compiler reorders it into vector sums, in the same way for all pairs
         total += query[column] * item[column]
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _insert(
     scores: np.ndarray,
     idx: np.ndarray,
@@ -202,54 +236,50 @@ def _insert(
     group: int,
     per_group: int,
 ) -> int:
-    """Inserts one item into one sorted list, which stays what greedy makes of all items so far; returns its count."""
+    """Inserts one item into one sorted list, which stays the greedy list of all items so far; returns its length."""
     n = len(scores)
     at = count
     while at > 0 and (scores[at - 1] < score or (scores[at - 1] == score and idx[at - 1] > item)):
         at -= 1
     if at == n:
         return count
-    last = min(count, n - 1)  # the place that the shift fills: a new one, or that of the list's last item
+    last = min(count, n - 1)  # the position that the shift fills: a new one, or that of the list's last item
     if per_group > 0:
         above, total, worst = 0, 0, -1
-        for folder in range(count):
-            if groups[folder] == group:
+        for position in range(count):
+            if groups[position] == group:
                 total += 1
-                above += folder < at
-                worst = folder
+                above += position < at
+                worst = position
         if above >= per_group:
             return count
         if total >= per_group:
-            last = worst  # the group's worst makes room, and nobody else
-        for folder in range(last, at, -1):
-            groups[folder] = groups[folder - 1]
+            last = worst  # the group is full: its worst item is dropped
+        for position in range(last, at, -1):
+            groups[position] = groups[position - 1]
         groups[at] = group
-    for folder in range(last, at, -1):
-        scores[folder], idx[folder] = scores[folder - 1], idx[folder - 1]
+    for position in range(last, at, -1):
+        scores[position], idx[position] = scores[position - 1], idx[position - 1]
     scores[at], idx[at] = score, item
     return max(count, last + 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _merge(lists: TopLists, more: TopLists, per_group: int) -> None:
     for row in range(len(lists.counts)):
         scores, idx, groups, count = lists.scores[row], lists.idx[row], lists.groups[row], lists.counts[row]
-        for folder in range(more.counts[row]):
-            score, item, group = more.scores[row, folder], more.idx[row, folder], more.groups[row, folder]
+        for position in range(more.counts[row]):
+            score, item, group = more.scores[row, position], more.idx[row, position], more.groups[row, position]
             count = _insert(scores, idx, groups, count, score, item, group, per_group)
         lists.counts[row] = count
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _settle_ties(scores: np.ndarray, idx: np.ndarray, groups: np.ndarray, counts: np.ndarray) -> None:
     for row in range(len(counts)):
         for start in range(1, counts[row]):
-            folder = start
-            while (
-                folder > 0
-                and scores[row, folder - 1] == scores[row, folder]
-                and idx[row, folder - 1] > idx[row, folder]
-            ):
-                idx[row, folder - 1], idx[row, folder] = idx[row, folder], idx[row, folder - 1]
-                groups[row, folder - 1], groups[row, folder] = groups[row, folder], groups[row, folder - 1]
-                folder -= 1
+            at = start
+            while at > 0 and scores[row, at - 1] == scores[row, at] and idx[row, at - 1] > idx[row, at]:
+                idx[row, at - 1], idx[row, at] = idx[row, at], idx[row, at - 1]
+                groups[row, at - 1], groups[row, at] = groups[row, at], groups[row, at - 1]
+                at -= 1

@@ -1,7 +1,4 @@
-"""Lists of a factor model, for the served tables, for evaluation and for validation by ranking.
-
-No job of its own: what recommend, evaluate, train and study share.
-"""
+"""Lists of a factor model: for published tables, for evaluation and for validation by ranking."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec.factorize.blocks.prepare import Sizes, write_user_blocks
+from bgmrec.factorize.blocks.prepare import DataSizes, write_user_blocks
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.recommend.kernel import Shard
 from bgmrec.recommend.popularity import PopularItems, collect_popular, popular_items, popularity
@@ -27,7 +24,15 @@ from bgmrec.storage.tables import Tables
 
 @dataclass(frozen=True)
 class FactorModel:
-    """A model as factor blocks per side, and what makes a score of them."""
+    """A model as factor blocks per side.
+
+    Args:
+        user_factors: `schemas.FACTOR_BLOCKS`.
+        item_factors: `schemas.FACTOR_BLOCKS`.
+        shape: rank, bias and mean, which turn factors into scores.
+        user_blocks: blocks of the user side.
+        item_blocks: blocks of the item side.
+    """
 
     user_factors: DataFrame
     item_factors: DataFrame
@@ -36,19 +41,25 @@ class FactorModel:
     item_blocks: int
 
 
-def model_sizes(facts: dict[str, Any]) -> Sizes:
-    """The sizes among a model's facts."""
-    return Sizes(**{name: facts[name] for name in Sizes.__annotations__})
-
-
-def seen_blocks(run: Run, store: Tables, ratings: DataFrame, sizes: Sizes) -> DataFrame:
-    """What no list may hold, as `schemas.RATING_BLOCKS` of the user side, by recommend.seen_rating.
+def model_sizes(facts: dict[str, Any]) -> DataSizes:
+    """The sizes of the data that a model was trained on.
 
     Args:
-        run: the night, or a study's.
-        place: holds `user_rating_blocks` of these ratings; gets `heard_rating_blocks` where they differ.
-        ratings: known ratings.
-        sizes: of the night.
+        facts: facts of the stored model.
+    """
+    return DataSizes(**{name: facts[name] for name in DataSizes.__annotations__})
+
+
+def seen_blocks(run: Run, store: Tables, ratings: DataFrame, sizes: DataSizes) -> DataFrame:
+    """The items that a user's list must not hold, as `schemas.RATING_BLOCKS` of the user side.
+
+    `recommend.seen_rating` decides: pairs with at least that rating are seen; without it every rated pair is.
+
+    Args:
+        run: the run, or a study's.
+        store: has `user_rating_blocks` of these ratings; `seen_rating_blocks` is written there where they differ.
+        ratings: known ratings, `schemas.RATINGS_SPLIT`.
+        sizes: sizes of the data.
     """
     least = run.settings.recommend.seen_rating
     if least is None:
@@ -58,8 +69,14 @@ def seen_blocks(run: Run, store: Tables, ratings: DataFrame, sizes: Sizes) -> Da
 
 
 def load_items(run: Run, model: FactorModel, candidates: DataFrame) -> Shard | DataFrame:
-    """The items that may be shown: one broadcast shard, or a table of shards where they exceed the bound."""
-    limit, total = run.settings.recommend.item_block_bytes, shard_bytes(candidates, model.shape.width)
+    """The candidates with their factors: one shard, or a table of shards above `factorize.broadcast_bytes`.
+
+    Args:
+        run: the run, or a study's.
+        model: the model.
+        candidates: item_idx, group_idx.
+    """
+    limit, total = run.settings.factorize.broadcast_bytes, shard_bytes(candidates, model.shape.width)
     shards = item_shards(model.item_factors, candidates, num_blocks=model.item_blocks)
     if total > limit:
         return regroup_shards(shards, limit, total)
@@ -67,14 +84,26 @@ def load_items(run: Run, model: FactorModel, candidates: DataFrame) -> Shard | D
 
 
 def popularity_scores(run: Run, ratings: DataFrame) -> DataFrame:
-    """Popularity of the items in these ratings, by [recommend]'s window."""
+    """Popularity of the items within the last `recommend.popularity_days`: item_idx, score.
+
+    Args:
+        run: the run, or a study's.
+        ratings: `schemas.RATINGS_SPLIT`.
+    """
     days = run.settings.recommend.popularity_days
     since = run.end - timedelta(days=days) if days else None
     return popularity(ratings, implicit=run.settings.factorize.mode == "implicit", since=since)
 
 
 def popular_list(run: Run, ratings: DataFrame, candidates: DataFrame, rules: ListRules) -> PopularItems:
-    """The list of users of whom nothing is known."""
+    """The list of users without ratings and without side information.
+
+    Args:
+        run: the run, or a study's.
+        ratings: `schemas.RATINGS_SPLIT`.
+        candidates: item_idx, group_idx.
+        rules: rules of a list.
+    """
     return collect_popular(popular_items(popularity_scores(run, ratings), candidates, rules.n, rules.per_group))
 
 
@@ -88,17 +117,17 @@ def make_lists(
     popular: PopularItems,
     query_users: DataFrame | None = None,
 ) -> AbstractContextManager[DataFrame]:
-    """`schemas.TOP_N`; to be read inside the context, all of it inside `arrow_batch(spark, 1)`.
+    """`schemas.TOP_N`. Read the result inside the context, and both inside `session.arrow_batch(spark, 1)`.
 
     Args:
-        run: the night.
-        model: whose scores rank.
+        run: the run, or a study's.
+        model: the model whose scores rank.
         items: from `load_items`.
-        rating_blocks: of the user side: what users have heard.
-        described: from `described_users`.
-        rules: of a list.
-        popular: for users of whom nothing is known.
-        asked: from `members_by_block`, the users who get a list; none: all do.
+        rating_blocks: seen items, `schemas.RATING_BLOCKS` of the user side.
+        with_side_information: from `users_with_side_information`; None: no user has any.
+        rules: rules of a list.
+        popular: the list of users without ratings and without side information.
+        query_users: from `members_by_block`, the users who get a list; None: all.
     """
     blocks = user_blocks(
         model.user_factors,
@@ -111,22 +140,26 @@ def make_lists(
 
 
 def users_with_side_information(run: Run, store: Tables, user_index: DataFrame, num_blocks: int) -> DataFrame | None:
-    """Users with side information that an encoder read, from `members_by_block`; none: no user encoder.
+    """Users with side information that the user encoder reads, as `members_by_block`; None: there is no user encoder.
 
     Args:
-        run: the night, or a study's.
-        place: scratch of the stage, gets `described_users`.
-        user_index: of the model.
-        num_blocks: of the model's users.
+        run: the run, or a study's.
+        store: scratch folder of the stage; `users_with_side_information` is written there.
+        user_index: `schemas.USER_INDEX` of the model.
+        num_blocks: blocks of the user side.
     """
     if run.settings.user_encoder.kind == "none":
         return None
-    with_side_information = run.work.read("users").join(user_index, c.USER_ID, "inner").select(c.USER_IDX)
-    return store.write(members_by_block(with_side_information, num_blocks), "users_with_side_information")
+    users = run.work.read("users").join(user_index, c.USER_ID, "inner").select(c.USER_IDX)
+    return store.write(members_by_block(users, num_blocks), "users_with_side_information")
 
 
 def stored_model(stored: StoredModel) -> FactorModel:
-    """A stored model's factors."""
+    """The factors of a stored model.
+
+    Args:
+        stored: the model.
+    """
     facts = stored.facts
     return FactorModel(
         stored.table("user_factors"),

@@ -1,4 +1,4 @@
-"""Candidate items as shards: the factors of allowed items, whole where they fit a broadcast, else in a few pieces."""
+"""Shards of the candidate items: their factors, in one shard where they fit a broadcast, otherwise in several."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ SHARDS = t.StructType(
 
 
 def item_shards(item_factors: DataFrame, candidates: DataFrame, *, num_blocks: int) -> DataFrame:
-    """One shard per factor block that holds a candidate.
+    """`SHARDS`: one shard per factor block that has a candidate.
 
     Args:
         item_factors: `schemas.FACTOR_BLOCKS` of all items.
-        candidates: `item_idx` and `group_idx` of the items that may be shown (`filters.candidates`).
+        candidates: `item_idx` and `group_idx`, of `candidates.eligible_items`.
         num_blocks: blocks of the item side.
     """
     members = (
@@ -43,47 +43,58 @@ def item_shards(item_factors: DataFrame, candidates: DataFrame, *, num_blocks: i
         .select(c.BLOCK, f.col(f"members.{c.ITEM_IDX}").alias("ids"), f.col("members.group_idx").alias("groups"))
     )
 
-    def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def select(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
             ids, groups = row["ids"].to_numpy(), row["groups"].to_numpy()
             factors = from_cell(row[c.FACTORS]).reshape(row[c.N_ROWS], -1)
             yield _shard_batch(row[c.BLOCK], Shard(ids, factors[ids // num_blocks], groups))
 
-    return item_factors.join(members, c.BLOCK, "inner").mapInArrow(cut, SHARDS)
+    return item_factors.join(members, c.BLOCK, "inner").mapInArrow(select, SHARDS)
 
 
 def shard_bytes(candidates: DataFrame, width: int) -> int:
-    """Bytes of all candidates' factors, numbers of 4 bytes each. An action."""
+    """Bytes of the candidates' factors, 4 per number. An action.
+
+    Args:
+        candidates: item_idx.
+        width: numbers per item.
+    """
     return candidates.count() * width * FLOAT.itemsize
 
 
 def gather_shards(shards: DataFrame, max_bytes: int, total_bytes: int, *, num_blocks: int) -> Shard:
-    """All shards as one on the driver, ready for a broadcast. An action.
+    """All shards as one on the driver, for a broadcast. An action.
 
     Args:
         shards: of `item_shards`.
-        max_bytes: that they may hold.
-        total_bytes: of `shard_bytes`.
+        max_bytes: bytes of factors, at most.
+        total_bytes: bytes of factors, of `shard_bytes`.
         num_blocks: blocks of the item side.
 
     Raises:
-        QualityGateError: they hold more than `max_bytes`, or nothing at all.
+        QualityGateError: there are more than `max_bytes`, or no candidates.
     """
     if not 0 < total_bytes <= max_bytes:
         raise QualityGateError(
             "the candidate items cannot be broadcast" if total_bytes else "no item may be recommended",
-            where="item factors and the filters of [recommend]",
-            expected=f"1 to {max_bytes} bytes of factors",
-            found=f"{total_bytes} bytes",
-            hint="raise recommend.item_block_bytes, or stream"
+            where="factors of the candidate items (recommend.allow, recommend.deny)",
+            expected=f"1 to {max_bytes:,} bytes",
+            found=f"{total_bytes:,} bytes",
+            hint="raise factorize.broadcast_bytes"
             if total_bytes
-            else "widen recommend.allow or shorten deny",
+            else "check that the files of recommend.allow and recommend.deny hold ids of this catalogue",
         )
     return join_shards([_shard(row) for row in collect_cells(shards, "shard", num_blocks, total_bytes)])
 
 
 def regroup_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> DataFrame:
-    """The same items in as few shards of about `max_bytes` as hold them, to be streamed past the users."""
+    """The same items in as few shards of about `max_bytes` as needed; `blocked.make_lists` joins each with every block.
+
+    Args:
+        shards: of `item_shards`.
+        max_bytes: bytes of factors in a shard, about.
+        total_bytes: bytes of factors, of `shard_bytes`.
+    """
     count = max(1, math.ceil(total_bytes / max_bytes))
     cells = f.struct(c.ITEM_IDX, c.FACTORS, "groups")
     grouped = shards.groupBy((f.col("shard") % count).alias("shard")).agg(f.collect_list(cells).alias("parts"))
@@ -97,7 +108,12 @@ def regroup_shards(shards: DataFrame, max_bytes: int, total_bytes: int) -> DataF
 
 
 def map_shards(shards: DataFrame, change: Callable[[Shard], Shard]) -> DataFrame:
-    """Every shard changed on its own."""
+    """Applies a function to every shard.
+
+    Args:
+        shards: `SHARDS`.
+        change: shard → shard.
+    """
 
     def apply(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
@@ -107,7 +123,11 @@ def map_shards(shards: DataFrame, change: Callable[[Shard], Shard]) -> DataFrame
 
 
 def join_shards(shards: list[Shard]) -> Shard:
-    """Several shards as one, rising by idx."""
+    """Several shards as one, sorted by idx.
+
+    Args:
+        shards: disjoint shards.
+    """
     idx = np.concatenate([shard.idx for shard in shards])
     order = np.argsort(idx, kind="stable")
     factors = np.concatenate([shard.factors for shard in shards])
@@ -115,7 +135,13 @@ def join_shards(shards: list[Shard]) -> Shard:
 
 
 def shard_from_cells(idx: bytes, factors: bytes, groups: bytes) -> Shard:
-    """A shard from the three cells of a row of `SHARDS`."""
+    """A shard from the cells of a row of `SHARDS`.
+
+    Args:
+        idx: int32 (items,).
+        factors: float32 (items, width).
+        groups: int32 (items,).
+    """
     ids = from_cell(idx, dtype=INT)
     return Shard(ids, from_cell(factors).reshape(len(ids), -1), from_cell(groups, dtype=INT))
 

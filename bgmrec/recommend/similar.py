@@ -1,4 +1,4 @@
-"""Similar items: the nearest ones by the cosine of their factors."""
+"""Similar items: the nearest items by the cosine of their factors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from bgmrec.factorize.kernels.shape import ModelShape
-from bgmrec.recommend.blocked import Decode, Lists, Queries, make_lists
+from bgmrec.recommend.blocked import Decode, Lists, Queries, block_lists
 from bgmrec.recommend.kernel import Seen, Shard
 from bgmrec.recommend.shards import map_shards
 from bgmrec.storage import columns as c
@@ -21,19 +21,20 @@ from bgmrec.storage.arrays import from_cell
 def similar_items(
     item_factors: DataFrame, items: Shard | DataFrame, *, shape: ModelShape, num_blocks: int, n: int
 ) -> AbstractContextManager[DataFrame]:
-    """The n candidates nearest to every item: `schemas.SIMILAR`, to be read inside the context.
+    """The n candidates nearest to every item: `schemas.SIMILAR`. Read the result inside the context.
 
-    score = v·w / (‖v‖ ‖w‖) over the factors without the bias, from -1 to 1. An item is never similar to itself, and
-    one whose factors are all zero is similar to none: nothing is known of it.
+    score = v·w / (‖v‖ ‖w‖) over the factors without the bias, from -1 to 1. The item itself is left out, and so are
+    items whose factors are all zero: they have neither ratings nor side information. Run the plan inside
+    `session.arrow_batch(spark, 1)`.
 
     Args:
-        item_factors: `schemas.FACTOR_BLOCKS` of all items; run the plan inside `session.arrow_batch(spark, 1)`.
+        item_factors: `schemas.FACTOR_BLOCKS` of all items.
         items: the candidates, as for `top_n`.
-        shape: of the model.
+        shape: rank and bias of the model.
         num_blocks: blocks of the item side.
         n: length of a list.
     """
-    return make_lists(
+    return block_lists(
         item_factors,
         directions(items, shape.rank) if isinstance(items, Shard) else map_shards(items, _turn(shape.rank)),
         n=n,
@@ -45,10 +46,15 @@ def similar_items(
 
 
 def directions(shard: Shard, rank: int) -> Shard:
-    """The shard with factors of length 1 and without the items whose factors are zero."""
+    """The shard with factors of length 1, without items whose factors are all zero.
+
+    Args:
+        shard: the candidates.
+        rank: latent dimensions; a bias behind them is left out.
+    """
     vectors = _unit(shard.factors[:, :rank])
-    known = vectors.any(axis=1)
-    return Shard(shard.idx[known], vectors[known], shard.groups[known])
+    nonzero = vectors.any(axis=1)
+    return Shard(shard.idx[nonzero], vectors[nonzero], shard.groups[nonzero])
 
 
 def _turn(rank: int) -> Callable[[Shard], Shard]:
@@ -76,10 +82,10 @@ def _decoder(shape: ModelShape, num_blocks: int) -> Decode:
 def _finish(lists: Lists) -> pa.RecordBatch:
     top = lists.top
     filled = (np.arange(top.scores.shape[1]) < top.counts[:, None]) & (lists.kind > 0)[:, None]
-    item, folder = np.nonzero(filled)
+    item, column = np.nonzero(filled)
     arrays = [
         pa.array(lists.idx[item], pa.int32()),
-        pa.array(folder + 1, pa.int32()),
+        pa.array(column + 1, pa.int32()),
         pa.array(top.idx[filled], pa.int32()),
         pa.array(np.clip(top.scores[filled], -1.0, 1.0), pa.float32()),  # rounding may leave 1.0000001
     ]

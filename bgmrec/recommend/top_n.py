@@ -1,4 +1,4 @@
-"""The top-N lists of all users: warm ones, cold ones through their prior, unknown ones through popularity."""
+"""The top-N lists of all users: warm users by their factors, cold ones by their prior mean, others by popularity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec.factorize.kernels.shape import ModelShape
-from bgmrec.recommend.blocked import Decode, Finish, Lists, Queries, make_lists
+from bgmrec.recommend.blocked import Decode, Finish, Lists, Queries, block_lists
 from bgmrec.recommend.kernel import Seen, Shard
 from bgmrec.recommend.popularity import PopularItems
 from bgmrec.storage import columns as c
@@ -21,11 +21,17 @@ from bgmrec.storage.arrays import INT, from_cell
 _SOURCES = np.array([c.WARM, c.COLD, c.POPULAR], dtype=object)
 _WARM, _COLD, _POPULAR = 0, 1, 2
 _MEMBERS = "members"
-_WITH_SIDE_INFORMATION, _QUERY = "described", "query_users"
+_WITH_SIDE_INFORMATION, _QUERY = "with_side_information", "query_users"
 
 
 class ListRules(NamedTuple):
-    """Length of a list, whether a user's training items are left out, and the cap per item group (0: none)."""
+    """Rules of a list.
+
+    Args:
+        n: length of a list.
+        filter_seen: leave out the user's seen items.
+        per_group: most items of one group in a list; 0: no limit.
+    """
 
     n: int
     filter_seen: bool = True
@@ -33,9 +39,10 @@ class ListRules(NamedTuple):
 
 
 def members_by_block(users: DataFrame, num_blocks: int) -> DataFrame:
-    """(block, members): some users as an array for each block that has any.
+    """`block` and `members`, an array of user_idx; blocks without any of the users are absent.
 
-    Write it: `user_blocks` runs where reading a table of a row per user takes ten times as long.
+    Write the result before `user_blocks` reads it: that plan runs inside `session.arrow_batch(spark, 1)`, where a table
+    with a row per user takes ten times as long to read.
 
     Args:
         users: `user_idx`.
@@ -53,14 +60,14 @@ def user_blocks(
     *,
     partitions: int,
 ) -> DataFrame:
-    """One row per user block: factors, the items rated in training, the users with side information, those who ask.
+    """One row per user block: factors, seen items, users with side information, and users who get a list.
 
     Args:
         user_factors: `schemas.FACTOR_BLOCKS` of all users.
-        rating_blocks: `schemas.RATING_BLOCKS` of the training ratings, solved side users, the same blocks.
-        described: from `members_by_block`, users with side information; none: nobody has any.
-        asked: from `members_by_block`, the users who get a list; none: all do.
-        partitions: tasks; an equal partitioning of both sides spares the join a second shuffle.
+        rating_blocks: seen items, `schemas.RATING_BLOCKS` of the user side with the same blocks.
+        with_side_information: from `members_by_block`, users with side information; None: no user has any.
+        query_users: from `members_by_block`, the users who get a list; None: all.
+        partitions: number of tasks; equal partitions on both sides save the join a second shuffle.
     """
     rated = rating_blocks.select(c.BLOCK, "row_offsets", "src_ids", "src_pos").repartition(partitions, c.BLOCK)
     blocks = user_factors.repartition(partitions, c.BLOCK).join(rated, c.BLOCK, "left")
@@ -68,7 +75,7 @@ def user_blocks(
         if users is None:
             blocks = blocks.withColumn(name, f.lit(None).cast("array<int>"))
             continue
-        # a block in which nobody asks makes no list; without described users it still does
+        # a block without query users is dropped; one without side information still gets lists
         blocks = blocks.join(users.withColumnRenamed(_MEMBERS, name), c.BLOCK, "inner" if name == _QUERY else "left")
     return blocks
 
@@ -82,19 +89,20 @@ def top_n(
     rules: ListRules,
     popular: PopularItems,
 ) -> AbstractContextManager[DataFrame]:
-    """The best n items of every user: `schemas.TOP_N`, to be read inside the context.
+    """The best n items of every user: `schemas.TOP_N`. Read the result inside the context.
 
-    score = mean + u·v + a + b, or the popularity where `source` is popular. Ties go to the lower item idx.
+    score = mean + u·v + a + b, or the popularity where `source` is popular. Of equal scores the lower item_idx comes
+    first. Run the plan inside `session.arrow_batch(spark, 1)`.
 
     Args:
-        blocks: from `user_blocks`; run the plan inside `session.arrow_batch(spark, 1)`.
-        items: the candidates (`shards.gather_shards`, or a table of shards where they exceed a broadcast).
-        shape: of the model.
+        blocks: from `user_blocks`.
+        items: the candidates: one shard of `shards.gather_shards`, or a table of `shards.regroup_shards`.
+        shape: rank, bias and mean of the model.
         num_blocks: blocks of the user side.
-        rules: of a list.
+        rules: rules of a list.
         popular: the list of users without ratings and without side information.
     """
-    return make_lists(
+    return block_lists(
         blocks,
         items,
         n=rules.n,
@@ -117,19 +125,19 @@ def _decoder(shape: ModelShape, num_blocks: int, filter_seen: bool) -> Decode:
             vectors[:, -1] = 1.0
         kind = _kinds(np.diff(rated.offsets) > 0, _members(idx, row[_WITH_SIDE_INFORMATION]))
         queries = Queries(row[c.BLOCK], idx, vectors, offsets, rated if filter_seen else None, kind)
-        return queries if row[_QUERY] is None else _chosen(queries, np.flatnonzero(_members(idx, row[_QUERY])))
+        return queries if row[_QUERY] is None else _selected(queries, np.flatnonzero(_members(idx, row[_QUERY])))
 
     return decode
 
 
-def _chosen(queries: Queries, rows: np.ndarray) -> Queries:
+def _selected(queries: Queries, rows: np.ndarray) -> Queries:
     """Some of a block's queries."""
-    seen = None if queries.seen is None else _chosen_rows(queries.seen, rows)
+    seen = None if queries.seen is None else _selected_rows(queries.seen, rows)
     idx, vectors, offsets = (part[rows] for part in (queries.idx, queries.vectors, queries.offsets))
     return Queries(queries.block, idx, vectors, offsets, seen, queries.kind[rows])
 
 
-def _chosen_rows(seen: Seen, rows: np.ndarray) -> Seen:
+def _selected_rows(seen: Seen, rows: np.ndarray) -> Seen:
     lengths = np.diff(seen.offsets)[rows]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Seen(offsets, seen.idx[np.repeat(seen.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])])
@@ -153,13 +161,13 @@ def _kinds(rated: np.ndarray, with_side_information: np.ndarray) -> np.ndarray:
 def _finisher(popular: PopularItems) -> Finish:
     def finish(lists: Lists) -> pa.RecordBatch:
         scores, idx, counts = lists.top.scores.copy(), lists.top.idx.copy(), lists.top.counts.copy()
-        unknown, length = lists.kind == _POPULAR, len(popular.idx)
-        scores[unknown, :length], idx[unknown, :length], counts[unknown] = popular.scores, popular.idx, length
+        is_popular, length = lists.kind == _POPULAR, len(popular.idx)
+        scores[is_popular, :length], idx[is_popular, :length], counts[is_popular] = popular.scores, popular.idx, length
         filled = np.arange(scores.shape[1]) < counts[:, None]
-        user, folder = np.nonzero(filled)
+        user, column = np.nonzero(filled)
         arrays = [
             pa.array(lists.idx[user], pa.int32()),
-            pa.array(folder + 1, pa.int32()),
+            pa.array(column + 1, pa.int32()),
             pa.array(idx[filled], pa.int32()),
             pa.array(scores[filled], pa.float32()),
             pa.array(_SOURCES[lists.kind[user]], pa.string()),

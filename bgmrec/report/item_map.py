@@ -1,4 +1,4 @@
-"""Item factors in the plane: the two directions in which a sample of them differs most."""
+"""Item factors in two dimensions, by principal component analysis."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 
 def plane(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Principal components: ((items, 2) coordinates, (2,) share of the variance that each shows).
+    """The first two principal components: float64 (items, 2) coordinates, and (2,) shares of the variance.
 
-    Each axis points to where its largest coordinate is positive, so that a map does not flip from run to run.
+    The sign of each axis is chosen so that its largest coordinate is positive; a map does not flip between runs.
 
     Args:
-        rows: (items, rank); at least two.
+        rows: float (items, rank), at least two items.
     """
     centred = rows.astype(np.float64) - rows.mean(axis=0)
-    left, values, _ = np.linalg.svd(centred, full_matrices=False)
-    shown = min(2, len(values))
+    directions, values, _ = np.linalg.svd(centred, full_matrices=False)
+    axes = min(2, len(values))
     points = np.zeros((len(rows), 2))
-    points[:, :shown] = left[:, :shown] * values[:shown]
+    points[:, :axes] = directions[:, :axes] * values[:axes]
     largest = points[np.abs(points).argmax(axis=0), [0, 1]]
     total = float(np.square(values).sum()) or 1.0
     shares = np.zeros(2)
-    shares[:shown] = np.square(values[:shown]) / total
+    shares[:axes] = np.square(values[:axes]) / total
     return points * np.where(largest < 0, -1.0, 1.0), shares

@@ -1,4 +1,4 @@
-"""Numbers as people read them: as many digits as mean something."""
+"""Numbers for people, with as many digits as are meaningful."""
 
 from __future__ import annotations
 
@@ -9,23 +9,36 @@ NOTHING = "–"
 
 
 def significant(value: float | None, digits: int = 3) -> str:
-    """A measured number with so many significant digits: .1264 → 0.126, 12345.6 → 12,300 stays 12,346."""
+    """A measured number, rounded: .1264 → 0.126, 12345.6 → 12,346.
+
+    Args:
+        value: the number; None and NaN give a dash.
+        digits: significant digits; digits before the point are never dropped.
+    """
     if value is None or not math.isfinite(value):
         return NOTHING
     if value == 0:
         return "0"
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    rounded = round(value, places)
-    return f"{rounded:,.{max(places, 0)}f}" if abs(value) < 10**digits else f"{value:,.0f}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, decimals)
+    return f"{rounded:,.{max(decimals, 0)}f}" if abs(value) < 10**digits else f"{value:,.0f}"
 
 
 def count(value: float | None) -> str:
-    """A count, with thousands apart."""
+    """A count with a comma between thousands.
+
+    Args:
+        value: the count; None gives a dash.
+    """
     return NOTHING if value is None else f"{value:,.0f}"
 
 
 def share(value: float | None) -> str:
-    """A share as a percentage: .1264 → 12.6 %."""
+    """A share as a percentage: .1264 → 12.6 %.
+
+    Args:
+        value: the share; None and NaN give a dash.
+    """
     if value is None or not math.isfinite(value):
         return NOTHING
     percent = 100 * value
@@ -35,18 +48,34 @@ def share(value: float | None) -> str:
 
 
 def signed(value: float | None, digits: int = 2) -> str:
-    """A difference with its sign."""
+    """A difference with its sign.
+
+    Args:
+        value: the difference; None and NaN give a dash.
+        digits: significant digits.
+    """
     if value is None or not math.isfinite(value):
         return NOTHING
     return ("+" if value > 0 else "−" if value < 0 else "±") + significant(abs(value), digits)
 
 
 def interval(low: float, high: float, digits: int = 3) -> str:
+    """An interval: 0.108 to 0.132.
+
+    Args:
+        low: lower end.
+        high: upper end.
+        digits: significant digits.
+    """
     return f"{significant(low, digits)} to {significant(high, digits)}"
 
 
 def seconds(value: float | None) -> str:
-    """A duration: 8.2 s, 3 min 20 s."""
+    """A duration: 8.2 s, 3 min 20 s.
+
+    Args:
+        value: seconds; None gives a dash.
+    """
     if value is None:
         return NOTHING
     if value < 60:
@@ -55,14 +84,22 @@ def seconds(value: float | None) -> str:
     return f"{minutes} min {rest} s"
 
 
-def p_value(value: float, draws: int) -> str:
-    """A p value, never more exact than its draws."""
-    least = 2 / (draws + 1)
-    return f"< {significant(least, 1)}" if value <= least else significant(value, 2)
+def p_value(value: float, *, is_bound: bool) -> str:
+    """A p value: 0.023, or ≤ 0.005.
+
+    Args:
+        value: the p value.
+        is_bound: whether the bootstrap had too few draws to show a smaller one.
+    """
+    return f"≤ {significant(value, 1)}" if is_bound and value < 1 else significant(value, 2)
 
 
 def finite(document: Any) -> Any:
-    """The same document without NaN and infinity, which JSON has no word for: they become null."""
+    """The same document with None for NaN and infinity, which JSON does not have.
+
+    Args:
+        document: dictionaries, lists and values.
+    """
     if isinstance(document, dict):
         return {key: finite(value) for key, value in document.items()}
     if isinstance(document, list):

@@ -1,4 +1,4 @@
-"""The parts of a published score in words, for page and terminal."""
+"""The parts of a published score in words, for the page and for the terminal."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ PARTS = (
     ("ratings", "their ratings"),
     ("prior", "side information"),
     ("item", "the track itself"),
-    ("rest", "the rest"),
+    ("rest", "rest"),
 )
-NOT_APART = (
-    "Scores are not taken apart: each is a mean over a sampler's draws, and every draw solved equations of its own, "
-    "which are not kept."
+NO_PARTS = (
+    "The parts of the scores are not shown: with bayes.draws above 0 each score is a mean over many models, whose "
+    "equations are not stored."
 )
-LEAST = 0.005  # smaller shares than this are not worth a word
+NO_TITLES = "Tracks are shown by their ids. Set report.title_field to the item field with their titles."
+LEAST = 0.005  # parts with a smaller share of all parts are not shown
 
 
 def score_parts_text(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parts of a list's row that are worth a word: key, name, amount, and share of all amounts' sizes."""
+    """The parts of a score with a share of at least `LEAST`: key, name, amount, and share of the sum of all sizes.
+
+    Args:
+        row: a row of a list; under `why` the parts of its score, where they are known.
+    """
     why = row.get("why")
     if not why:
         return []
@@ -34,15 +39,20 @@ def score_parts_text(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def sum_text(row: dict[str, Any]) -> str:
-    """The sum that a score is: 0.90 = 0.70 their ratings + 0.20 side information."""
+    """A score as a sum: 0.90 = 0.70 their ratings + 0.20 side information.
+
+    Args:
+        row: of `score_parts_text`.
+    """
     parts = score_parts_text(row)
     words = [
-        f"{_sign(part['amount'], n)}{significant(abs(part['amount']))} {part['name']}" for n, part in enumerate(parts)
+        f"{_sign(part['amount'], is_first=not n)}{significant(abs(part['amount']))} {part['name']}"
+        for n, part in enumerate(parts)
     ]
     return f"{significant(row['score'])} = {' '.join(words)}"
 
 
-def _sign(amount: float, folder: int) -> str:
+def _sign(amount: float, *, is_first: bool) -> str:
     if amount < 0:
-        return "−" if folder == 0 else "− "
-    return "" if folder == 0 else "+ "
+        return "−" if is_first else "− "
+    return "" if is_first else "+ "

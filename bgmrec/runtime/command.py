@@ -1,18 +1,20 @@
-"""What every command line has in common, with or without Spark: arguments, logging and exit status."""
+"""The parts that all commands share, with or without Spark: arguments, logging and exit status."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import select
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
-from typing import TextIO
+from typing import Any, TextIO
 
 from bgmrec import errors
-from bgmrec.runtime.faults import explained
+from bgmrec.runtime.failures import known_failure
 from bgmrec.runtime.logs import Progress, configure_logging, logger
 
 EXIT_STATUS_HELP = """exit status:
@@ -24,17 +26,19 @@ EXIT_STATUS_HELP = """exit status:
   5  training
   6  publishing: what was published before stays
   7  another run is at work on the same logical date
-  8  storage: no space is left; with room the same command goes on
+  8  storage: no space, no permission or no connection; with it the same command resumes
 """
 
 _STANDARD_OUTPUT = 1  # the descriptor
 
-# how Spark shows an error of ours that a Python worker raised
-_RAISED = re.compile(r"bgmrec\.errors\.(SettingsError|InputError|QualityGateError|TrainingError|PublishingError): ")
-
 
 def arg_parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """The arguments that all jobs share."""
+    """A parser with the arguments that all jobs share.
+
+    Args:
+        name: of the job, without `.py`.
+        description: of the job, for its help.
+    """
     parser = argparse.ArgumentParser(
         prog=f"{name}.py",
         description=description,
@@ -59,20 +63,30 @@ def arg_parser(name: str, description: str | None) -> argparse.ArgumentParser:
 
 
 def logical_date(text: str) -> date:
-    """Parses --ds."""
+    """Parses a logical date, such as --ds.
+
+    Raises:
+        ArgumentTypeError: the text is no date.
+    """
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date; expected YYYY-MM-DD") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; expected YYYY-MM-DD") from None
 
 
 def add_ds(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Adds --ds, the logical date.
+
+    Args:
+        parser: of the job.
+        required: whether the job needs it.
+    """
     parser.add_argument(
         "--ds",
         type=logical_date,
         required=required,
         metavar="YYYY-MM-DD",
-        help="the logical date; no job asks the clock",
+        help="the logical date; no job reads the clock",
     )
 
 
@@ -89,7 +103,11 @@ def write_line(text: str = "", *, to: TextIO | None = None) -> None:
 
 
 def progress_for(log_format: str) -> Progress:
-    """Configures logging and chooses the live line where standard error is a terminal."""
+    """Configures logging; progress is one live line where standard error is a terminal.
+
+    Args:
+        log_format: text or json.
+    """
     configure_logging(log_format)
     return Progress(live=log_format == "text" and sys.stderr.isatty())
 
@@ -101,11 +119,11 @@ def run_command(
     *,
     check: Callable[[argparse.ArgumentParser, argparse.Namespace], None] | None = None,
 ) -> int:
-    """A whole command: arguments, logging, work, exit status.
+    """Runs a whole command: arguments, logging, work, exit status.
 
     Args:
         parser: of the arguments.
-        body: the work; its own exit status, or None for success.
+        body: the work; returns its own exit status, or None for success.
         argv: the arguments; None: those of the process.
         check: calls `parser.error` for arguments that do not fit together.
     """
@@ -117,47 +135,85 @@ def run_command(
 
 
 def guarded(body: Callable[[], int | None]) -> int:
-    """Runs the body and turns its errors into a log entry and an exit status."""
+    """Runs the body; its errors become a log entry and an exit status.
+
+    Args:
+        body: the work; returns its own exit status, or None for success.
+    """
     try:
-        status = body()
-        sys.stdout.flush()
-    except errors.BgmrecError as error:
-        return _told(error)
-    except KeyboardInterrupt:
-        logger.error("interrupted; the same command goes on where this one stopped")
-        return errors.EXIT_UNEXPECTED
-    except BrokenPipeError as error:
-        return errors.EXIT_UNEXPECTED if _nobody_reads() else _from_worker(error)
-    except Exception as error:
-        return _from_worker(error)
+        with terminated_like_interrupted():
+            status = body()
+            sys.stdout.flush()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return _logged(error)
     return status or errors.EXIT_PUBLISHED
 
 
-def _nobody_reads() -> bool:
-    """Whether standard output has lost its reader, as in `show.py … | head`: no failure to tell anybody of."""
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Inside, SIGTERM raises KeyboardInterrupt, as Ctrl-C does: locks are released and the failure is reported.
+
+    Without this the system ends the process at once. Only a main thread can set it up; elsewhere nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)  # Spark's own handler cancels its jobs
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def exit_status(error: BaseException) -> int:
+    """The exit status of a job that ends by an exception.
+
+    Args:
+        error: any exception.
+    """
+    failure = known_failure(error)
+    return errors.EXIT_UNEXPECTED if failure is None else failure.exit_status
+
+
+def error_message(error: BaseException) -> str:
+    """What went wrong in one sentence, for summaries and logs.
+
+    Args:
+        error: any exception.
+    """
+    failure = known_failure(error)
+    if failure is not None:
+        return failure.message
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; the same command resumes"
+    return f"unexpected {type(error).__name__}: {error}"
+
+
+def _logged(error: BaseException) -> int:
+    """Logs an error with what the reader needs; returns the exit status."""
+    if isinstance(error, BrokenPipeError) and _output_is_closed():
+        return errors.EXIT_UNEXPECTED
+    failure = known_failure(error)
+    if failure is not None:
+        logger.error("%s", failure, extra={"facts": {"error": type(failure).__name__, "hint": failure.hint}})
+    else:
+        trace = None if isinstance(error, KeyboardInterrupt) else error
+        logger.error("%s", error_message(error), exc_info=trace)
+    return exit_status(error)
+
+
+def _output_is_closed() -> bool:
+    """Whether the reader of standard output ended, as in `show.py … | head`: that is no failure to report."""
     output = select.poll()
     output.register(_STANDARD_OUTPUT, 0)
-    lost = any(event & select.POLLERR for _, event in output.poll(0))
-    if lost:
+    closed = any(event & select.POLLERR for _, event in output.poll(0))
+    if closed:
         # what is left in the buffer would fail once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
-    return lost
-
-
-def _told(error: errors.BgmrecError) -> int:
-    logger.error("%s", error, extra={"facts": {"error": type(error).__name__, "hint": error.hint}})
-    return error.exit_status
-
-
-def _from_worker(error: Exception) -> int:
-    """The exit status of an error that is not one of ours, or that Spark brought back from a worker as text."""
-    family = _RAISED.search(str(error))
-    known = explained(error) if family is None else None
-    if known is not None:
-        return _told(known)
-    if family is None:
-        logger.error("unexpected %s: %s", type(error).__name__, error, exc_info=error)
-        return errors.EXIT_UNEXPECTED
-    told = str(error)[family.end() :].split("\n\n")[0].strip()
-    logger.error("%s", told, extra={"facts": {"error": family.group(1)}})
-    return int(getattr(errors, family.group(1)).exit_status)
+    return closed

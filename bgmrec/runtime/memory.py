@@ -1,4 +1,4 @@
-"""How much memory a run takes on the driver's machine: the driver, its Java, and in local mode the workers."""
+"""Memory of a run on the driver's machine: the driver, its Java and, in local mode, the Python workers."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 import psutil
 
-INTERVAL = 0.5  # seconds between looks; one at what a tree of ten processes has resident takes about 10 ms
-# The kernel walks every page table to tell shared pages apart: 150 ms for 4 GB, while Java waits for each page that it
-# asks for. So that is done only when what is resident, pages shared or not, has grown by this share.
+INTERVAL = 0.5  # seconds between two looks; reading the resident memory of ten processes takes about 10 ms
+# To tell shared pages apart the kernel walks every page table: 150 ms for 4 GB, in which Java waits for each new page.
+# So that is done only when the resident memory, with shared pages, has grown by this share.
 GROWTH = 0.03
 
 
 @dataclass
 class Memory:
-    """Memory at a moment, or the most seen so far, in bytes.
+    """Memory at a moment, or a peak, in bytes.
 
     Args:
         bytes: of driver, Java and workers together.
-        workers: of the Python workers together, which Java starts.
+        workers: of the Python workers together; Java starts them.
     """
 
     bytes: int = 0
@@ -29,18 +29,21 @@ class Memory:
 
 
 def tree_memory(process: psutil.Process) -> Memory:
-    """Memory of a process and all that it started; pages that several share are counted once.
+    """Memory of a process and its descendants; shared pages count once.
 
-    Where the system does not tell shared pages apart (anywhere but on Linux), they count for each process.
+    On systems that do not tell shared pages apart (all but Linux), they count for each process.
+
+    Args:
+        process: the oldest one.
     """
-    return _summed(process, _own_bytes)
+    return _summed(process, _bytes_without_shared)
 
 
-def _summed(process: psutil.Process, of: Callable[[psutil.Process], int]) -> Memory:
+def _summed(process: psutil.Process, memory_of: Callable[[psutil.Process], int]) -> Memory:
     children = process.children(recursive=True)
-    taken = {child.pid: of(child) for child in children}
+    used = {child.pid: memory_of(child) for child in children}
     workers = {worker.pid for child in children for worker in _started_by_java(child)}
-    return Memory(of(process) + sum(taken.values()), sum(taken.get(pid, 0) for pid in workers))
+    return Memory(memory_of(process) + sum(used.values()), sum(used.get(pid, 0) for pid in workers))
 
 
 def _started_by_java(process: psutil.Process) -> list[psutil.Process]:
@@ -49,18 +52,18 @@ def _started_by_java(process: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def _own_bytes(process: psutil.Process) -> int:
+def _bytes_without_shared(process: psutil.Process) -> int:
     try:
         info = process.memory_full_info()
     except psutil.AccessDenied:
         info = process.memory_info()
-    except psutil.NoSuchProcess:  # it ended between the list and the look
+    except psutil.NoSuchProcess:  # it ended meanwhile
         return 0
     return int(getattr(info, "pss", info.rss))
 
 
 def _resident_bytes(process: psutil.Process) -> int:
-    """With all shared pages."""
+    """Memory with all shared pages."""
     with suppress(psutil.NoSuchProcess):
         return int(process.memory_info().rss)
     return 0
@@ -68,22 +71,22 @@ def _resident_bytes(process: psutil.Process) -> int:
 
 @contextmanager
 def watched() -> Iterator[Memory]:
-    """Looks at this process's tree until the end of the block.
+    """The peak of memory of this process and its descendants inside the block.
 
-    A peak may be short by a share of `GROWTH`, and by pages that were shared and are not any more.
+    It may be too low by the share `GROWTH`, and by pages that were shared and no longer are.
     """
-    peak, over = Memory(), threading.Event()
+    peak, ended = Memory(), threading.Event()
 
     def look() -> None:
         process, most = psutil.Process(), Memory()
         while True:
             resident = _summed(process, _resident_bytes)
             if resident.bytes > (1 + GROWTH) * most.bytes or resident.workers > (1 + GROWTH) * most.workers:
-                now, after = tree_memory(process), _summed(process, _resident_bytes)
-                peak.bytes, peak.workers = max(peak.bytes, now.bytes), max(peak.workers, now.workers)
-                # between fork and exec a child has all pages of its parent, and would hide what grows later
+                current, after = tree_memory(process), _summed(process, _resident_bytes)
+                peak.bytes, peak.workers = max(peak.bytes, current.bytes), max(peak.workers, current.workers)
+                # between fork and exec a child shares all pages of its parent: counted, that would hide later growth
                 most = Memory(min(resident.bytes, after.bytes), min(resident.workers, after.workers))
-            if over.wait(INTERVAL):
+            if ended.wait(INTERVAL):
                 return
 
     watcher = threading.Thread(target=look, name="memory", daemon=True)
@@ -91,5 +94,5 @@ def watched() -> Iterator[Memory]:
     try:
         yield peak
     finally:
-        over.set()
+        ended.set()
         watcher.join()

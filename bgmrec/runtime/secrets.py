@@ -1,4 +1,4 @@
-"""Secrets: named in the settings as `${NAME}`, taken from the environment, struck out of logs."""
+"""Secrets: the settings name them as `${NAME}`, the environment holds them, and logs show `***` for them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ NAMED = re.compile(r"\$\{(\w+)\}")
 
 
 def filled(text: str, where: str) -> tuple[str, tuple[str, ...]]:
-    """The text with every `${NAME}` replaced from the environment, and the values that were filled in.
+    """The text with every `${NAME}` replaced from the environment, and the values that were inserted.
+
+    Args:
+        text: of a setting.
+        where: key of the setting.
 
     Raises:
-        SettingsError: the environment lacks one.
+        SettingsError: an environment variable is missing.
     """
     secrets: dict[str, str] = {}
     for name in NAMED.findall(text):
         if not os.environ.get(name):
             raise SettingsError(
-                "the settings name a secret that is not there",
+                "a secret that the settings name is not in the environment",
                 where=where,
                 expected=f"environment variable {name}",
                 found="nothing",
@@ -33,31 +37,46 @@ def filled(text: str, where: str) -> tuple[str, tuple[str, ...]]:
 
 
 def refuse_plain(key: str, where: str) -> SettingsError:
-    """The error for a secret that stands in the settings itself."""
+    """The error for a secret that is written in the settings.
+
+    Args:
+        key: name of the setting.
+        where: file and section.
+    """
     return SettingsError(
-        "a secret stands in the settings",
+        "a secret is written in the settings",
         where=where,
         expected="${NAME} of an environment variable",
-        found="a value as it is",
+        found="a plain value",
         hint=f'{key} = "${{MY_SECRET}}", and export MY_SECRET from your secret store',
     )
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets."""
+    """The text with `***` for each secret.
+
+    Args:
+        text: any text.
+        secrets: values that must not be shown.
+    """
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
 
 
 class WithoutSecrets(logging.Filter):
-    """Strikes secrets out of log lines and their tracebacks."""
+    """Replaces secrets in log lines and their tracebacks.
+
+    Args:
+        secrets: values that must not be shown.
+    """
 
     def __init__(self, secrets: tuple[str, ...]):
         super().__init__()
         self._secrets = secrets
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Redacts a record; every record passes."""
         record.msg, record.args = redacted(record.getMessage(), self._secrets), ()
         if record.exc_info:
             record.exc_text = redacted(logging.Formatter().formatException(record.exc_info), self._secrets)

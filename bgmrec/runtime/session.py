@@ -1,4 +1,4 @@
-"""The Spark session: local binding, pinned threads, and settings with their reasons."""
+"""The Spark session: local addresses, one thread per task, and Spark settings with their reasons."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from pyspark.sql import SparkSession
 from bgmrec.config.runtime import SparkSettings
 from bgmrec.runtime.java import ensure_java
 
-# BLAS, numba and Torch would each take every core for each of Spark's tasks; a task owns one
+# a task has one core, but BLAS, numba and Torch would each start a thread for every core of the machine
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
+APP_NAME = "bgmrec"  # by default; spark-submit --name and spark.conf win
 ARROW_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 PARQUET_BATCH = "spark.sql.parquet.columnarReaderBatchSize"
-BLOCKS_PER_BATCH = 4  # blocks are megabytes each, and one Arrow batch's cells share 32-bit offsets
+BLOCKS_PER_BATCH = 4  # a block takes megabytes, and all cells of an Arrow batch share 32-bit offsets
 
-# what the rows depend on: neither a cluster's spark-defaults.conf nor spark-submit may change it, only [spark.conf]
-_MEANING = {
-    # the logical date is a UTC day; a driver in another zone must not move it
+# settings that decide values of rows: only [spark.conf] may change them, not a cluster's spark-defaults.conf or
+# spark-submit
+_RESULT_SETTINGS = {
+    # the logical date is a day in UTC, wherever the driver runs
     "spark.sql.session.timeZone": "UTC",
-    # bad casts become null, and the row a reject with a reason, instead of ending the night
+    # a bad cast gives null, and the row is rejected with a reason, instead of ending the run
     "spark.sql.ansi.enabled": "false",
-    # a time that does not match its pattern is null, and the row a reject, instead of an error about old parsers
+    # a time that does not match its pattern gives null, and the row is rejected, instead of an error about old parsers
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
@@ -35,25 +37,24 @@ _MEANING = {
 _DEFAULTS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.ui.showConsoleProgress": "false",
-    # a worker keeps its compiled kernels and its imports between stages
+    # a worker keeps its compiled kernels and imports between stages
     "spark.python.worker.reuse": "true",
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
-    # factor blocks are few and large: Spark's guesses from compressed sizes merge them into one task
+    # factor blocks are few and large: Spark would merge them into one task because of their compressed sizes
     "spark.sql.adaptive.coalescePartitions.enabled": "false",
     "spark.sql.parquet.compression.codec": "zstd",
-    # more than 32 folders of a source are listed by tasks, one for each folder without this: a day takes longer to
-    # schedule than to list
+    # Spark lists more than 32 folders with one task per folder, which takes longer to schedule than to run
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",
 }
 _LOCAL = {
-    # a laptop's host name may resolve to an address that nothing listens on
+    # the host name of a laptop may resolve to an address that does not answer
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
     "spark.driver.memory": "4g",
 }
 
-# what PySpark and bgmrec ask Java for by name again and again, each behind the package that it is in
+# names that PySpark and bgmrec look up in Java again and again, each after its package
 _JAVA_NAMES = (
     "functions",
     "PythonUtils",
@@ -72,19 +73,22 @@ _JAVA_NAMES = (
 def build_session(
     settings: SparkSettings, extra: Mapping[str, str] | None = None, *, hive: bool = False
 ) -> SparkSession:
-    """Builds the session; under spark-submit everything that it was told stands, but for what the rows depend on.
+    """Builds the session. Under spark-submit its own settings win, except those that decide values of rows.
 
     Args:
         settings: `[spark]`; its `conf` wins over the defaults here.
-        extra: configuration of the caller, for example the warehouse's place; loses against `settings.conf`.
-        hive: with Hive's catalogue.
+        extra: settings of the caller, for example the folder of the warehouse; `settings.conf` wins over them.
+        hive: whether the session has Hive's catalogue.
+
+    Raises:
+        SettingsError: there is no Java that Spark runs on.
     """
     ensure_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     for name in THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
-    given = _submitted()
-    master = given.get("spark.master") or settings.master or "local[2]"
+    submitted = _submitted()
+    master = submitted.get("spark.master") or settings.master or "local[2]"
     local = master.startswith("local")
     if local:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -96,22 +100,22 @@ def build_session(
         **(extra or {}),
         **settings.conf,
     }
-    asked = {"spark.app.name": settings.app_name, "spark.master": master, **conf}
-    wanted = {key: value for key, value in asked.items() if key not in given}
+    conf = {"spark.app.name": APP_NAME, "spark.master": master, **conf}
+    conf = {key: value for key, value in conf.items() if key not in submitted}
     builder = SparkSession.builder
-    for key, value in {**wanted, **_MEANING, **_only(settings.conf, _MEANING)}.items():
+    for key, value in {**conf, **_RESULT_SETTINGS, **_only(settings.conf, _RESULT_SETTINGS)}.items():
         builder = builder.config(key, value)
     spark = (builder.enableHiveSupport() if hive else builder).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
-    _remember_names(spark)
+    _cache_java_names(spark)
     return spark
 
 
-def _remember_names(spark: SparkSession) -> None:
-    """Keeps what `_JAVA_NAMES` name.
+def _cache_java_names(spark: SparkSession) -> None:
+    """Keeps the Java objects of `_JAVA_NAMES`.
 
-    py4j keeps nothing: for every name Java would look through all of Spark's jars anew, in each of a dozen packages,
-    and every `functions.col` asks for one. That took 9 of the 115 seconds of a small night.
+    py4j keeps none: for every name Java would search all of Spark's jars in each of a dozen packages, and every
+    `functions.col` looks one up. That took 9 of the 115 seconds of a small run.
     """
     for name in _JAVA_NAMES:
         *path, last = name.split(".")
@@ -120,10 +124,10 @@ def _remember_names(spark: SparkSession) -> None:
 
 
 def _submitted() -> dict[str, str]:
-    """What spark-submit was told, spark-defaults.conf included; nothing under plain Python."""
+    """The settings of spark-submit, with those of spark-defaults.conf; empty under plain Python."""
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         return {}
-    SparkContext._ensure_initialized()  # joins the Java that spark-submit has started, whose properties hold it
+    SparkContext._ensure_initialized()  # connects to the Java of spark-submit, whose properties hold them
     return dict(SparkConf().getAll())
 
 
@@ -133,12 +137,16 @@ def _only(conf: Mapping[str, str], keys: Container[str]) -> dict[str, str]:
 
 @contextmanager
 def arrow_batch(spark: SparkSession, rows: int) -> Iterator[None]:
-    """Moves at most `rows` rows at once, out of Parquet and to Python, while plans are built and run inside.
+    """Inside, Spark reads Parquet and passes rows to Python in batches of at most `rows` rows.
 
-    Spark's defaults are right for ratings and wrong for blocks of megabytes. One Arrow batch's binary cells share
-    32-bit offsets, so that together they must stay below 2 GiB; and Spark's vectorised Parquet reader gathers 4,096
-    rows before it passes on the first, so that a task would hold all blocks of its file in Java's heap. A table of
-    narrow rows takes ten times as long to read inside: what is needed of the ratings is counted or written before.
+    Plans must be built and run inside. Spark's defaults suit ratings, not blocks of megabytes: the binary cells of an
+    Arrow batch share 32-bit offsets, so all of them must stay below 2 GiB; and the vectorised Parquet reader collects
+    4,096 rows before it passes on the first, so a task would hold all blocks of its file in Java's heap. A table of
+    narrow rows takes ten times as long to read inside: count or write the ratings that are needed before.
+
+    Args:
+        spark: the session.
+        rows: the most rows of a batch.
     """
     before = {name: spark.conf.get(name) for name in (ARROW_BATCH, PARQUET_BATCH)}
     spark.conf.set(ARROW_BATCH, str(rows))

@@ -1,4 +1,4 @@
-"""What Spark did for a block of code, from its own status store: tasks, bytes read and moved, bytes spilled."""
+"""What Spark did for a block of code: tasks, bytes read, shuffled and spilled, from Spark's own status store."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class SparkWork:
     """Sums over the tasks of every Spark stage of a block.
 
     Args:
-        tasks: that ended well.
-        failed_tasks: tries that did not.
-        task_seconds: of the tasks together.
+        tasks: that succeeded.
+        failed_tasks: attempts that failed.
+        task_seconds: time of the tasks together.
         input_bytes: read from files.
         shuffle_bytes: written for other tasks.
-        spilled_bytes: written to disk because memory was full, as they lay on disk.
-        spilled_memory_bytes: the same, as they had lain in memory.
+        spilled_bytes: written to disk because memory was full; bytes on disk.
+        spilled_memory_bytes: the same; bytes in memory.
     """
 
     tasks: int = 0
@@ -38,7 +38,11 @@ class SparkWork:
 
 @contextmanager
 def counted(spark: SparkSession) -> Iterator[SparkWork]:
-    """The work of the block, filled in at its end; of the last `spark.ui.retainedStages` stages, if those are fewer."""
+    """The work of the block, filled in at its end; at most of the last `spark.ui.retainedStages` stages.
+
+    Args:
+        spark: the session.
+    """
     first, work = _next_stage(spark), SparkWork()
     yield work
     stages = _stages(spark)
@@ -62,11 +66,11 @@ def _next_stage(spark: SparkSession) -> int:
 
 
 def _stages(spark: SparkSession) -> Any:
-    """Spark's facts of every stage that it remembers, the newest first, as a list of Java's."""
+    """The stages that Spark keeps facts of, the newest first, as a Java list."""
     context: Any = spark.sparkContext
     store, java = context._jsc.sc().statusStore(), context._jvm
-    with suppress(Py4JJavaError):  # facts come in behind the work; after ten seconds without them they are left out
+    with suppress(Py4JJavaError):  # facts arrive after the work; after ten seconds they are left out
         context._jsc.sc().listenerBus().waitUntilEmpty(_PATIENCE_MS)
     quantiles = context._gateway.new_array(java.double, 0)
-    found = store.stageList(None, False, False, quantiles, java.java.util.ArrayList())
-    return java.scala.collection.JavaConverters.seqAsJavaList(found)
+    stages = store.stageList(None, False, False, quantiles, java.java.util.ArrayList())
+    return java.scala.collection.JavaConverters.seqAsJavaList(stages)

@@ -1,4 +1,4 @@
-"""The spark-submit command of a job on a cluster: environment archive, job files, settings files, Spark settings."""
+"""The spark-submit command of a job on a cluster: environment archive, job file, settings files, Spark settings."""
 
 from __future__ import annotations
 
@@ -17,15 +17,24 @@ from bgmrec.errors import SettingsError
 
 Target = Literal["standalone", "yarn", "kubernetes"]
 TARGETS: tuple[Target, ...] = get_args(Target)
-# Spark unpacks the archive under this name into the working folder of every process that it starts
+# Spark unpacks the archive under this name in the working folder of every process that it starts
 ENVIRONMENT = "environment"
+APP_NAME = "bgmrec"  # of the submitted application, before the name of the job
 PYTHON = f"./{ENVIRONMENT}/bin/python"
-_KUBERNETES_NEEDS = ("spark.kubernetes.container.image", "spark.kubernetes.file.upload.path")
+_NEEDED_BY_KUBERNETES = ("spark.kubernetes.container.image", "spark.kubernetes.file.upload.path")
 
 
 @dataclass(frozen=True)
 class JobArguments:
-    """What a job is told on its command line."""
+    """The command line of a job.
+
+    Args:
+        job: the job file.
+        configs: values of --config.
+        overrides: values of --set.
+        ds: the logical date.
+        log_format: text or json.
+    """
 
     job: Path
     configs: Sequence[str]
@@ -34,7 +43,11 @@ class JobArguments:
     log_format: str = "text"
 
     def listed(self, configs: Sequence[str]) -> list[str]:
-        """The arguments, with the settings files under the names that the driver finds them by."""
+        """The arguments as a list.
+
+        Args:
+            configs: the settings files by the names under which the driver finds them.
+        """
         return [
             *(part for name in configs for part in ("--config", name)),
             *(part for text in self.overrides for part in ("--set", text)),
@@ -45,6 +58,12 @@ class JobArguments:
 
 def submit_command(settings: Settings, target: Target, arguments: JobArguments, *, spark_submit: str) -> list[str]:
     """The whole command.
+
+    Args:
+        settings: of the job.
+        target: kind of the cluster.
+        arguments: of the job.
+        spark_submit: path of spark-submit.
 
     Raises:
         SettingsError: the cluster could not run it: a path that only this machine has, or a missing Spark setting.
@@ -62,7 +81,7 @@ def submit_command(settings: Settings, target: Target, arguments: JobArguments, 
         spark_submit,
         *("--master", cluster.master),
         *("--deploy-mode", cluster.deploy_mode),
-        *("--name", f"{settings.spark.app_name}-{arguments.job.stem}-{arguments.ds}"),
+        *("--name", f"{APP_NAME}-{arguments.job.stem}-{arguments.ds}"),
         *("--archives", f"{settings.submit.environment}#{ENVIRONMENT}"),
         *shipped,
         *(part for key, value in sorted(conf.items()) for part in ("--conf", f"{key}={value}")),
@@ -72,12 +91,13 @@ def submit_command(settings: Settings, target: Target, arguments: JobArguments, 
 
 
 def _by_name(configs: Sequence[str]) -> Sequence[str]:
-    """The files, each of which must have a name of its own where they come to lie in one folder."""
+    """The files, if no two have the same name: they are copied into one folder."""
     twice = [name for name, count in Counter(Path(config).name for config in configs).items() if count > 1]
     if twice:
         raise SettingsError(
-            "settings files of one name cannot be shipped to a driver on the cluster",
+            "two settings files have the same name, and a driver on the cluster gets both in one folder",
             where="--config",
+            expected="a different name for each file",
             found=", ".join(config for config in configs if Path(config).name in twice),
             hint="rename one of them, or put both into one file",
         )
@@ -88,21 +108,21 @@ def _check_paths(settings: Settings) -> None:
     for key, path in (("paths.root", settings.paths.root), ("paths.data", settings.paths.data)):
         if not urlparse(path).scheme and not PurePosixPath(path).is_absolute():
             raise SettingsError(
-                "a relative path leads elsewhere on every machine of a cluster",
+                "a relative path names another folder on every machine of a cluster",
                 where=key,
                 expected="a URI such as hdfs:///bgmrec, or an absolute path that every machine has mounted",
                 found=path,
-                hint=f"--set {key}=…",
+                hint=f"set {key} in a settings file or by --set",
             )
 
 
 def _check_kubernetes(conf: dict[str, str]) -> None:
-    missing = [key for key in _KUBERNETES_NEEDS if key not in conf]
+    missing = [key for key in _NEEDED_BY_KUBERNETES if key not in conf]
     if missing:
         raise SettingsError(
-            "Kubernetes needs an image to run and a place to upload files to",
+            "Kubernetes needs an image to run and a folder to upload files to",
             where="submit.kubernetes.conf",
-            expected=", ".join(_KUBERNETES_NEEDS),
+            expected=", ".join(_NEEDED_BY_KUBERNETES),
             found=f"no {', no '.join(missing)}",
-            hint="state both in [submit.kubernetes.conf]",
+            hint="set both in [submit.kubernetes.conf]",
         )

@@ -1,1 +1,1 @@
-"""The Bayesian sampler: draws of both sides in place of solutions, with hyperpriors and linear links."""
+"""The Bayesian sampler: draws both sides instead of solving them, with hyperpriors and link matrices."""

@@ -1,4 +1,4 @@
-"""The distributed draw of one side: one pass over its rating blocks, one small sum per task besides the factors."""
+"""The distributed draw of one side: one pass over its rating blocks; besides the factors, one small sum per task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bgmrec.factorize.kernels.layout import RatingBlock
 from bgmrec.factorize.kernels.row_scale import RowScale
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.factorize.kernels.solve import Noise, draw_block
-from bgmrec.factorize.source_tables import ReadJoined, Source, join_source
+from bgmrec.factorize.source_tables import ReadJoined, SourceFactors, join_source
 from bgmrec.sampler.conditionals.hyper import RowPrior
 from bgmrec.sampler.conditionals.row_noise import draw_weights, pair_weights
 from bgmrec.sampler.conditionals.sums import SideSums, block_sums
@@ -26,28 +26,31 @@ from bgmrec.storage import columns as c
 from bgmrec.storage import schemas
 from bgmrec.storage.arrays import FLOAT, from_cell
 
-OWN = "own"
+_LAST_DRAW = "last_draw"
 
 
 @dataclass(frozen=True)
 class DrawNumbers:
-    """What one draw of a side is a function of, besides ratings, features and factors.
+    """The parameters of one draw of a side.
 
     Args:
-        prior: of the rows.
-        row_scale: how strongly it holds.
+        prior: prior of the rows.
+        row_scale: scales of the prior precision.
         alpha: noise precision.
-        noise_strength: prior strength of the rows' noise weights; 0: all are 1.
-        own_scale, source_scale: what the stored weights of either side are multiplied with.
-        seed, round, side: what the noise is seeded by, with idx.
+        noise_strength: strength of the prior of the rows' noise weights; 0: all weights are 1.
+        weight_scale: factor of the drawn side's stored noise weights.
+        source_weight_scale: factor of the fixed side's stored noise weights.
+        seed: seed of the run.
+        round: number of the draw.
+        side: USER_SIDE or ITEM_SIDE.
     """
 
     prior: RowPrior
     row_scale: RowScale
     alpha: float
     noise_strength: float
-    own_scale: float
-    source_scale: float
+    weight_scale: float
+    source_weight_scale: float
     seed: int
     round: int
     side: int
@@ -55,70 +58,79 @@ class DrawNumbers:
 
 def draw_step(
     rating_blocks: DataFrame,
-    source: Source,
-    own: DataFrame | None,
+    source: SourceFactors,
+    last_draw: DataFrame | None,
     shape: ModelShape,
     numbers: DrawNumbers,
     *,
     num_blocks: int,
-    own_is_small: bool = True,
+    broadcast_last_draw: bool = True,
 ) -> DataFrame:
-    """Draws one side, `schemas.DRAWN_BLOCKS`: rows [u, a, noise weight]. Symmetric in users and items.
+    """Draws one side: `schemas.DRAWN_BLOCKS` with rows [u, a, noise weight]. Users and items are symmetric.
 
     Args:
-        rating_blocks: `schemas.RATING_BLOCKS` of the drawn side, with the `features` of its rows.
-        source: the fixed side's drawn blocks, delivered.
-        own: the side's last draw, where rows have noise weights.
-        num_blocks: of the drawn side.
-        own_is_small: whether the last draw may be broadcast to the join.
+        rating_blocks: `schemas.LINK_BLOCKS` of the drawn side.
+        source: the fixed side's last draw, from `broadcast_or_shuffle_drawn`.
+        last_draw: the drawn side's last draw, which holds the noise weights; None: all weights are 1.
+        shape: shape of the model.
+        numbers: parameters of the draw.
+        num_blocks: blocks of the drawn side.
+        broadcast_last_draw: whether the last draw is small enough to be broadcast.
     """
     cells = []
-    if own is not None:
-        last = own.select(c.BLOCK, f.col(c.FACTORS).alias(OWN))
-        cells.append(last.hint("broadcast" if own_is_small else "shuffle_hash"))
+    if last_draw is not None:
+        last = last_draw.select(c.BLOCK, f.col(c.FACTORS).alias(_LAST_DRAW))
+        cells.append(last.hint("broadcast" if broadcast_last_draw else "shuffle_hash"))
     blocks, read = join_source(rating_blocks, source, *cells)
-    return blocks.mapInArrow(_drawer(read, own is not None, shape, numbers, num_blocks), schemas.DRAWN_BLOCKS)
+    return blocks.mapInArrow(_drawer(read, last_draw is not None, shape, numbers, num_blocks), schemas.DRAWN_BLOCKS)
 
 
 def sum_rows(
     rating_blocks: DataFrame, factors: DataFrame, shape: ModelShape, columns: int, row_scale: RowScale
 ) -> DataFrame:
-    """Solved factors as a first draw, `schemas.DRAWN_BLOCKS`: noise weights of 1, and the sums without errors.
+    """Solved factors as draw 0: `schemas.DRAWN_BLOCKS` with noise weights of 1 and sums without squared errors.
 
     Args:
-        rating_blocks: of the side, with the `features` of its rows.
+        rating_blocks: `schemas.LINK_BLOCKS` of the side.
         factors: `schemas.FACTOR_BLOCKS` of the side.
-        columns: of the features.
-        row_scale: of the side.
+        shape: shape of the model.
+        columns: number of feature columns.
+        row_scale: scales of the side's prior precision.
     """
 
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         def rows() -> Iterator[tuple[RatingBlock, np.ndarray, SideSums]]:
             for row in read_rows(batches):
                 block = RatingBlock.from_cells(row)
-                table = read_cell(row, OWN, block, shape.width)
+                table = read_cell(row, _LAST_DRAW, block, shape.width)
                 n, ones = np.diff(block.row_offsets), np.ones(block.n_rows)
                 yield (
                     block,
                     _with_weights(table, ones),
-                    block_sums(table, read_features(row, block, columns), n, row_scale.of(n), 0 * ones, ones),
+                    block_sums(table, read_features(row, block, columns), n, row_scale.scales(n), 0 * ones, ones),
                 )
 
         yield from _with_sums(rows())
 
-    cells = factors.select(c.BLOCK, f.col(c.FACTORS).alias(OWN))
+    cells = factors.select(c.BLOCK, f.col(c.FACTORS).alias(_LAST_DRAW))
     return rating_blocks.join(cells.hint("shuffle_hash"), c.BLOCK, "left").mapInArrow(add, schemas.DRAWN_BLOCKS)
 
 
 def read_features(row: dict[str, Any], block: RatingBlock, columns: int) -> np.ndarray:
-    """float32 (n_rows, columns) of a rating block with features."""
+    """The features of a block's rows, float32 (n_rows, columns).
+
+    Args:
+        row: row of `schemas.LINK_BLOCKS`.
+        block: the row's rating block.
+        columns: number of feature columns.
+    """
     return from_cell(row[c.FEATURES]).reshape(block.n_rows, columns)
 
 
 def _drawer(read: ReadJoined, weighted: bool, shape: ModelShape, numbers: DrawNumbers, num_blocks: int) -> OnBatches:
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[RatingBlock, np.ndarray, SideSums]]:
         for row, block, table, positions in read(batches):
-            last = read_cell(row, OWN, block, shape.width + 1) if weighted else None
+            last = read_cell(row, _LAST_DRAW, block, shape.width + 1) if weighted else None
             yield _draw(
                 block,
                 table,
@@ -140,21 +152,21 @@ def _draw(
     block: RatingBlock, table: np.ndarray, positions: np.ndarray, last: np.ndarray | None, features: np.ndarray,
     shape: ModelShape, numbers: DrawNumbers, num_blocks: int,
 ) -> tuple[RatingBlock, np.ndarray, SideSums]:  # fmt: skip
-    own = np.ones(block.n_rows, FLOAT)
-    given = block
+    row_weights = np.ones(block.n_rows, FLOAT)
+    weighted = block
     if last is not None:
-        own = last[:, shape.width] * np.float32(numbers.own_scale)
-        of_source = table[:, shape.width] * np.float32(numbers.source_scale)
-        given = replace(block, weights=pair_weights(block, own, of_source, positions))
+        row_weights = last[:, shape.width] * np.float32(numbers.weight_scale)
+        source_weights = table[:, shape.width] * np.float32(numbers.source_weight_scale)
+        weighted = replace(block, weights=pair_weights(block, row_weights, source_weights, positions))
     prior, seeds = numbers.prior, (numbers.seed, numbers.round, numbers.side)
     noise = Noise(*seeds, numbers.alpha**-0.5)
     precision = prior.precision / numbers.alpha
     n, means = np.diff(block.row_offsets), prior.means(features)
-    scales = numbers.row_scale.of(n)
+    scales = numbers.row_scale.scales(n)
     factors, errors = draw_block(
-        given, table, positions, means, precision, shape, noise, scales=scales, num_blocks=num_blocks
+        weighted, table, positions, means, precision, shape, noise, scales=scales, num_blocks=num_blocks
     )
-    errors = errors / own
+    errors = errors / row_weights
     weights = np.ones(block.n_rows)
     if last is not None:
         seed, round_, side = seeds
@@ -171,7 +183,7 @@ def _with_weights(factors: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _with_sums(drawn: Iterator[tuple[RatingBlock, np.ndarray, SideSums]]) -> Iterator[pa.RecordBatch]:
-    """One row per block; the task's last one carries the sums of all."""
+    """One row per block; the last row of a task carries the sums of all its rows."""
     waiting: tuple[RatingBlock, np.ndarray] | None = None
     parts: list[SideSums] = []
     for block, factors, sums in drawn:

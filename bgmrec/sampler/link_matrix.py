@@ -1,4 +1,4 @@
-"""The features of a side's linear link, beside its rating blocks, and what the driver knows of them."""
+"""The features of a side, joined to its rating blocks, and their sums on the driver for the link matrix."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bgmrec.storage import schemas
 from bgmrec.storage.arrays import FLOAT, from_cell
 from bgmrec.storage.tables import Tables
 
-_GRAM_TASKS = 4  # each sends columns² numbers to the driver
+_GRAM_TASKS = 4  # each task sends columns² numbers to the driver
 _SUMS = "rows double, total binary, gram binary"
 
 # (cell, ratings of each row) -> float32 (n_rows, columns)
@@ -33,14 +33,14 @@ Make = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """Columns of one group.
+    """Some columns of one group.
 
     Args:
-        group: its number.
-        columns: how many.
-        cells: blocks with `factors`, float32 (n_rows, width); none: made of the rating counts alone.
-        width: of the cells.
-        make: cell rows and rating counts → columns.
+        group: number of the group; the columns of a group share a ridge.
+        columns: number of columns.
+        cells: (block, factors), float32 (n_rows, width) per block; None: the columns depend on rating counts only.
+        width: floats per row of the cells.
+        make: (cell rows, rating counts) → columns.
     """
 
     group: int
@@ -50,13 +50,22 @@ class FeatureBlock:
     make: Make
 
 
-def chosen(columns: np.ndarray) -> Make:
-    """Some columns of the cell."""
+def pick_columns(columns: np.ndarray) -> Make:
+    """The function that picks some columns of the cells.
+
+    Args:
+        columns: their positions.
+    """
     return lambda rows, n: rows[:, columns]
 
 
-def transformed(transform: np.ndarray, few_ratings: float) -> Make:
-    """Singular vectors of rows [y, scale]; a row of n ratings is multiplied by n / (n + few_ratings)."""
+def project_rows(transform: np.ndarray, few_ratings: float) -> Make:
+    """The function from rows [y, scale] to singular vectors.
+
+    Args:
+        transform: features = y @ transform.
+        few_ratings: a row of n ratings is multiplied with n / (n + few_ratings); 0: rows stay as they are.
+    """
 
     def make(rows: np.ndarray, n: np.ndarray) -> np.ndarray:
         trust = n / np.maximum(n + few_ratings, 1) if few_ratings else np.ones(len(n))
@@ -66,7 +75,11 @@ def transformed(transform: np.ndarray, few_ratings: float) -> Make:
 
 
 def log_counts(mean_ratings: float) -> Make:
-    """log(1 + n), 0 at the side's mean count, and its square."""
+    """The function from counts n to two columns: log(1 + n) − log(1 + mean_ratings), and its square − 1.
+
+    Args:
+        mean_ratings: mean number of ratings per row of the side.
+    """
     middle = math.log1p(mean_ratings)
 
     def make(rows: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -84,60 +97,61 @@ def write_link_matrices(
     row_scale: RowScale,
     max_columns: int,
 ) -> LinkMatrix:
-    """Writes `<side>_linked_blocks` and sums its features, unless an interrupted run did. Actions.
+    """Writes `<side>_linked_blocks`, unless an interrupted run did, and sums its features. Actions.
 
     Args:
-        place: of the chain.
+        store: folder of the chain.
         side: user or item.
         rating_blocks: `schemas.RATING_BLOCKS` of the side.
-        pieces: the columns, in the order of their groups.
-        row_scale: how strongly the side's prior holds.
-        max_columns: bound of the link.
+        feature_blocks: the columns in the order of their groups.
+        row_scale: scales of the side's prior precision.
+        max_columns: the largest number of columns: the driver holds a (columns, columns) matrix.
 
     Raises:
-        SettingsError: there are more columns than the bound.
+        SettingsError: there are more columns than `max_columns`.
     """
     columns = sum(feature_block.columns for feature_block in feature_blocks)
     if columns > max_columns:
         raise SettingsError(
-            f"the link of the {side} side is too wide",
+            f"the features of the {side} side have too many columns for the sampler",
             where=f"bayes.{side}_groups",
             expected=f"at most {max_columns} columns (bayes.max_columns)",
             found=f"{columns} columns",
-            hint="leave fields out, give features a smaller size, or raise bayes.max_columns if the driver has memory",
+            hint="remove names from the groups, give features a smaller size, or raise bayes.max_columns",
         )
     name = f"{side}_linked_blocks"
     with arrow_batch(store.spark, BLOCKS_PER_BATCH):
         if not store.exists(name):
-            store.write(_with_links(rating_blocks, feature_blocks), name)
+            store.write(_with_features(rating_blocks, feature_blocks), name)
         if not columns:
             return no_link_matrix()
         groups = np.repeat(
             [feature_block.group for feature_block in feature_blocks],
             [feature_block.columns for feature_block in feature_blocks],
         )
-        return _summed(store.read(name), columns, groups, row_scale)
+        return _sum_features(store.read(name), columns, groups, row_scale)
 
 
-def _with_links(rating_blocks: DataFrame, feature_blocks: list[FeatureBlock]) -> DataFrame:
+def _with_features(rating_blocks: DataFrame, feature_blocks: list[FeatureBlock]) -> DataFrame:
     joined = rating_blocks
     for at, feature_block in enumerate(feature_blocks):
         if feature_block.cells is not None:
-            cells = feature_block.cells.select(c.BLOCK, f.col(c.FACTORS).alias(f"piece_{at}"))
+            cells = feature_block.cells.select(c.BLOCK, f.col(c.FACTORS).alias(f"feature_block_{at}"))
             joined = joined.join(cells.hint("shuffle_hash"), c.BLOCK, "left")
-    kept = [field.name for field in schemas.RATING_BLOCKS.fields]
+    block_columns = [field.name for field in schemas.RATING_BLOCKS.fields]
     makers = [
         (feature_block.cells is not None, feature_block.width, feature_block.make) for feature_block in feature_blocks
     ]
 
-    def link_matrix(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def add_features(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
-            yield one_row(**{name: _plain(row[name]) for name in kept}, features=_features(row, makers))
+            cells = {name: _as_array(row[name]) for name in block_columns}
+            yield one_row(**cells, features=_features(row, makers))
 
-    return joined.mapInArrow(link_matrix, schemas.LINK_BLOCKS)
+    return joined.mapInArrow(add_features, schemas.LINK_BLOCKS)
 
 
-def _plain(value: Any) -> Any:
+def _as_array(value: Any) -> Any:
     return value if isinstance(value, int) else np.frombuffer(value, np.uint8)
 
 
@@ -146,22 +160,22 @@ def _features(row: dict[str, Any], makers: list[tuple[bool, int, Make]]) -> np.n
     n = np.diff(block.row_offsets)
     parts = [np.zeros((block.n_rows, 0), FLOAT)]
     for at, (from_cells, width, make) in enumerate(makers):
-        cell = read_cell(row, f"piece_{at}", block, width) if from_cells else np.zeros((block.n_rows, 0), FLOAT)
+        cell = read_cell(row, f"feature_block_{at}", block, width) if from_cells else np.zeros((block.n_rows, 0), FLOAT)
         parts.append(make(cell, n))
     return np.ascontiguousarray(np.hstack(parts), FLOAT)
 
 
-def _summed(with_links: DataFrame, columns: int, groups: np.ndarray, row_scale: RowScale) -> LinkMatrix:
+def _sum_features(linked_blocks: DataFrame, columns: int, groups: np.ndarray, row_scale: RowScale) -> LinkMatrix:
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows, total, gram = 0.0, np.zeros(columns), np.zeros((columns, columns))
         for row in read_rows(batches):
             features = from_cell(row[c.FEATURES], columns).astype(np.float64)
-            scales = row_scale.of(np.diff(from_cell(row["row_offsets"], dtype=LONG)))
+            scales = row_scale.scales(np.diff(from_cell(row["row_offsets"], dtype=LONG)))
             scaled = features * scales[:, None]
             rows, total, gram = rows + scales.sum(), total + scaled.sum(axis=0), gram + features.T @ scaled
         yield one_row(rows=float(rows), total=total, gram=gram)
 
-    parts = with_links.select(c.FEATURES, "row_offsets").coalesce(_GRAM_TASKS).mapInArrow(add, _SUMS).collect()
+    parts = linked_blocks.select(c.FEATURES, "row_offsets").coalesce(_GRAM_TASKS).mapInArrow(add, _SUMS).collect()
     rows = sum(part["rows"] for part in parts)
     total = np.sum([np.frombuffer(part["total"]) for part in parts], axis=0)
     gram = np.sum([np.frombuffer(part["gram"]) for part in parts], axis=0).reshape(columns, columns)

@@ -1,4 +1,4 @@
-"""A whole sampling: links, chain, and the kept draws as one wide table that everything else reads as a model."""
+"""The whole sampling: link matrices, chain, and the kept draws as one wide factor table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.runtime.logs import Progress
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.sampler.chain import Chain, ChainNumbers, ChainState, chain_sides, run_chain, start_chain
-from bgmrec.sampler.feature_blocks import Known, side_feature_blocks
+from bgmrec.sampler.feature_blocks import FeatureInputs, side_feature_blocks
 from bgmrec.sampler.link_matrix import write_link_matrices
 from bgmrec.sampler.wide import wide_factors, wide_shape
 from bgmrec.storage.tables import Tables
@@ -21,7 +21,14 @@ from bgmrec.storage.tables import Tables
 
 @dataclass(frozen=True)
 class Sampled:
-    """The averaged model, and the chain's state."""
+    """The averaged model.
+
+    Args:
+        user_factors: `schemas.FACTOR_BLOCKS`, all kept draws side by side.
+        item_factors: the same for items.
+        shape: shape of these tables.
+        state: state of the chain after the last draw.
+    """
 
     user_factors: DataFrame
     item_factors: DataFrame
@@ -29,38 +36,38 @@ class Sampled:
     state: ChainState
 
 
-def sample(store: Tables, known: Known, progress: Progress) -> Sampled:
-    """Runs the chain from the best round's factors, from where an interrupted one stopped. Actions.
+def sample(store: Tables, inputs: FeatureInputs, progress: Progress) -> Sampled:
+    """Runs the chain from the best round's factors; an interrupted chain resumes. Actions.
 
     Args:
-        place: of the chain.
-        known: ratings, features, and the folder of the best round.
-        progress: told every draw.
+        store: folder of the chain.
+        inputs: ratings, features, and the folder of the best round.
+        progress: gets every draw.
     """
     progress.update("bayes", step="features")
-    chain = open_chain(store, known)
+    chain = open_chain(store, inputs)
     state = run_chain(chain, progress)
     user_factors, item_factors = (_wide(chain, side.name, side.num_blocks) for side in chain.sides)
-    return Sampled(user_factors, item_factors, wide_shape(chain.shape, known.settings.bayes.draws), state)
+    return Sampled(user_factors, item_factors, wide_shape(chain.shape, inputs.settings.bayes.draws), state)
 
 
-def open_chain(store: Tables, known: Known) -> Chain:
-    """A chain that is ready to run: links written and draw 0 made, unless an interrupted one left them. Actions.
+def open_chain(store: Tables, inputs: FeatureInputs) -> Chain:
+    """A chain that is ready to run: writes features and draw 0, unless an interrupted chain did. Actions.
 
     Args:
-        place: of the chain.
-        known: as for `sample`.
+        store: folder of the chain.
+        inputs: ratings, features, and the folder of the best round.
     """
-    settings, sizes = known.settings, known.sizes
+    settings, sizes = inputs.settings, inputs.sizes
     bayes, shape = settings.bayes, sizes.shape(settings.factorize)
-    feature_blocks = side_feature_blocks(store, known, {"user": bayes.user_groups, "item": bayes.item_groups})
+    feature_blocks = side_feature_blocks(store, inputs, {"user": bayes.user_groups, "item": bayes.item_groups})
     scales = {
         "user": RowScale(bayes.user_prior_exponent, sizes.train / sizes.users),
         "item": RowScale(bayes.item_prior_exponent, sizes.train / sizes.items),
     }
     link_matrices = {
         side: write_link_matrices(
-            store, side, known.rated.read(f"{side}_rating_blocks"), feature_blocks[side], scale, bayes.max_columns
+            store, side, inputs.rated.read(f"{side}_rating_blocks"), feature_blocks[side], scale, bayes.max_columns
         )
         for side, scale in scales.items()
     }
@@ -68,11 +75,11 @@ def open_chain(store: Tables, known: Known) -> Chain:
         (sizes.users, sizes.user_blocks), (sizes.items, sizes.item_blocks), store, link_matrices, scales
     )
     numbers = ChainNumbers(
-        bayes.burn_in, bayes.draws, bayes.noise_strength, bayes.prior_scale, bayes.ridge_every, settings.seed,
+        bayes.burn_in, bayes.draws, bayes.noise_strength, settings.seed,
         settings.factorize.broadcast_bytes,
     )  # fmt: skip
     chain = Chain(store, shape, sides, numbers)
-    solved = {side: solved_factors(known.priors, side) for side in ("user", "item")}
+    solved = {side: solved_factors(inputs.priors, side) for side in ("user", "item")}
     errors = [row["squared_error"] for row in solved["item"].select("squared_error").collect()]
     start_chain(chain, solved["user"], solved["item"], math.fsum(errors))
     return chain
@@ -81,7 +88,7 @@ def open_chain(store: Tables, known: Known) -> Chain:
 def _wide(chain: Chain, side: str, num_blocks: int) -> DataFrame:
     name = f"{side}_factors"
     if not chain.tables.exists(name):
-        paths = [chain.of_draw(number).path(f"{side}_draw") for number in chain.kept]
+        paths = [chain.draw_folder(number).path(f"{side}_draw") for number in chain.kept_draws]
         with arrow_batch(chain.tables.spark, BLOCKS_PER_BATCH):
             wide = wide_factors(chain.tables.spark, paths, chain.shape, scaled=side == "user", partitions=num_blocks)
             chain.tables.write(wide, name)

@@ -1,4 +1,4 @@
-"""Makes what the encoders eat from the staged tables: dense indices, the split, feature vectors and item tokens."""
+"""Writes the encoders' inputs from the staged tables: dense indices, the split, feature vectors and item tokens."""
 
 from __future__ import annotations
 
@@ -14,17 +14,25 @@ from bgmrec.storage import columns as c
 
 
 def stage(run: Run) -> None:
-    """Goes on with the indices of the previous model, where there is one."""
+    """Writes indices, split, features and tokens; ids of the previous model keep their index.
+
+    Args:
+        run: settings, logical date and tables; `ratings`, `users` and `items` must be there.
+
+    Raises:
+        InputError: no rating is before the validation days.
+        SettingsError: a feature does not fit its field.
+    """
     model = run.previous_model()
     indexed = index_ratings(run, run.work.read("ratings"), None if model is None else model.tables)
     settings = run.settings
     split = run.work.write(split_ratings(indexed, settings.split, settings.seed, run.end), "ratings_split")
     _report_split(run, split)
-    write_features(run, split, known=_known_features(run))
+    write_features(run, split, fitted=_previous_features(run))
 
 
-def _known_features(run: Run) -> dict[str, Any] | None:
-    """What the model that this night goes on from was fitted with, if the settings still ask for the same."""
+def _previous_features(run: Run) -> dict[str, Any] | None:
+    """The fitted features of the model of a warm start, if the settings of features and fields are the same."""
     model = run.warm_model()
     if model is None:
         return None
@@ -39,9 +47,9 @@ def _report_split(run: Run, split: DataFrame) -> None:
     run.summary.add("build_features", train=rows.get(c.TRAIN, 0), valid=rows.get(c.VALID, 0))
     if not rows.get(c.TRAIN):
         raise InputError(
-            "no rating is left to train on",
+            "there is no training rating",
             where=run.work.path("ratings_split"),
             expected="ratings before the validation days",
-            found=f"{rows.get(c.VALID, 0)} validation ratings and no others",
-            hint="widen lookback_days of the sources, or make split.valid_days smaller",
+            found=f"{rows.get(c.VALID, 0):,} validation ratings alone",
+            hint="raise lookback_days of the sources, or lower split.valid_days",
         )

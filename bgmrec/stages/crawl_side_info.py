@@ -10,8 +10,13 @@ from bgmrec.runtime.logs import Progress
 
 
 def crawl(arguments: Namespace, progress: Progress) -> None:
-    """Collects the source and prints where its result is."""
+    """Crawls the source and prints the folder of the result.
+
+    Args:
+        arguments: `config`, `overrides` and `ds`.
+        progress: shows the progress.
+    """
     settings = load_settings(arguments.config, arguments.overrides)
-    from bgmrec.crawl.run import collect  # Scrapy loads slowly: settings are refused before it
+    from bgmrec.crawl.run import collect  # Scrapy loads slowly: settings are checked before
 
     write_line(str(collect(settings, arguments.ds, progress)))

@@ -1,7 +1,4 @@
-"""From the newest published version to a store that serves it.
-
-No job of its own: what export_postgres and export_redis share.
-"""
+"""Copies the newest published version to a store that serves it: PostgreSQL or Redis."""
 
 from __future__ import annotations
 
@@ -15,27 +12,46 @@ from bgmrec.config import Settings, load_settings
 from bgmrec.errors import PublishingError, SettingsError
 from bgmrec.publish.exporters.postgres import Postgres
 from bgmrec.publish.exporters.redis import Redis
-from bgmrec.run.state import published
+from bgmrec.run.state import published_versions
+from bgmrec.runtime.command import run_command
 from bgmrec.runtime.logs import Progress, logger
 from bgmrec.runtime.secrets import WithoutSecrets, filled
-from bgmrec.stages.job import guarded, progress_for, start_session
+from bgmrec.stages.job import start_session
+from bgmrec.storage import files
+
+BATCH = 1000  # keys per pipeline: more only hold the server's single thread longer
 
 
 class Store(Protocol):
-    """Somewhere that a version can be copied to and switched to."""
+    """A store that serves one version at a time."""
 
-    def export(self, run_id: str, tables: dict[str, DataFrame], rows: dict[str, int]) -> bool: ...
+    def export(self, run_id: str, tables: dict[str, DataFrame], rows: dict[str, int]) -> bool:
+        """Copies a version and lets readers see it; returns false if they see it already.
+
+        Args:
+            run_id: of the version.
+            tables: table → its rows.
+            rows: table → number of rows that must arrive.
+        """
 
 
 def address_of(address: str | None, where: str) -> tuple[str, tuple[str, ...]]:
-    """The address with its secrets filled in, and those.
+    """The address with its secrets, and the secrets; log lines are redacted from now on.
+
+    Args:
+        address: with `${NAME}` for each secret.
+        where: key of the setting.
 
     Raises:
         SettingsError: there is no address, or the environment lacks a secret.
     """
     if address is None:
         raise SettingsError(
-            "nowhere to export to", where=where, expected="an address", found="none", hint=f"set {where}"
+            "the address of the export is not set",
+            where=where,
+            expected="an address, with ${NAME} of an environment variable for the password",
+            found="nothing",
+            hint=f"set {where}; conf/README.md has an example",
         )
     text, secrets = filled(address, where)
     for handler in logger.handlers:
@@ -46,50 +62,69 @@ def address_of(address: str | None, where: str) -> tuple[str, tuple[str, ...]]:
 def run_export(
     name: str, parser: argparse.ArgumentParser, connect: Callable[[Settings], Store], argv: Sequence[str] | None
 ) -> int:
-    """The whole job: arguments, settings, session, export, exit status.
+    """A whole export job: arguments, settings, session, export; returns the exit status.
 
     Args:
         name: of the job.
         parser: of its arguments.
-        connect: makes the store of the settings.
-        argv: the arguments; none: those of the process.
+        connect: makes the store from the settings.
+        argv: the arguments; None: those of the process.
     """
-    arguments = parser.parse_args(argv)
-    progress = progress_for(arguments.log_format)
 
-    def body() -> None:
+    def body(arguments: argparse.Namespace, progress: Progress) -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        store = connect(settings)  # what the settings lack is said before Spark starts
+        store = connect(settings)  # refuses incomplete settings before Spark starts
         export_latest(settings, store, progress, name)
 
-    return guarded(body)
+    return run_command(parser, body, argv)
 
 
 def export_latest(settings: Settings, store: Store, progress: Progress, name: str) -> None:
-    """Copies what `latest` names; it never goes back to an older date, unless a rollback did.
+    """Copies the version that `latest` names: the newest date, or an older one after a rollback.
+
+    Args:
+        settings: of the published tables.
+        store: the target.
+        progress: for the log.
+        name: of the job.
 
     Raises:
         PublishingError: nothing is published yet, or the store refused.
     """
     spark = start_session(settings)
-    latest = published(spark, settings).latest()
+    versions = published_versions(spark, settings)
+    latest = versions.latest()
     if latest is None:
-        raise PublishingError("nothing is published yet", where=settings.paths.root, hint="run jobs/nightly.py first")
-    tables = {table: spark.read.parquet(facts["location"]) for table, facts in latest["tables"].items()}
+        raise PublishingError(
+            "there is nothing to export: nothing is published yet",
+            where=versions.manifests.root,
+            expected="latest.json",
+            found="no such file",
+            hint="run jobs/nightly.py first, or correct paths.root",
+        )
+    tables = {table: spark.read.parquet(files.literal(facts["location"])) for table, facts in latest["tables"].items()}
     rows = {table: facts["rows"] for table, facts in latest["tables"].items()}
-    fresh = store.export(latest["run_id"], tables, rows)
-    progress.done(name, run_id=latest["run_id"], fresh=fresh, **rows)
+    is_new = store.export(latest["run_id"], tables, rows)
+    progress.done(name, run_id=latest["run_id"], copied=is_new, **rows)
 
 
 def postgres_store(settings: Settings) -> Postgres:
-    """The store of [export.postgres]."""
-    own = settings.export.postgres
-    address, secrets = address_of(own.address, "export.postgres.address")
-    return Postgres(address, secrets, own.into, own.grant_to, own.connections, own.lock_seconds)
+    """The store of `[export.postgres]`.
+
+    Args:
+        settings: with the address of the server.
+    """
+    postgres = settings.export.postgres
+    address, secrets = address_of(postgres.address, "export.postgres.address")
+    return Postgres(address, secrets, postgres.into, postgres.grant_to, postgres.connections, postgres.lock_seconds)
 
 
 def redis_store(settings: Settings) -> Redis:
-    """The store of [export.redis]."""
-    own = settings.export.redis
-    address, secrets = address_of(own.address, "export.redis.address")
-    return Redis(address, secrets, own.prefix, own.connections, own.batch, own.expire_seconds)
+    """The store of `[export.redis]`.
+
+    Args:
+        settings: with the address of the server.
+    """
+    redis = settings.export.redis
+    address, secrets = address_of(redis.address, "export.redis.address")
+    return Redis(address, secrets, redis.prefix, redis.connections, BATCH, redis.expire_seconds)

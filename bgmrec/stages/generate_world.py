@@ -1,4 +1,4 @@
-"""Generates a world of background music: raw logs and crawl dumps as an application would leave them."""
+"""Generates a world of background music: raw logs and crawl dumps, as an application writes them."""
 
 from __future__ import annotations
 
@@ -16,36 +16,49 @@ from bgmrec.storage.tables import Tables
 from bgmrec.synthetic.world import World, generate_world, plan_of
 
 _OPTIONS = {
-    "users": "users over all days",
-    "items": "music over all days",
-    "events": "rows of the log, less the exact duplicates among the dirty rows",
+    "users": "number of users over all days",
+    "items": "number of items over all days",
+    "events": "rows of the log, without the exact duplicates among the dirty rows",
     "days": "days of the log",
-    "partitions": "partitions to write with; changes no row",
+    "partitions": "partitions to write with; has no influence on the rows",
 }
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The world's own arguments for what is said most often; they win over --config and --set."""
+    """Adds options for the settings of the world; they win over --config and --set.
+
+    Args:
+        parser: of the job.
+    """
     for name, text in _OPTIONS.items():
         default = WorldSettings.model_fields[name].default
         parser.add_argument(f"--{name}", type=int, metavar="N", help=f"{text} (world.{name}, by default {default})")
-    parser.add_argument("--seed", type=int, metavar="N", help="everything random derives from it (seed)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of all random numbers (seed)")
     parser.add_argument(
         "--first-day", type=logical_date, metavar="YYYY-MM-DD", help="first day of the log (world.first_day)"
     )
-    parser.add_argument("--out", metavar="DIR", help="where the world is written (paths.data)")
+    parser.add_argument("--out", metavar="DIR", help="folder of the world (paths.data)")
 
 
 def settings_of(arguments: Namespace) -> Settings:
-    """The settings with the options put over them."""
-    over = {f"world.{name}": getattr(arguments, name) for name in [*_OPTIONS, "first_day"]}
-    over |= {"seed": arguments.seed, "paths.data": arguments.out}
-    given = [f"{key}={value}" for key, value in over.items() if value is not None]
-    return load_settings(arguments.config, [*arguments.overrides, *given])
+    """The settings, with the options over them.
+
+    Args:
+        arguments: `config`, `overrides` and the options of `add_arguments`.
+    """
+    options = {f"world.{name}": getattr(arguments, name) for name in [*_OPTIONS, "first_day"]}
+    options |= {"seed": arguments.seed, "paths.data": arguments.out}
+    overrides = [f"{key}={value}" for key, value in options.items() if value is not None]
+    return load_settings(arguments.config, [*arguments.overrides, *overrides])
 
 
 def run_generator(arguments: Namespace, progress: Progress) -> None:
-    """Makes the world that the arguments describe."""
+    """Writes the world that the arguments describe.
+
+    Args:
+        arguments: as in `settings_of`.
+        progress: shows the progress.
+    """
     settings = settings_of(arguments)
     from bgmrec.runtime.session import build_session  # starting Java is slow: settings are refused before it
 
@@ -55,10 +68,18 @@ def run_generator(arguments: Namespace, progress: Progress) -> None:
 
 
 def generate(spark: SparkSession, settings: Settings, progress: Progress) -> str:
-    """Makes the world and writes it; returns the last day, the newest --ds that has a log.
+    """Writes the world.
+
+    Args:
+        spark: the session.
+        settings: `paths.data`, `world` and `seed`.
+        progress: shows the progress.
+
+    Returns:
+        the last day, which is the newest --ds with a log
 
     Raises:
-        InputError: the place holds something that no generator wrote.
+        InputError: the folder has files that are no generated world.
     """
     out = Tables(spark, settings.paths.data)
     _clear(spark, out)
@@ -70,11 +91,12 @@ def generate(spark: SparkSession, settings: Settings, progress: Progress) -> str
 
 
 def _clear(spark: SparkSession, out: Tables) -> None:
-    if out.read_json("world") is None and files.glob(spark, out.path("*")):
+    if out.read_json("world") is None and files.children(spark, out.root):
         raise InputError(
-            "the folder for the world is not empty and holds no world",
+            "the folder for the world has other files",
             where=out.root,
-            expected="an empty folder, none, or a world to replace",
+            expected="no folder, an empty one, or a generated world, which is replaced",
+            found="files without world.json",
             hint="choose another --out, or delete the folder",
         )
     files.delete(spark, out.path("_SUCCESS"))

@@ -3,41 +3,52 @@
 from __future__ import annotations
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
 
 from bgmrec.errors import InputError
 from bgmrec.features.split import held_out_from
 from bgmrec.ingest.accounting import check_rejects, count_states, rejects, summarize
-from bgmrec.ingest.mapped import MAPPED, MappedFiles
 from bgmrec.ingest.pairs import merge_pairs
 from bgmrec.ingest.ratings import map_ratings
-from bgmrec.ingest.sources import reading
+from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
 from bgmrec.run.state import Run
+from bgmrec.runtime.logs import logger
+from bgmrec.storage import columns as c
 
 TABLE = "ratings_mapped"
 
 
 def stage(run: Run) -> None:
-    """Writes `rating_rejects` and `ratings`."""
+    """Writes `rating_rejects` and `ratings`.
+
+    Args:
+        run: settings, logical date and tables.
+
+    Raises:
+        InputError: no source is configured, files are missing or damaged, too many rows were rejected, or none was
+            kept.
+        SettingsError: an expression is not valid over its source's columns.
+    """
     settings = run.settings.ratings
     if not settings.sources:
         raise InputError(
             "no rating source is configured",
             where="ratings.sources",
             expected="at least one [[ratings.sources]]",
-            hint="give a --config file that names the rating logs, for example conf/kuairand.toml",
+            found="none",
+            hint="add a --config file that names the rating logs, for example conf/kuairand.toml",
         )
     run.progress.update("ingest_ratings", sources=len(settings.sources))
-    kept = MappedFiles(run.root.below(MAPPED), run.ds)
+    cache = RowCache(run.root.below(CACHE_FOLDER), run.ds)
 
     def write(rows: DataFrame) -> DataFrame:
-        """The raw files are read once: states, rejects and pairs are all made from this table."""
-        with reading("ratings.sources", run.spark, rows.inputFiles):
-            return run.work.write(rows, TABLE)
+        """Reads the raw files once: states, rejects and pairs are all computed from this table."""
+        return run.work.write(rows, TABLE)
 
-    mapped = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds, kept=kept, write=write)
-    run.summary.add("ingest_ratings", files_mapped=kept.added, files_kept=kept.kept)
-    refused = run.work.write(rejects(mapped), "rating_rejects")
-    counts = count_states(mapped, refused, [source.name for source in settings.sources]).collect()
+    mapped = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds, cache=cache, write=write)
+    run.summary.add("ingest_ratings", files_mapped=cache.n_misses, files_cached=cache.n_hits)
+    rejected = run.work.write(rejects(mapped), "rating_rejects")
+    counts = count_states(mapped, rejected, [source.name for source in settings.sources]).collect()
     facts = summarize(counts)
     run.summary.add("ingest_ratings", **facts)
     check_rejects(
@@ -51,11 +62,27 @@ def stage(run: Run) -> None:
     n_ratings = ratings.count()
     if n_ratings == 0:
         raise InputError(
-            "no rating was left of the raw rows",
+            "no raw row became a rating",
             where=run.work.path("ratings"),
             expected="at least one rating",
             found=", ".join(f"{state} {facts[state]}" for state in facts if isinstance(facts[state], int)),
-            hint="check --ds against the dates of the logs, and `where` of the sources",
+            hint="compare --ds with the dates of the logs, and check `where` of the sources",
         )
     run.summary.add("ingest_ratings", ratings=n_ratings, merged=facts["kept"] - n_ratings)
+    # with study.liked_rating, preferences are made of these ratings later
+    if run.settings.factorize.mode == "implicit" and run.settings.study.liked_rating is None:
+        _warn_of_counts(run, ratings, n_ratings)
     run.work.delete(TABLE)
+
+
+def _warn_of_counts(run: Run, ratings: DataFrame, n_ratings: int) -> None:
+    """Warns if most preferences are above 1, as play counts are: the model would be trained to reproduce them."""
+    above = ratings.where(f.col(c.RATING) > 1).count()
+    run.summary.add("ingest_ratings", preferences_above_1=above)
+    if above > n_ratings / 2:
+        logger.warning(
+            "%s of %s ratings are above 1 in implicit mode (where: `rating` of ratings.sources; expected: a preference "
+            "from 0 to 1; hint: put play counts into `weight`, set ratings.maximum = 1, or factorize.mode = explicit)",
+            f"{above:,}",
+            f"{n_ratings:,}",
+        )

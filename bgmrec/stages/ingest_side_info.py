@@ -1,4 +1,4 @@
-"""Ingests what is known about users and music: crawl dumps and side tables → tables `users` and `items`."""
+"""Ingests side information about users and music: crawl dumps and side tables → tables `users` and `items`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from pyspark.sql import DataFrame, Row
 
 from bgmrec.config.sources import EntitySettings
 from bgmrec.ingest.accounting import ROWS, check_rejects, count_states, rejects, summarize
-from bgmrec.ingest.mapped import MAPPED, MappedFiles
+from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
 from bgmrec.ingest.side_info import count_problems, crawl_ages, map_entities, merge_entities
-from bgmrec.ingest.sources import reading
 from bgmrec.run.state import Run
 from bgmrec.storage import columns as c
 from bgmrec.storage.schemas import entity_schema
 
 
 def stage(run: Run) -> None:
-    """Writes `users`, `user_rejects`, `items` and `item_rejects`."""
+    """Writes `users`, `user_rejects`, `items` and `item_rejects`.
+
+    Args:
+        run: settings, logical date and tables.
+
+    Raises:
+        InputError: files are missing or damaged, or too many records were rejected.
+        SettingsError: an expression is not valid over its source's columns.
+    """
     _ingest(run, "user", run.settings.users, c.USER_ID)
     _ingest(run, "item", run.settings.items, c.ITEM_ID)
 
@@ -29,18 +36,17 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
         run.summary.add(f"ingest_{kind}s", rows_in=0, entities=0)
         return
     run.progress.update(f"ingest_{kind}s", sources=len(settings.sources))
-    kept = MappedFiles(run.root.below(MAPPED), run.ds)
+    cache = RowCache(run.root.below(CACHE_FOLDER), run.ds)
 
     def write(rows: DataFrame) -> DataFrame:
-        """The raw files are read once: states, rejects and entities are all made from this table."""
-        with reading(f"{kind}s.sources", run.spark, rows.inputFiles):
-            return run.work.write(rows, f"{kind}s_mapped")
+        """Reads the raw files once: states, rejects and entities are all computed from this table."""
+        return run.work.write(rows, f"{kind}s_mapped")
 
     data = run.settings.paths.data
-    mapped = map_entities(run.spark, settings, id_column, data=data, ds=run.ds, kept=kept, write=write)
-    run.summary.add(f"ingest_{kind}s", files_mapped=kept.added, files_kept=kept.kept)
-    refused = run.work.write(rejects(mapped), f"{kind}_rejects")
-    counts = count_states(mapped, refused, [source.name for source in settings.sources]).collect()
+    mapped = map_entities(run.spark, settings, id_column, data=data, ds=run.ds, cache=cache, write=write)
+    run.summary.add(f"ingest_{kind}s", files_mapped=cache.n_misses, files_cached=cache.n_hits)
+    rejected = run.work.write(rejects(mapped), f"{kind}_rejects")
+    counts = count_states(mapped, rejected, [source.name for source in settings.sources]).collect()
     run.summary.add(f"ingest_{kind}s", **summarize(counts), **_by_field(count_problems(mapped).collect()))
     check_rejects(
         counts,
@@ -54,7 +60,7 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
 
 
 def _by_field(problems: list[Row]) -> dict[str, Any]:
-    """Records with a malformed or an unknown field, by `source.field`."""
+    """Number of records with a malformed or an unknown field, by `source.field`."""
     facts: dict[str, dict[str, int]] = {"malformed_fields": {}, "unknown_fields": {}}
     for row in sorted(problems):
         facts[row["problem"]][f"{row[c.SOURCE]}.{row['field']}"] = row[ROWS]

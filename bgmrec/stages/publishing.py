@@ -1,26 +1,43 @@
-"""From lists to what readers see: staged beside it, measured, passed through the gate, switched to.
-
-No job of its own: what recommend does last.
-"""
+"""Last part of `recommend`: stages the tables to publish, measures them, passes the gate and promotes them."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from typing import Any
 
 from pyspark.sql import DataFrame
 
 from bgmrec.config import Settings
+from bgmrec.errors import InputError
 from bgmrec.evaluate.table import MODEL, headline
 from bgmrec.publish.contracts import CONTRACTS
-from bgmrec.publish.gate import GateInputs, TableNumbers, failed, gate_checks, gate_metric, refuse, widened
+from bgmrec.publish.gate import (
+    SCORE_MARGIN,
+    GateInputs,
+    TableNumbers,
+    failed,
+    gate_checks,
+    gate_metric,
+    refuse,
+    widened,
+)
 from bgmrec.publish.measure import listed_items, table_numbers
 from bgmrec.recommend.external import external_table
 from bgmrec.run.state import Run
+from bgmrec.stages.outcome import RESULT
+from bgmrec.storage import files
 from bgmrec.storage.models import StoredModel
+
+Metrics = dict[str, dict[str, float]]  # model or baseline → metric → value
 
 
 def add_force_publish(parser: argparse.ArgumentParser) -> None:
+    """Adds --force-publish.
+
+    Args:
+        parser: of the job.
+    """
     parser.add_argument(
         "--force-publish",
         type=_reason,
@@ -31,25 +48,27 @@ def add_force_publish(parser: argparse.ArgumentParser) -> None:
 
 def _reason(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("a reason is needed: who looked at the checks, and why they do not matter")
+        raise argparse.ArgumentTypeError("expected a reason: who looked at the failed checks, and why they may fail")
     return text.strip()
 
 
 def publish(run: Run, model: StoredModel, candidates: DataFrame, list_faults: dict[str, int]) -> None:
-    """Stages the tables of [publish], measures them, and makes them the published ones.
+    """Stages the tables of `[publish]`, measures them, and promotes them.
 
     Args:
-        run: the night, whose `top_n` and `similar` are written.
-        model: that made them.
-        shown: the items that may be shown.
-        list_faults: broken rules of the lists, by rule.
+        run: the run, with its working tables `top_n` and `similar`.
+        model: the model that the tables were computed with.
+        candidates: item_idx of the items that lists may hold.
+        list_faults: number of violations, by rule of the lists.
 
     Raises:
-        QualityGateError: the gate refused, and the publication is not forced.
-        PublishingError: the switch failed.
+        InputError: the model was not evaluated.
+        QualityGateError: checks failed, and the publication is not forced.
+        PublishingError: the catalogue refused.
     """
+    evaluated = evaluation(run, model)
+    metrics = {name: headline(evaluated["rows"], name) for name in {row["model"] for row in evaluated["rows"]}}
     staged = _stage(run, model)
-    metrics = _metrics(run)
     inputs = _measure(run, model, staged, candidates, list_faults, metrics)
     checks = gate_checks(inputs, run.settings.publish.gate)
     run.summary.add("gate", checks=[asdict(check) for check in checks], failed=len(failed(checks)), forced=None)
@@ -65,25 +84,47 @@ def publish(run: Run, model: StoredModel, candidates: DataFrame, list_faults: di
             "run_id": run.run_id,
             "tables": tables,
             "model": {"run_id": model.run_id, "location": model.location},
-            "metrics": metrics.get(MODEL, {}),
+            "evaluation": {
+                "model": evaluated["model"],
+                "held_out": evaluated["held_out"],
+                "metrics": metrics.get(MODEL, {}),
+            },
             "ratings": inputs.ratings,
             "forced": forced,
         }
     )
+    run.summary.add(RESULT, published=True)  # a later failure of the stage leaves the run published
+
+
+def evaluation(run: Run, model: StoredModel) -> dict[str, Any]:
+    """The document that jobs/evaluate.py wrote for this model: `model`, `held_out`, `rows` (none if 0 are held out).
+
+    Args:
+        run: of the logical date.
+        model: the model that the lists are computed with.
+
+    Raises:
+        InputError: the model was not evaluated, or the metrics are those of another model of the date.
+    """
+    document: dict[str, Any] | None = run.work.read_json("metrics")
+    if document is None or document["model"] != model.run_id:
+        raise InputError(
+            f"the model of run {model.run_id} was not evaluated",
+            where=f"{run.work.path('metrics')}.json",
+            expected=f"metrics of the model of run {model.run_id}",
+            found="no such file" if document is None else f"metrics of the model of run {document['model']}",
+            hint=f"run jobs/evaluate.py with --ds {run.ds} and the same settings, then the same command again; "
+            "readers keep the previous version",
+        )
+    return document
 
 
 def _stage(run: Run, model: StoredModel) -> dict[str, str]:
-    by_run = str(run.ds), run.run_id
+    """Writes the tables to publish; returns table → location."""
     return {
-        table: run.versions.stage(external_table(run, model, table), table, *by_run)
+        table: run.versions.stage(external_table(run, model, table), table, str(run.ds), run.run_id)
         for table in run.settings.publish.tables
     }
-
-
-def _metrics(run: Run) -> dict[str, dict[str, float]]:
-    """Overall metrics of the model and the baselines; empty where nothing was held out."""
-    rows = run.work.read_json("metrics") or []
-    return {name: headline(rows, name) for name in {row["model"] for row in rows}}
 
 
 def _measure(
@@ -92,35 +133,35 @@ def _measure(
     staged: dict[str, str],
     candidates: DataFrame,
     list_faults: dict[str, int],
-    metrics: dict[str, dict[str, float]],
+    metrics: Metrics,
 ) -> GateInputs:
     settings, before = run.settings, run.versions.manifest_before(str(run.ds)) or {}
-    explicit = settings.factorize.mode == "explicit"
-    ratings = widened(settings.evaluate.clip, settings.publish.gate.score_margin) if explicit else None
+    predicts_ratings = settings.factorize.mode == "explicit"
+    score_range = widened(settings.evaluate.clip, SCORE_MARGIN) if predicts_ratings else None
     numbers: dict[str, TableNumbers] = {}
     for table, location in staged.items():
-        rows = run.spark.read.parquet(location)
-        numbers[table] = table_numbers(rows, CONTRACTS[table], ratings)
-    of_users, of_music = _coverage(run, model, staged, candidates, numbers)
+        rows = run.spark.read.parquet(files.literal(location))
+        numbers[table] = table_numbers(rows, CONTRACTS[table], score_range)
+    user_coverage, catalogue_coverage = _coverage(run, model, staged, candidates, numbers)
     metric = gate_metric(settings, metrics.get(MODEL, {}))
     baseline = _baseline(settings, metrics, metric)
     return GateInputs(
         tables=numbers,
         list_faults=list_faults,
         ratings=model.facts["train"] + model.facts["valid"],
-        user_coverage=of_users,
-        catalogue_coverage=of_music,
+        user_coverage=user_coverage,
+        catalogue_coverage=catalogue_coverage,
         metric=metric,
-        value=metrics.get(MODEL, {}).get(metric),
-        baseline=metrics[baseline][metric] if baseline else None,
+        model_value=metrics.get(MODEL, {}).get(metric),
+        baseline_value=metrics[baseline][metric] if baseline else None,
         baseline_name=baseline,
         rows_before={table: facts["rows"] for table, facts in before.get("tables", {}).items()},
-        value_before=before.get("metrics", {}).get(metric),
+        value_before=before.get("evaluation", {}).get("metrics", {}).get(metric),
         ratings_before=before.get("ratings"),
     )
 
 
-def _baseline(settings: Settings, metrics: dict[str, dict[str, float]], metric: str) -> str | None:
+def _baseline(settings: Settings, metrics: Metrics, metric: str) -> str | None:
     """The baseline that the gate compares with: the one that the settings name, or the first that has the metric."""
     named = settings.publish.gate.baseline
     names = settings.evaluate.baselines if named is None else [named]
@@ -130,8 +171,8 @@ def _baseline(settings: Settings, metrics: dict[str, dict[str, float]], metric: 
 def _coverage(
     run: Run, model: StoredModel, staged: dict[str, str], candidates: DataFrame, numbers: dict[str, TableNumbers]
 ) -> tuple[float | None, float | None]:
-    """Shares of the indexed users and of the candidates that are in some published list."""
+    """Share of the indexed users that have a list, and share of the candidates that occur in some list."""
     if "recommendations" not in staged:
         return None, None
-    listed = listed_items(run.spark.read.parquet(staged["recommendations"]))
+    listed = listed_items(run.spark.read.parquet(files.literal(staged["recommendations"])))
     return numbers["recommendations"].entities / model.facts["users"], listed / candidates.count()

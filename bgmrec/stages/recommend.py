@@ -1,4 +1,4 @@
-"""Makes the top-N lists of all users and the similar items, checks them, and publishes both."""
+"""Computes the top-N lists of all users and the similar items, checks them, and publishes both."""
 
 from __future__ import annotations
 
@@ -24,23 +24,29 @@ from bgmrec.recommend.top_n import ListRules
 from bgmrec.run.state import Run
 from bgmrec.runtime.session import arrow_batch
 from bgmrec.stages.job import run_stage
-from bgmrec.stages.publishing import publish
-from bgmrec.stages.summary import summarised
+from bgmrec.stages.outcome import RESULT
+from bgmrec.stages.publishing import evaluation, publish
+from bgmrec.stages.summary import finish_published
 from bgmrec.storage.models import StoredModel
-from bgmrec.train.solved import solved_tables
+from bgmrec.train.user_step import last_user_step
 
 REASONS = RECOMMENDATION_REASONS.table
 
 
 def stage(run: Run) -> None:
-    """Writes `top_n` and `similar`, then publishes them."""
-    if (
-        record := run.versions.record(run.run_id)
-    ) is not None:  # interrupted in the switch: what it staged is immutable
+    """Writes `top_n` and `similar`, then publishes them.
+
+    Args:
+        run: of the logical date.
+    """
+    record = run.versions.record(run.run_id)
+    if record is not None:  # interrupted while promoting: the staged tables are immutable
         run.summary.add("published", **record["tables"])
         run.versions.promote(record)
+        run.summary.add(RESULT, published=True)
         return
     stored = run.models.load(run.model_id)
+    evaluation(run, stored)  # raises before the lists are computed, which takes long
     model = stored_model(stored)
     candidates = candidate_items(run, run.scratch("recommend"), stored.table("item_index"))
     settings = run.settings.recommend
@@ -53,27 +59,27 @@ def stage(run: Run) -> None:
     with arrow_batch(run.spark, 1):
         items = load_items(run, model, candidates)
         run.progress.update("recommend", table="top_n", users=stored.facts["users"])
-        with make_lists(run, model, items, seen, with_side_information, rules, popular) as made:
-            lists = run.work.write(made, "top_n")
+        with make_lists(run, model, items, seen, with_side_information, rules, popular) as top_n:
+            lists = run.work.write(top_n, "top_n")
         run.progress.update("recommend", table="similar", items=stored.facts["items"])
         similar = similar_items(
             model.item_factors, items, shape=model.shape, num_blocks=model.item_blocks, n=settings.similar_n
         )
-        with similar as made:
-            run.work.write(made, "similar")
+        with similar as similar_rows:
+            run.work.write(similar_rows, "similar")
         if REASONS in run.settings.publish.tables:
             run.progress.update("recommend", table="reasons")
-            with _reasons(run, stored, lists) as made:
-                run.work.write(made, "reasons")
+            with _reasons(run, stored, lists) as reason_rows:
+                run.work.write(reason_rows, "reasons")
     run.progress.update("recommend", table="publishing")
-    faults = _broken_rules(run, lists, seen if settings.filter_seen else None, model.user_blocks)
+    faults = _violations(run, lists, seen if settings.filter_seen else None, model.user_blocks)
     publish(run, stored, candidates, faults)
 
 
-def _broken_rules(run: Run, lists: DataFrame, hidden: DataFrame | None, num_blocks: int) -> dict[str, int]:
-    """How often the lists break a rule."""
+def _violations(run: Run, lists: DataFrame, hidden: DataFrame | None, num_blocks: int) -> dict[str, int]:
+    """How often the lists break each rule."""
     folder, n = run.scratch("recommend"), run.settings.recommend.n
-    packed = folder.write(pack_lists(lists, num_blocks), "packed_lists")  # as large as the lists themselves
+    packed = folder.write(pack_lists(lists, num_blocks), "packed_lists")  # as large as the lists
     with arrow_batch(run.spark, 1):
         faults = list_faults(list_violations(packed, hidden, num_blocks=num_blocks, n=n))
     folder.delete("packed_lists")
@@ -81,9 +87,9 @@ def _broken_rules(run: Run, lists: DataFrame, hidden: DataFrame | None, num_bloc
 
 
 def _reasons(run: Run, stored: StoredModel, lists: DataFrame) -> AbstractContextManager[DataFrame]:
-    """What carries every score."""
+    """The parts of each score."""
     return reasons(
-        solved_tables(run, stored),
+        last_user_step(run, stored),
         lists,
         n=run.settings.recommend.reasons,
         n_users=stored.facts["users"],
@@ -92,6 +98,10 @@ def _reasons(run: Run, stored: StoredModel, lists: DataFrame) -> AbstractContext
 
 
 def published(run: Run) -> None:
-    """The stage as a job of its own."""
-    with summarised(run):
-        run_stage(run, "recommend", stage)
+    """The stage as a job: publishes, and writes the summary of the run.
+
+    Args:
+        run: of the logical date.
+    """
+    run_stage(run, "recommend", stage)
+    finish_published(run)

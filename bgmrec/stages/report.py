@@ -1,4 +1,4 @@
-"""Makes the report of a published night: one HTML file that opens from disk, and its figures as PNG and SVG."""
+"""Makes the report of a published run: one HTML file that opens from disk, and its figures as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -18,22 +18,32 @@ from bgmrec.storage import files
 
 
 def report(run: Run) -> str:
-    """Writes the page and what belongs to it; returns the page's path.
+    """Writes the page, its figures and its facts.
+
+    Args:
+        run: the run.
+
+    Returns:
+        the path of the page.
 
     Raises:
         SettingsError: the packages that draw are not installed.
-        InputError: the night was not finished.
+        InputError: the run has not published anything, or has no summary.
     """
     page, charts = drawing_parts()
     run_id, began = run.run_id, time.monotonic()
     name, reports = f"summaries/{run_id}", run.root.below("reports")
     summary = run.root.read_json(name)
     if summary is None or not summary.get("result", {}).get("published"):
+        fault = "has no summary" if summary is None else "has not published anything"
         raise InputError(
-            f"run {run_id} has published nothing to report on",
-            where=run.root.path(name),
-            expected="the summary of a published night",
-            hint=f"run jobs/nightly.py --ds {run.ds} with the same settings to its end",
+            f"run {run_id} {fault}, so there is nothing to report",
+            where=f"{run.root.path(name)}.json",
+            expected="the summary of a published run",
+            found="no summary" if summary is None else "a run that was not published",
+            hint="its tables are published: run jobs/recommend.py again, which writes a summary"
+            if run.versions.record(run_id)
+            else f"finish it first: jobs/nightly.py --ds {run.ds} with the same settings",
         )
     facts = finite(gather(run, summary))
     gathered = time.monotonic()
@@ -59,13 +69,18 @@ def report(run: Run) -> str:
 
 
 def drawing_parts() -> tuple[Any, Any]:
-    """The modules that draw, which need packages that nothing else does."""
+    """The modules `charts` and `page`, which need the optional packages of `bgmrec[report]`.
+
+    Raises:
+        SettingsError: the packages are not installed.
+    """
     try:
         from bgmrec.report.page import charts, page
     except ImportError as error:
         raise SettingsError(
             "the report needs packages that are not installed",
-            where="jobs/report.py",
+            where="jobs/report.py, or report.enabled = true",
+            expected="the packages of bgmrec[report]",
             found=str(error),
             hint="pip install '.[report]', or set report.enabled = false",
         ) from None
@@ -73,6 +88,11 @@ def drawing_parts() -> tuple[Any, Any]:
 
 
 def print_report(arguments: Namespace, progress: Progress) -> None:
-    """Makes the report and prints where its page is."""
+    """Makes the report and prints the path of its page.
+
+    Args:
+        arguments: arguments of the job.
+        progress: progress log.
+    """
     settings = load_settings(arguments.config, arguments.overrides)
     write_line(report(start_run(settings, arguments.ds, progress)))

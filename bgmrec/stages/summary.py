@@ -1,88 +1,64 @@
-"""How the jobs that publish run, and what they leave whether it was published or not: a summary, then a page.
-
-No job of its own: what nightly and recommend share.
-"""
+"""The jobs that publish: nightly and recommend."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from argparse import Namespace
+from collections.abc import Callable, Sequence
 
 from bgmrec.config import load_settings
 from bgmrec.errors import BgmrecError
 from bgmrec.run.state import Run
-from bgmrec.runtime.gateway import push
-from bgmrec.runtime.logs import logger
+from bgmrec.runtime.command import add_ds, arg_parser, run_command
+from bgmrec.runtime.logs import Progress, logger
 from bgmrec.stages import report
-from bgmrec.stages.job import add_ds, arg_parser, guarded, locked_run, progress_for
+from bgmrec.stages.job import reported_run
+from bgmrec.stages.outcome import report_published
 from bgmrec.stages.publishing import add_force_publish
-from bgmrec.storage import files
 
 
 def run_publishing(
     name: str, description: str | None, body: Callable[[Run], None], argv: Sequence[str] | None = None
 ) -> int:
-    """A job that publishes: arguments, settings, run, exit status.
+    """Runs a job that publishes: arguments, settings, run, exit status.
 
     Args:
         name: of the job.
-        description: for its help.
-        body: what it does, from `summarised` to its end.
-        argv: the arguments; none: those of the process.
+        description: of the job, for its help.
+        body: the stages, up to `finish_published`.
+        argv: the arguments; None: those of the process.
     """
     parser = arg_parser(name, description)
     add_ds(parser)
     add_force_publish(parser)
-    arguments = parser.parse_args(argv)
-    progress = progress_for(arguments.log_format)
 
-    def with_run() -> None:
+    def with_run(arguments: Namespace, progress: Progress) -> None:
         settings = load_settings(arguments.config, arguments.overrides)
-        with locked_run(settings, arguments.ds, progress, arguments.force_publish) as run:
+        with reported_run(settings, arguments.ds, progress, arguments.force_publish) as run:
             body(run)
 
-    return guarded(with_run)
+    return run_command(parser, with_run, argv)
 
 
-@dataclass
-class Written:
-    """Where the summary lies, once it is written."""
+def finish_published(run: Run) -> str:
+    """Writes the summary of a published run, then its page if the settings ask for one; returns the summary's path.
 
-    path: str = ""
-
-
-@contextmanager
-def summarised(run: Run) -> Iterator[Written]:
-    """Writes summary and metrics when what is done inside ends, and pushes these where the settings ask for it."""
-    written = Written()
-    try:
-        yield written
-    except BgmrecError as error:
-        run.summary.add("result", published=False, error=error.message, exit_status=error.exit_status)
-        _write(run, written)
-        raise
-    run.summary.add("result", published=True)
-    _write(run, written)
+    Args:
+        run: that has been published.
+    """
+    path = report_published(run)
     if run.settings.report.enabled:
         _make_page(run)
-
-
-def _write(run: Run, written: Written) -> None:
-    written.path, monitor = run.write_summary(), run.settings.monitor
-    if monitor.gateway is not None:
-        metrics = files.read_bytes(run.spark, written.path.removesuffix(".json") + ".prom")
-        push(metrics, monitor.gateway, monitor.job)
+    return path
 
 
 def _make_page(run: Run) -> None:
-    """The page of the night that has just been published; where it fails, the night is published all the same."""
+    """Makes the page of a published run; a failure is logged, and the run stays published."""
     try:
         report.report(run)
     except Exception as error:
         logger.error(
-            "the night is published, its report could not be made: %s\n  hint: %s",
+            "the run is published, but its report could not be made: %s\n  hint: %s",
             error,
-            f"jobs/report.py with the same settings and --ds {run.ds} makes it; report.enabled = false leaves it out",
+            f"run jobs/report.py with the same settings and --ds {run.ds}, or set report.enabled = false",
             exc_info=None if isinstance(error, BgmrecError) else error,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bgmrec.run.state import Run, fingerprint, result_settings
+from bgmrec.run.fingerprint import fingerprint, result_settings
+from bgmrec.run.state import Run
 from bgmrec.train.finish import data_digest, evaluation_facts, store_model
 from bgmrec.train.learn import Learned, learn, served_factors
 
@@ -10,17 +11,17 @@ from bgmrec.train.learn import Learned, learn, served_factors
 def stage(run: Run) -> None:
     """Writes the model and, for the evaluation, the best round's factors."""
     if run.models.has(run.run_id):  # interrupted after the model was stored, which comes last
-        run.learnt()
+        run.use_trained_model()
         return
     learned = learn(run)
     facts = {"rounds": learned.state.round, "best_round": learned.state.best_round, "valid": learned.valid}
     run.summary.add("train", **facts)
     _finish(run, learned)
-    run.learnt()
+    run.use_trained_model()
 
 
 def _finish(run: Run, learned: Learned) -> None:
-    """The judged factors, the served ones, and the model store."""
+    """Writes the factors to evaluate and stores the model with the factors to serve."""
     settings, problem, sizes, best = run.settings, learned.problem, learned.sizes, learned.best
     for name, table in learned.factors.items():
         run.work.write(table, f"evaluated_{name}")

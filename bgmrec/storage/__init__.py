@@ -1,1 +1,1 @@
-"""Where data lies: column names, schemas, files, Parquet tables, binary arrays and the model store."""
+"""Storage: column names, schemas, files, Parquet tables, binary arrays, time literals and the model store."""

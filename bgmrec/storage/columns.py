@@ -1,4 +1,4 @@
-"""Column names, in one place: external ids, dense indices, what was observed and what the model gives."""
+"""Column names: external ids, dense indices, what was observed and what the model gives."""
 
 USER_ID = "user_id"
 ITEM_ID = "item_id"

@@ -1,10 +1,12 @@
-"""Small files and directories on any Hadoop file system, through Spark's own client."""
+"""Files and folders on any Hadoop file system, through the Hadoop client in Spark's Java."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
+from fnmatch import fnmatchcase
 from pathlib import Path as LocalPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +14,8 @@ from py4j.protocol import Py4JJavaError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+_GLOB_CHARACTERS = re.compile(r"[\\{}\[\]*?]")  # of Hadoop's patterns
 
 
 def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
@@ -21,24 +25,72 @@ def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
 
 
 def absolute(spark: SparkSession, path: str) -> str:
-    """The path with its scheme, so that readers with another working directory find it."""
+    """The path with its scheme, the same for readers with another working folder.
+
+    Args:
+        spark: the session.
+        path: any path.
+    """
     fs, hadoop_path = _open(spark, path)
     return str(fs.makeQualified(hadoop_path).toString())
 
 
 def exists(spark: SparkSession, path: str) -> bool:
+    """Whether there is a file or folder.
+
+    Args:
+        spark: the session.
+        path: taken literally.
+    """
     fs, hadoop_path = _open(spark, path)
     return bool(fs.exists(hadoop_path))
 
 
 def glob(spark: SparkSession, pattern: str) -> list[str]:
-    """Paths that match, in rising order; none where nothing does."""
+    """Paths that match a pattern of the settings, in rising order; empty if nothing matches.
+
+    Args:
+        spark: the session.
+        pattern: of Hadoop; `literal` escapes the parts that are no pattern.
+    """
     fs, hadoop_path = _open(spark, pattern)
     return sorted(str(status.getPath().toString()) for status in fs.globStatus(hadoop_path) or [])
 
 
+def children(spark: SparkSession, folder: str, names: str = "*") -> list[str]:
+    """Paths of the files and folders in a folder, in rising order; empty if there is no such folder.
+
+    Args:
+        spark: the session.
+        folder: taken literally, whatever characters its path holds.
+        names: pattern of the names, as in `fnmatch`.
+    """
+    fs, hadoop_path = _open(spark, folder)
+    try:
+        paths = [status.getPath() for status in fs.listStatus(hadoop_path)]
+    except Py4JJavaError as error:
+        if _is_a(error, "FileNotFoundException"):
+            return []
+        raise
+    return sorted(str(path.toString()) for path in paths if fnmatchcase(str(path.getName()), names))
+
+
+def literal(path: str) -> str:
+    """The path as a pattern that matches only this path: Spark's readers take every path for a pattern.
+
+    Args:
+        path: any path.
+    """
+    return _GLOB_CHARACTERS.sub(r"\\\g<0>", path)
+
+
+def _is_a(error: Py4JJavaError, name: str) -> bool:
+    """Whether Java raised an exception of a class with this name."""
+    return name in str(error.java_exception.getClass().getName())
+
+
 class Listed(NamedTuple):
-    """A file: its path, the same as an encoded URI, bytes, milliseconds of its last change."""
+    """A file: its path, the same as an encoded URI, bytes, and the time of its last change in milliseconds."""
 
     path: str
     uri: str
@@ -47,58 +99,86 @@ class Listed(NamedTuple):
 
 
 def listed(spark: SparkSession, path: str) -> list[Listed] | None:
-    """The file, or the files in a folder that Spark would read; none where the folder holds folders."""
+    """The file, or the files in a folder that Spark would read; None if the folder holds folders.
+
+    Args:
+        spark: the session.
+        path: taken literally.
+    """
     fs, hadoop_path = _open(spark, path)
-    found = []
+    listing = []
     for status in fs.listStatus(hadoop_path):
         name = str(status.getPath().getName())
         if name.startswith(".") or (name.startswith("_") and "=" not in name) or name.endswith("._COPYING_"):
             continue
         if status.isDirectory():
             return None
-        listed = status.getPath()
-        uri = str(listed.toUri().toString())
-        found.append(Listed(str(listed.toString()), uri, int(status.getLen()), int(status.getModificationTime())))
-    return found
+        file = status.getPath()
+        uri = str(file.toUri().toString())
+        listing.append(Listed(str(file.toString()), uri, int(status.getLen()), int(status.getModificationTime())))
+    return listing
 
 
 def size(spark: SparkSession, path: str) -> int:
-    """Bytes of a file, or of all the files below a directory."""
+    """Bytes of a file, or of all files below a folder.
+
+    Args:
+        spark: the session.
+        path: taken literally.
+    """
     fs, hadoop_path = _open(spark, path)
     return int(fs.getContentSummary(hadoop_path).getLength())
 
 
 def delete(spark: SparkSession, path: str) -> None:
+    """Deletes a file, or a folder with all that it holds; nothing happens if it does not exist.
+
+    Args:
+        spark: the session.
+        path: taken literally.
+    """
     fs, hadoop_path = _open(spark, path)
     fs.delete(hadoop_path, True)
 
 
 def set_mode(spark: SparkSession, path: str, mode: str) -> None:
-    """Gives a file, or a directory and the files below it, a mode; who may read a directory may enter it, too.
+    """Sets the mode of a file, or of a folder and all files below it; who may read a folder may also enter it.
 
     Args:
         spark: the session.
-        path: of the file or directory.
+        path: of the file or folder.
         mode: three octal digits, 640 for example.
     """
     fs, root = _open(spark, path)
     permission = spark.sparkContext._jvm.org.apache.hadoop.fs.permission.FsPermission  # type: ignore[union-attr]
     if fs.getFileStatus(root).isDirectory():
-        entered = "".join(str(int(digit) | int(digit) >> 2) for digit in mode)
-        fs.setPermission(root, permission(entered))
-    found = fs.listFiles(root, True)
-    while found.hasNext():
-        fs.setPermission(found.next().getPath(), permission(mode))
+        folder_mode = "".join(str(int(digit) | int(digit) >> 2) for digit in mode)
+        fs.setPermission(root, permission(folder_mode))
+    listing = fs.listFiles(root, True)
+    while listing.hasNext():
+        fs.setPermission(listing.next().getPath(), permission(mode))
 
 
 def rename(spark: SparkSession, source: str, target: str) -> bool:
-    """Renames a file or directory; false where the target exists or the source does not."""
+    """Renames a file or folder; returns false if the target exists or the source does not.
+
+    Args:
+        spark: the session.
+        source: path before.
+        target: path after.
+    """
     fs, hadoop_path = _open(spark, source)
     return bool(fs.rename(hadoop_path, _open(spark, target)[1]))
 
 
 def upload(spark: SparkSession, local: str | LocalPath, path: str) -> None:
-    """Copies a local file to its place in one atomic step: readers see the old file or the new one."""
+    """Copies a local file in one atomic step: readers see the old file or the new one.
+
+    Args:
+        spark: the session.
+        local: file of this machine.
+        path: of the copy.
+    """
     fs, target = _open(spark, path)
     fs.mkdirs(target.getParent())
     resolved = fs.resolvePath(target.getParent())
@@ -119,7 +199,7 @@ def upload(spark: SparkSession, local: str | LocalPath, path: str) -> None:
 
 
 def _replace(source: LocalPath, target: LocalPath) -> None:
-    """The same on this machine's disks, where Hadoop's rename deletes the old file first: a reader would miss it."""
+    """The same on a local file system, where Hadoop's rename deletes the old file first: a reader would miss it."""
     staging = target.with_name(f".{target.name}.partial")
     shutil.copyfile(source, staging)
     with staging.open("rb") as written:
@@ -129,14 +209,26 @@ def _replace(source: LocalPath, target: LocalPath) -> None:
 
 
 def download(spark: SparkSession, path: str, local: str | LocalPath) -> None:
-    """Copies a file to this machine."""
+    """Copies a file to this machine.
+
+    Args:
+        spark: the session.
+        path: of the file.
+        local: of the copy.
+    """
     fs, source = _open(spark, path)
     jvm: Any = spark.sparkContext._jvm
     fs.copyToLocalFile(False, source, jvm.org.apache.hadoop.fs.Path(LocalPath(local).resolve().as_uri()), True)
 
 
 def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
-    """Writes a whole file atomically."""
+    """Writes a file in one atomic step, over what was there.
+
+    Args:
+        spark: the session.
+        path: of the file.
+        content: all of it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         local = LocalPath(folder) / "content"
         local.write_bytes(content)
@@ -144,7 +236,13 @@ def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
 
 
 def create(spark: SparkSession, path: str, content: bytes) -> bool:
-    """Writes a whole file that is not there yet; false where it is: of several that try at once one succeeds."""
+    """Writes a file if there is none; returns false if there is. Of several processes at once one succeeds.
+
+    Args:
+        spark: the session.
+        path: of the file.
+        content: all of it.
+    """
     target = absolute(spark, path)
     if target.startswith("file:"):
         return _create_local(LocalPath("/" + target.removeprefix("file:").lstrip("/")), content)
@@ -152,7 +250,7 @@ def create(spark: SparkSession, path: str, content: bytes) -> bool:
     try:
         stream = fs.create(hadoop_path, False)
     except Py4JJavaError as error:
-        if "FileAlreadyExistsException" in str(error.java_exception.getClass().getName()):
+        if _is_a(error, "FileAlreadyExistsException"):
             return False
         raise
     stream.write(bytearray(content))
@@ -161,7 +259,7 @@ def create(spark: SparkSession, path: str, content: bytes) -> bool:
 
 
 def _create_local(target: LocalPath, content: bytes) -> bool:
-    """Hadoop's local file system looks first and then writes; a hard link is made or refused in one step."""
+    """Uses a hard link, which is made or refused in one step: Hadoop's local file system looks first, then writes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".") as staging:
         staging.write(content)
@@ -175,6 +273,12 @@ def _create_local(target: LocalPath, content: bytes) -> bool:
 
 
 def read_bytes(spark: SparkSession, path: str) -> bytes:
+    """The content of a file.
+
+    Args:
+        spark: the session.
+        path: taken literally.
+    """
     with tempfile.TemporaryDirectory() as folder:
         local = LocalPath(folder) / "content"
         download(spark, path, local)

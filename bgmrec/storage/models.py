@@ -1,8 +1,8 @@
-"""The model store: one immutable folder per run, complete once its `model.json` is there.
+"""The model store: one immutable folder per run, complete once it has a `model.json`.
 
-`model.json` says what the version holds; nothing else is believed to be there. Weights are safetensors, tables Parquet,
-documents JSON: nothing in the store can run code when it is read. Which version is `latest` stands in the manifest of
-the published tables (`bgmrec.publish.versions`), so that tables and model are switched together.
+`model.json` lists what the model consists of. Weights are safetensors, tables Parquet, documents JSON: nothing in the
+store can run code when it is read. The manifest of the published tables (`bgmrec.publish.versions`) names the model
+that is `latest`, so that tables and model are promoted together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ FACTS = ("bgmrec", "data", "ds", "fingerprint", "holds", "mode", "settings", "sh
 
 @dataclass(frozen=True)
 class StoredModel:
-    """One stored model: its tables, weights (safetensors) and facts."""
+    """One stored model.
+
+    Args:
+        run_id: the run that trained it.
+        tables: its folder.
+        facts: its `model.json`.
+    """
 
     run_id: str
     tables: Tables
@@ -30,33 +36,63 @@ class StoredModel:
 
     @property
     def location(self) -> str:
+        """The folder as a URI."""
         return files.absolute(self.tables.spark, self.tables.root)
 
     def table(self, name: str) -> DataFrame:
+        """One of its tables.
+
+        Args:
+            name: registered in `schemas.TABLES`.
+        """
         return self.tables.read(name)
 
     def weights(self, name: str) -> bytes | None:
-        """An encoder's weights, or none where the model has no such encoder."""
-        held = name in self.facts["holds"]["weights"]
-        return files.read_bytes(self.tables.spark, self.tables.path(weights_file(name))) if held else None
+        """The weights of an encoder as safetensors; None if the model has no such encoder.
+
+        Args:
+            name: of the encoder.
+        """
+        if name not in self.facts["holds"]["weights"]:
+            return None
+        return files.read_bytes(self.tables.spark, self.tables.path(weights_file(name)))
 
 
 def weights_file(name: str) -> str:
+    """The name of the file with an encoder's weights.
+
+    Args:
+        name: of the encoder.
+    """
     return f"{name}.safetensors"
 
 
 @dataclass(frozen=True)
 class ModelStore:
-    """Models below one root, by run id."""
+    """The models below one folder, by run id.
+
+    Args:
+        tables: the folder.
+    """
 
     tables: Tables
 
     def has(self, run_id: str) -> bool:
+        """Whether there is a complete model of a run.
+
+        Args:
+            run_id: of the run.
+        """
         return self.tables.below(run_id).read_json("model") is not None
 
     def runs(self, ds: str = "*") -> list[str]:
-        """Runs with a folder, complete or not, of one date or of all, rising."""
-        return [path.rsplit("/", 1)[-1] for path in files.glob(self.tables.spark, f"{self.tables.root}/{ds}-*")]
+        """Run ids of complete and incomplete models, in rising order.
+
+        Args:
+            ds: the logical date; `*`: all of them.
+        """
+        paths = files.children(self.tables.spark, self.tables.root, f"{ds}-*")
+        return [path.rsplit("/", 1)[-1] for path in paths]
 
     def save(
         self,
@@ -66,24 +102,25 @@ class ModelStore:
         documents: dict[str, Any],
         facts: dict[str, Any],
     ) -> StoredModel:
-        """Writes a model; `model.json` comes last, so that half a model never counts.
+        """Writes a model; `model.json` last, so that an incomplete model is never used.
 
         Args:
-            run_id: the run that learned it.
+            run_id: the run that trained it.
             tables: by registered name.
             weights: encoder name → safetensors bytes.
-            documents: fitted feature state and the like, JSON.
-            facts: `FACTS` but for what this adds: the code's version and what the model holds.
+            documents: JSON by name, the fitted features for example.
+            facts: all of `FACTS` but `bgmrec` (the version of the code) and `holds` (the list of contents).
 
         Raises:
-            PublishingError: there is a model of that run; it is never written over.
+            PublishingError: there is a model of that run already; it is never replaced.
         """
         store = self.tables.below(run_id)
         if self.has(run_id):
             raise PublishingError(
-                f"the model of run {run_id} is stored and cannot be written over",
+                f"the model of run {run_id} is stored already and is never replaced",
                 where=store.root,
-                hint="a run that learns again gets a new number: begin it by jobs/nightly.py or jobs/train.py",
+                expected="no model of this run",
+                hint="run jobs/nightly.py or jobs/train.py, which give a run that trains again a new number",
             )
         files.delete(self.tables.spark, store.root)
         for name, df in tables.items():
@@ -100,14 +137,17 @@ class ModelStore:
     def load(self, run_id: str) -> StoredModel:
         """Opens a complete model.
 
+        Args:
+            run_id: of the run.
+
         Raises:
-            InputError: there is none of that run, or something that it should hold is missing.
+            InputError: there is none of that run, or a part of it is missing.
         """
         store = self.tables.below(run_id)
         facts = store.read_json("model")
         if facts is None:
             raise InputError(
-                f"no model of run {run_id}",
+                f"there is no model of run {run_id}",
                 where=store.root,
                 expected="a folder with model.json",
                 hint="run jobs/train.py for the same --ds and settings",
@@ -116,21 +156,25 @@ class ModelStore:
             raise InputError(
                 f"the model of run {run_id} is incomplete",
                 where=store.root,
-                expected="everything that its model.json names",
-                found=f"without {', '.join(missing)}",
-                hint="restore the folder, go back to another run by jobs/rollback.py, or learn anew by jobs/train.py",
+                expected="all parts that its model.json lists",
+                found=f"missing: {', '.join(missing)}",
+                hint="restore the folder, return to another run by jobs/rollback.py, or run jobs/train.py",
             )
         return StoredModel(run_id, store, facts)
 
     def delete(self, run_id: str) -> None:
-        """Removes a model; `model.json` goes first, so that half a model never counts."""
+        """Deletes a model; `model.json` first, so that an incomplete model is never used.
+
+        Args:
+            run_id: of the run.
+        """
         store = self.tables.below(run_id)
         files.delete(self.tables.spark, f"{store.path('model')}.json")
         files.delete(self.tables.spark, store.root)
 
 
 def _missing(store: Tables, facts: dict[str, Any]) -> list[str]:
-    """What a model lacks: facts, tables without their mark, weights of another size, documents."""
+    """The parts that a model lacks: facts, complete tables, weights of the listed size, documents."""
     missing = [f"{name} in model.json" for name in FACTS if name not in facts]
     holds = facts.get("holds", {"tables": [], "weights": {}, "documents": []})
     missing += [f"table {name}" for name in holds["tables"] if not store.exists(name)]

@@ -1,4 +1,4 @@
-"""The contract of every table: one commented schema each, checked and selected at both ends of a room."""
+"""The schema of every table, with a comment per column; tables are cast to it when they are written and read."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ _USER_ID = _field(c.USER_ID, t.StringType(), "external user id")
 _ITEM_ID = _field(c.ITEM_ID, t.StringType(), "external music id")
 _USER_IDX = _field(c.USER_IDX, t.IntegerType(), "dense user index from 0")
 _ITEM_IDX = _field(c.ITEM_IDX, t.IntegerType(), "dense music index from 0")
-_RATING = _field(c.RATING, t.FloatType(), "what was observed: a rating, or the preference 0..1 in implicit mode")
+_RATING = _field(c.RATING, t.FloatType(), "a rating, or the preference 0..1 in implicit mode")
 _WEIGHT = _field(c.WEIGHT, t.FloatType(), "weight of the squared error, or the confidence in implicit mode")
-_RATED_AT = _field(c.RATED_AT, t.TimestampType(), "when; null where the source has no times", nullable=True)
+_RATED_AT = _field(
+    c.RATED_AT, t.TimestampType(), "time of the rating in UTC; null if the source has no times", nullable=True
+)
 _IDX = _field(c.IDX, t.IntegerType(), "dense index of the entity")
 _FEATURES = _field(c.FEATURES, t.BinaryType(), "float32 (width,)")
 _TOKENS = _field(c.TOKENS, t.BinaryType(), "int32 (length,): token ids from 1; 0 is padding")
@@ -28,7 +30,7 @@ _BLOCK = _field(c.BLOCK, t.IntegerType(), "idx modulo the number of blocks")
 _N_ROWS = _field(c.N_ROWS, t.IntegerType(), "entities in the block")
 _DS = _field(c.DS, t.StringType(), "logical date YYYY-MM-DD; the partition")
 _RUN_ID = _field(c.RUN_ID, t.StringType(), "the run that wrote the row")
-_POSITION = _field(c.POSITION, t.IntegerType(), "place in the list from 1")
+_POSITION = _field(c.POSITION, t.IntegerType(), "position in the list, from 1")
 _SCORE = _field(c.SCORE, t.FloatType(), "the model's score: a predicted rating, or a preference in implicit mode")
 _SOURCE = _field(c.SOURCE, t.StringType(), "warm, cold (from the encoder's prior mean) or popular")
 
@@ -36,8 +38,8 @@ RATINGS = t.StructType([_USER_ID, _ITEM_ID, _RATING, _WEIGHT, _RATED_AT])
 REJECTS = t.StructType(
     [
         _field(c.SOURCE, t.StringType(), "name of the source in the settings"),
-        _field(c.SOURCE_FILE, t.StringType(), "file the row came from"),
-        _field(c.REASON, t.StringType(), "why it was refused"),
+        _field(c.SOURCE_FILE, t.StringType(), "file of the row"),
+        _field(c.REASON, t.StringType(), "why the row was rejected"),
         _field(c.RECORD, t.StringType(), "the raw row as JSON"),
     ]
 )
@@ -61,7 +63,7 @@ HALF_STEP = t.StructType(
     [
         *FACTOR_BLOCKS.fields,
         _field("squared_error", t.DoubleType(), "the block's share of the weighted squared error"),
-        _field("penalty", t.DoubleType(), "the block's share of the pull towards the prior means"),
+        _field("penalty", t.DoubleType(), "the block's share of the penalty for distance from the prior means"),
     ]
 )
 DRAWN_BLOCKS = t.StructType(
@@ -90,24 +92,24 @@ TOP_N = t.StructType([_USER_IDX, _POSITION, _ITEM_IDX, _SCORE, _SOURCE])
 SIMILAR = t.StructType(
     [_ITEM_IDX, _POSITION, _field(c.SIMILAR_ITEM_IDX, t.IntegerType(), "dense index of the similar music"), _SCORE]
 )
-_SHOWN_SCORE = _field(
+_PUBLISHED_SCORE = _field(
     c.SCORE,
     t.FloatType(),
     "the model's score: a predicted rating, or a preference in implicit mode; popularity where source is popular",
 )
-_SHOWN_SOURCE = _field(
+_PUBLISHED_SOURCE = _field(
     c.SOURCE,
     t.StringType(),
     "warm: from the user's ratings; cold: from side information; popular: nothing is known of the user",
 )
-RECOMMENDATIONS = t.StructType([_DS, _USER_ID, _POSITION, _ITEM_ID, _SHOWN_SCORE, _SHOWN_SOURCE, _RUN_ID])
+RECOMMENDATIONS = t.StructType([_DS, _USER_ID, _POSITION, _ITEM_ID, _PUBLISHED_SCORE, _PUBLISHED_SOURCE, _RUN_ID])
 _KIND = _field(c.KIND, t.StringType(), "rating, other ratings, prior (side information), item (mean and bias) or rest")
 _PART_NUMBER = _field(
     c.PART_NUMBER,
     t.IntegerType(),
-    "number of the part within its place, from 1: the ratings that carry most come first",
+    "number of the part at its position, from 1: the ratings that add most come first",
 )
-_SCORE_PART = _field(c.SCORE_PART, t.FloatType(), "what it adds to the score: the parts of a place sum to its score")
+_SCORE_PART = _field(c.SCORE_PART, t.FloatType(), "what it adds to the score: the parts of a position sum to its score")
 REASONS = t.StructType(
     [
         _USER_IDX,
@@ -195,13 +197,23 @@ _ENTITY_TYPES: dict[str, t.DataType] = {
 
 
 def entity_schema(id_column: str, fields: list[EntityField]) -> t.StructType:
-    """The schema of `users` or `items` from its fields in the settings."""
+    """The schema of `users` or `items`.
+
+    Args:
+        id_column: `user_id` or `item_id`.
+        fields: of `[users]` or `[items]`.
+    """
     id_field = _USER_ID if id_column == c.USER_ID else _ITEM_ID
     return t.StructType([id_field, *(_field(f.name, _ENTITY_TYPES[f.type], f.description, True) for f in fields)])
 
 
 def conform(df: DataFrame, schema: t.StructType, name: str) -> DataFrame:
-    """Selects the schema's columns in order, cast to its types.
+    """Selects the columns of a schema in their order, cast to their types.
+
+    Args:
+        df: the rows.
+        schema: that they shall have.
+        name: of the table, for the error.
 
     Raises:
         InputError: a column is missing.
@@ -213,10 +225,10 @@ def conform(df: DataFrame, schema: t.StructType, name: str) -> DataFrame:
             where=name,
             expected=", ".join(schema.names),
             found=", ".join(df.columns),
-            hint="run the stage that writes this table again with this version of bgmrec",
+            hint="run the job of the stage that writes this table again with this version of bgmrec",
         )
     if [(field.name, field.dataType) for field in df.schema] == [(field.name, field.dataType) for field in schema]:
-        return df  # a select of every column costs 50 ms of calls to Java, and tables are read dozens of times a round
+        return df  # a select of all columns takes 50 ms of calls to Java, and a round opens dozens of tables
     return df.select(
         [df[field.name].cast(field.dataType).alias(field.name, metadata=field.metadata) for field in schema]
     )

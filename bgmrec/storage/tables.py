@@ -1,4 +1,4 @@
-"""Tables and documents under one root: what is written here is complete or not there at all."""
+"""Parquet tables and JSON documents below one folder; each exists completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from bgmrec.storage.schemas import TABLES, conform
 
 @dataclass(frozen=True)
 class Tables:
-    """Parquet tables and JSON documents below `root`; a table counts only with Spark's `_SUCCESS` mark.
+    """A table store: Parquet tables and JSON documents below `root`. A table exists if it has Spark's `_SUCCESS` mark.
 
     Args:
-        opened: path → table, for a reader of finished tables: each is looked at once, which is a job of Spark's; none:
-            they are looked at whenever they are read, as they may be written in between.
-        written: path → schema of the tables that this process wrote, which Spark then need not look up in their files
-            with a job of its own; shared by the places below.
+        spark: the session.
+        root: folder of the store, taken literally.
+        opened: path → table, for readers of finished tables: each is opened once, as that takes a Spark job; None:
+            tables are opened at every read, because they may be written in between.
+        written: path → schema of the tables that this process wrote, so that Spark needs no job to find it in their
+            files; shared with the stores below.
     """
 
     spark: SparkSession
@@ -31,90 +33,133 @@ class Tables:
     written: dict[str, StructType] = field(default_factory=dict)
 
     def path(self, name: str) -> str:
+        """The path of a table, document or folder.
+
+        Args:
+            name: below the root.
+        """
         return f"{self.root.rstrip('/')}/{name}"
 
     def below(self, name: str) -> Tables:
-        """The same kind of place, one folder down."""
+        """The table store of a folder below this one.
+
+        Args:
+            name: of the folder.
+        """
         return Tables(self.spark, self.path(name), self.opened, self.written)
 
     def exists(self, name: str) -> bool:
+        """Whether there is a complete table.
+
+        Args:
+            name: of the table.
+        """
         return files.exists(self.spark, f"{self.path(name)}/_SUCCESS")
 
     def write(self, df: DataFrame, name: str, schema: StructType | None = None) -> DataFrame:
-        """Writes the table whole, over what was there, and returns it as read back: lineage ends here.
+        """Writes a table over what was there and returns it as read back: its lineage ends here.
 
         Args:
-            df: the rows; they must not depend on the table that is written over.
-            name: name of the table; registered names have their schema, others take `schema`, or pass as they are.
-            schema: contract of a table that `schemas.TABLES` does not know.
+            df: the rows; they must not be read from the table that is replaced.
+            name: of the table; the schema of `schemas.TABLES` applies to its names.
+            schema: of a table that `schemas.TABLES` does not name; None: that of the rows.
+
+        Raises:
+            InputError: a column of the schema is missing.
         """
         schema = schema or TABLES.get(name)
         checked = df if schema is None else conform(df, schema, name)
         path = self.path(name)
         checked.write.mode("overwrite").options(**_writer_options(checked.schema)).parquet(path)
         self.written[path] = checked.schema
-        return self._known(path)
+        return self._open(path)
 
     def read(self, name: str, schema: StructType | None = None) -> DataFrame:
-        """Reads a complete table.
+        """Opens a complete table.
+
+        Args:
+            name: of the table; the schema of `schemas.TABLES` applies to its names.
+            schema: of a table that `schemas.TABLES` does not name; None: that of the files.
 
         Raises:
-            InputError: the table is missing or was not written to its end.
+            InputError: the table is missing or incomplete, or a column of the schema is.
         """
         path = self.path(name)
         if self.opened is not None and path in self.opened:
             return self.opened[path]
         if not self.exists(name):
             raise InputError(
-                f"table {name} is not there or was not finished",
+                f"table {name} is missing or incomplete",
                 where=path,
                 expected="a Parquet folder with a _SUCCESS mark",
-                hint="run the stage that writes it for the same --ds first",
+                hint="run the job of the stage that writes it for the same --ds first",
             )
-        df = self._known(path) if path in self.written else self.spark.read.parquet(path)
+        df = self._open(path) if path in self.written else self.spark.read.parquet(files.literal(path))
         schema = schema or TABLES.get(name)
         table = df if schema is None else conform(df, schema, name)
         if self.opened is not None:
             self.opened[path] = table
         return table
 
-    def _known(self, path: str) -> DataFrame:
-        return self.spark.read.schema(self.written[path]).parquet(path)
+    def _open(self, path: str) -> DataFrame:
+        return self.spark.read.schema(self.written[path]).parquet(files.literal(path))
 
     def delete(self, name: str) -> None:
+        """Deletes a table, if it exists.
+
+        Args:
+            name: of the table.
+        """
         files.delete(self.spark, self.path(name))
 
     def write_json(self, name: str, document: Any) -> None:
-        """Writes `<name>.json` in one atomic step."""
+        """Writes `<name>.json` in one atomic step.
+
+        Args:
+            name: of the document.
+            document: JSON.
+        """
         files.write_bytes(self.spark, f"{self.path(name)}.json", encoded(document))
 
     def read_json(self, name: str) -> Any | None:
-        """The document, or none where it was never written."""
+        """The document; None if it was never written.
+
+        Args:
+            name: of the document.
+        """
         path = f"{self.path(name)}.json"
         return json.loads(files.read_bytes(self.spark, path)) if files.exists(self.spark, path) else None
 
     def document(self, name: str) -> Any:
         """The document that an earlier stage must have written.
 
+        Args:
+            name: of the document.
+
         Raises:
             InputError: it was never written.
         """
-        found = self.read_json(name)
-        if found is None:
+        content = self.read_json(name)
+        if content is None:
             raise InputError(
-                f"document {name}.json is not there",
+                f"document {name}.json is missing",
                 where=self.path(name),
-                hint="run the stage that writes it for the same --ds first",
+                expected="a document that an earlier stage writes",
+                hint="run the job of the stage that writes it for the same --ds first",
             )
-        return found
+        return content
 
 
 def encoded(document: Any) -> bytes:
-    """A document as it is written."""
+    """The bytes of a document's file.
+
+    Args:
+        document: JSON.
+    """
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode()
 
 
 def _writer_options(schema: StructType) -> dict[str, str]:
-    """Options of Parquet's writer: binary cells never repeat, so that trying a dictionary only costs time."""
+    """Options of the Parquet writer: binary cells never repeat, so trying a dictionary would only take time."""
     cells = [field.name for field in schema.fields if isinstance(field.dataType, BinaryType)]
     return {f"parquet.enable.dictionary#{name}": "false" for name in cells}

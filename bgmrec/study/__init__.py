@@ -1,1 +1,1 @@
-"""Protocols, the tuning of settings, and the paper's programme."""
+"""Measured accuracy: protocols, the search for settings, and the experiments of the paper."""

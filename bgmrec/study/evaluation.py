@@ -1,7 +1,4 @@
-"""The figures of a study's trial: the model's, and in cold studies those of the same run's baselines.
-
-No job of its own: a part of study.
-"""
+"""The metrics of a trial: those of the model, and in cold studies those of baselines on the same data."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec.evaluate.baselines import Sizes, bias_baseline
+from bgmrec.evaluate.baselines import TableSizes, bias_baseline
 from bgmrec.evaluate.models import HeldOut, evaluate_models, written
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.table import collect_metrics, headline
@@ -21,74 +18,79 @@ from bgmrec.recommend.lists import FactorModel
 from bgmrec.run.state import Run
 from bgmrec.storage import columns as c
 from bgmrec.study.cold_baselines import mean_baseline
-from bgmrec.study.content_lists import content_lists
-from bgmrec.study.table import BASELINES
-from bgmrec.study.trial import Parts
+from bgmrec.study.console_table import BASELINES
+from bgmrec.study.content_baselines import content_baseline_lists
+from bgmrec.study.trial import EvaluationSet
 from bgmrec.train.learn import Learned
 
 MODEL = "model"
 METRICS = ("rmse", "mae", "ndcg@10", "ndcg@20", "recall@20", "coverage@20")
 
 
-def evaluated(run: Run, learned: Learned, parts: Parts, *, is_cold: bool) -> dict[str, Any]:
-    """The metrics of a learned model by their names in a JSON line; actions."""
+def evaluated(run: Run, learned: Learned, evaluation_set: EvaluationSet, *, is_cold: bool) -> dict[str, Any]:
+    """The metrics of a trained model by their names in a JSON line. Runs Spark actions.
+
+    Args:
+        run: of the trial.
+        learned: the model.
+        evaluation_set: what it is evaluated on.
+        is_cold: whether the protocol reports cold items and cold users separately.
+    """
     sizes = learned.sizes
     model = FactorModel(
         **learned.factors, shape=learned.shape, user_blocks=sizes.user_blocks, item_blocks=sizes.item_blocks
     )
     train = run.work.read("ratings_split").where(f.col(c.PART) == c.TRAIN)
     explicit = run.settings.factorize.mode == "explicit"
-    held_out, blocks = parts.held_out if explicit else None, None
+    held_out, blocks = evaluation_set.held_out if explicit else None, None
     if held_out is not None:
         scratch = run.scratch("train")
         write_user_blocks(scratch, "test_rating_blocks", held_out, sizes)
         blocks = scratch.read("test_rating_blocks")
-    evaluated_on = HeldOut(train, held_out, blocks, parts.targets, parts.catalogue, learned.seen)
+    evaluated_on = HeldOut(train, held_out, blocks, evaluation_set.targets, evaluation_set.catalogue, learned.seen)
     rows = evaluate_models(run, evaluated_on, {MODEL: model}, frozenset())
     if not is_cold:
-        found = headline(rows, MODEL)
-        return {name.replace("@", "_"): round(found[name], 6) for name in METRICS if name in found}
-    own = Sizes(sizes.users, sizes.items, sizes.user_blocks, sizes.item_blocks)
-    return {**cold_metrics(rows, MODEL), BASELINES: _cold_baselines(run, evaluated_on, own)}
+        metrics = headline(rows, MODEL)
+        return {name.replace("@", "_"): round(metrics[name], 6) for name in METRICS if name in metrics}
+    table_sizes = TableSizes(sizes.users, sizes.items, sizes.user_blocks, sizes.item_blocks)
+    return {**cold_metrics(rows, MODEL), BASELINES: _cold_baselines(run, evaluated_on, table_sizes)}
 
 
 def cold_metrics(rows: list[dict[str, Any]], model: str) -> dict[str, float]:
-    """Errors on cold items (of warm users) and on cold users (on warm items), and the ranking of the cold items.
+    """Errors on cold items (of warm users) and on cold users (of warm items), and the ranking of the cold items.
 
     Args:
-        rows: of `judge` on what a cold study holds out.
-        model: by its name.
+        rows: of `evaluate_models` on the data that a cold study holds out.
+        model: its name in the rows.
     """
-    found = {}
+    metrics = {}
     for row in (row for row in rows if row["model"] == model):
         if row["metric"] in ("rmse", "mae") and row["value"] == c.COLD:
-            found[f"{row['metric']}_cold_{row['slice']}"] = round(row["result"], 6)
+            metrics[f"{row['metric']}_cold_{row['slice']}"] = round(row["result"], 6)
     lists = headline(rows, model)
-    return found | {f"ndcg_{k}_cold_items": round(lists[f"ndcg@{k}"], 6) for k in (10, 20) if f"ndcg@{k}" in lists}
+    return metrics | {f"ndcg_{k}_cold_items": round(lists[f"ndcg@{k}"], 6) for k in (10, 20) if f"ndcg@{k}" in lists}
 
 
-def _cold_baselines(run: Run, evaluated_on: HeldOut, sizes: Sizes) -> dict[str, dict[str, float]]:
-    """Means and biases for the errors, content for the lists."""
-    found: dict[str, dict[str, float]] = {}
+def _cold_baselines(run: Run, evaluated_on: HeldOut, sizes: TableSizes) -> dict[str, dict[str, float]]:
+    """Baseline → metrics: means and biases for rating errors, content for lists."""
+    metrics: dict[str, dict[str, float]] = {}
     if evaluated_on.pairs is not None:
         makers = {"mean": mean_baseline, "bias": bias_baseline}
         models = {name: written(run, make(evaluated_on.train, sizes), sizes) for name, make in makers.items()}
         rows = evaluate_models(run, replace(evaluated_on, targets=None), models, frozenset())
-        found |= {name: cold_metrics(rows, name) for name in models}
-    return (
-        found
-        if evaluated_on.targets is None
-        else found | _content_baselines(run, evaluated_on, evaluated_on.targets, sizes)
-    )
+        metrics |= {name: cold_metrics(rows, name) for name in models}
+    if evaluated_on.targets is None:
+        return metrics
+    return metrics | _content_metrics(run, evaluated_on, evaluated_on.targets, sizes)
 
 
-def _content_baselines(
-    run: Run, evaluated_on: HeldOut, targets: DataFrame, sizes: Sizes
+def _content_metrics(
+    run: Run, evaluated_on: HeldOut, targets: DataFrame, sizes: TableSizes
 ) -> dict[str, dict[str, float]]:
-    lists = content_lists(run, evaluated_on, targets.select(c.USER_IDX).distinct(), sizes)
-    named = (made.withColumn("model", f.lit(name)) for name, made in lists.items())
+    lists = content_baseline_lists(run, evaluated_on, targets.select(c.USER_IDX).distinct(), sizes)
+    named_lists = (table.withColumn("model", f.lit(name)) for name, table in lists.items())
     ranked = ranking_metrics(
-        reduce(DataFrame.unionByName, named),
+        reduce(DataFrame.unionByName, named_lists),
         targets,
         evaluated_on.catalogue,
         evaluated_on.train,

@@ -1,7 +1,4 @@
-"""The programme of the paper's last section as trials of the generic protocols, and its page.
-
-No job of its own: a part of study.
-"""
+"""The experiments of the paper's last section as trials of the protocols random and cold, and their page."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from bgmrec.report.page.study_names import BOTH, RANK, REGULARISATION, VARIANTS
 from bgmrec.study.trial import Trial
 
 PAPER = "paper"
-_RANDOM, _COLD = "random", "cold"  # the protocols that the programme is made of
+_RANDOM, _COLD = "random", "cold"  # protocols
 _MAP = ("bayes.draws=0", "bayes.user_groups=[]", "bayes.item_groups=[]")
 _NO_USER, _NO_ITEM = "user_encoder.kind=none", "item_encoder.kind=none"
 _OVERRIDES = {
@@ -29,14 +26,20 @@ _OVERRIDES = {
 }
 
 
-def programme(settings: PaperSettings, seeds: Sequence[int], part: str) -> Iterator[Trial]:
-    """Accuracy by training fraction, then dimension, regularisation, other side information and what is cold."""
+def paper_trials(settings: PaperSettings, seeds: Sequence[int], part: str) -> Iterator[Trial]:
+    """All trials: by training fraction, rank, regularisation and side information, then cold items and users.
+
+    Args:
+        settings: `[study.paper]`.
+        seeds: of every trial.
+        part: valid or test.
+    """
     names = {fraction: list[str](settings.models) for fraction in settings.fractions}
     names.setdefault(settings.fraction, [])
     names[settings.fraction] += [f"{RANK}{rank}" for rank in settings.ranks]
     names[settings.fraction] += [f"{REGULARISATION}{factor:g}" for factor in settings.regularisations]
     if settings.side_information and BOTH not in names[settings.fraction]:
-        names[settings.fraction].append(BOTH)  # to compare with
+        names[settings.fraction].append(BOTH)  # the model with real side information, for comparison
     for fraction, models in names.items():
         for model, seed in product(models, seeds):
             yield Trial(_RANDOM, model, fraction, seed, part, "real", False)
@@ -47,25 +50,33 @@ def programme(settings: PaperSettings, seeds: Sequence[int], part: str) -> Itera
 
 
 def is_of_paper(trial: Trial) -> bool:
-    """Whether a trial's model is one of the programme's; a data set's own models may be called alike."""
-    named = trial.model in VARIANTS or trial.model.startswith((RANK, REGULARISATION))
-    return named and trial.protocol in (_RANDOM, _COLD)
+    """Whether the model is one of the paper's; models of a data set may have the same names.
+
+    Args:
+        trial: what is measured.
+    """
+    has_paper_name = trial.model in VARIANTS or trial.model.startswith((RANK, REGULARISATION))
+    return has_paper_name and trial.protocol in (_RANDOM, _COLD)
 
 
 def paper_overrides(model: str, settings: Settings) -> list[str]:
-    """What makes a model of the programme out of the settings as they are configured.
+    """The `key=value` texts that turn the configured settings into one of the paper's models.
+
+    Args:
+        model: its name.
+        settings: as configured.
 
     Raises:
         SettingsError: the settings do not predict ratings.
     """
-    own = settings.factorize
-    if own.mode != "explicit":
+    factorize = settings.factorize
+    if factorize.mode != "explicit":
         raise SettingsError(
-            "the paper's programme predicts ratings",
+            "the paper's experiments predict ratings",
             where="factorize.mode",
             expected="explicit",
-            found=own.mode,
-            hint="give settings that read ratings, as conf/demo-ratings.toml does",
+            found=factorize.mode,
+            hint="use settings that read ratings, as conf/demo-ratings.toml does",
         )
     if model == "bayes":
         return _sampled(settings)
@@ -73,12 +84,13 @@ def paper_overrides(model: str, settings: Settings) -> list[str]:
         return [*_MAP, f"factorize.rank={model.removeprefix(RANK)}"]
     if model.startswith(REGULARISATION):
         factor = float(model.removeprefix(REGULARISATION))
-        return [*_MAP, f"factorize.user_reg={own.user_reg * factor}", f"factorize.item_reg={own.item_reg * factor}"]
+        user_reg, item_reg = factorize.user_reg * factor, factorize.item_reg * factor
+        return [*_MAP, f"factorize.user_reg={user_reg}", f"factorize.item_reg={item_reg}"]
     return list(_OVERRIDES[model])
 
 
 def _sampled(settings: Settings) -> list[str]:
-    """Both encoders, then draws; where no link is configured, prior means are linear in the encoders'."""
+    """Both encoders and the sampler; a side without groups gets prior means that are linear in its encoder's."""
     paper, bayes = settings.study.paper, settings.bayes
     overrides = ["factorize.bias=true", f"bayes.draws={paper.draws}", f"bayes.burn_in={paper.burn_in}"]
     sides = (("user", settings.user_encoder, bayes.user_groups), ("item", settings.item_encoder, bayes.item_groups))
@@ -89,10 +101,14 @@ def _sampled(settings: Settings) -> list[str]:
 
 
 def write_report(path: Path, results: Sequence[dict[str, Any]]) -> Path:
-    """Writes the page of a programme, and its figures into the folder of its name; returns the page's path.
+    """Writes the page, and its figures into a folder of the same name; returns the path of the page.
+
+    Args:
+        path: of the HTML page.
+        results: JSON lines of the study.
 
     Raises:
-        SettingsError: the packages that draw are not installed.
+        SettingsError: the packages for figures are not installed.
     """
     from bgmrec.stages.report import drawing_parts
 

@@ -1,6 +1,6 @@
-"""The protocols by name: how each is prepared, and which day is the last one that trains.
+"""The protocols by name: how each prepares its data, and the last day whose ratings train.
 
-No job of its own: a part of study.
+To add one: write a function in prepare.py and name it in PROTOCOLS (see README.md in this folder).
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from bgmrec.config.study import StudySettings
 from bgmrec.errors import SettingsError
 from bgmrec.run.state import Run
 from bgmrec.storage import columns as c
-from bgmrec.study.parts import (
-    cold_ratings,
-    later_days,
-    published_cold,
-    published_music,
-    published_ratings,
-    random_ratings,
+from bgmrec.study.prepare import (
+    kuairand_music_days,
+    movielens_cold,
+    movielens_random,
+    own_cold,
+    own_days,
+    own_random,
 )
-from bgmrec.study.trial import Parts, Trial
+from bgmrec.study.trial import EvaluationSet, Trial
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a protocol's parts are made.
+    """A protocol.
 
     Args:
-        prepare: writes the split and the features; returns what is judged.
-        data_set: folder below conf/ with its models; none: the command line's settings say all.
-        days: last day that trains, by judged part; none: --ds says how far the ratings go.
-        by_fraction: whether training fractions are varied.
-        by_days: whether the last days up to --ds are judged.
-        is_cold: whether cold items and users are judged apart.
+        prepare: writes the split and the features; returns the data of the evaluation.
+        data_set: folder in conf/ that holds its models; None: the settings of the command line define all.
+        days: last training day by evaluated part; None: --ds says how far the ratings go.
+        by_fraction: whether the share of training ratings varies.
+        by_days: whether the last days up to --ds are evaluated.
+        is_cold: whether cold items and cold users are reported separately.
     """
 
-    prepare: Callable[[Trial, Run], Parts]
+    prepare: Callable[[Trial, Run], EvaluationSet]
     data_set: str | None = None
     days: dict[str, date] | None = None
     by_fraction: bool = False
@@ -45,10 +45,15 @@ class Protocol:
     is_cold: bool = False
 
     def last_day(self, trial: Trial, settings: StudySettings, ds: date | None) -> date:
-        """The logical date of a trial: the last day that trains.
+        """The logical date of a trial: its last training day.
+
+        Args:
+            trial: what is measured.
+            settings: `[study]`.
+            ds: of the command line.
 
         Raises:
-            SettingsError: the protocol has no days of its own, and none is given.
+            SettingsError: the protocol needs --ds, which is missing.
         """
         if self.days is not None:
             return self.days[trial.part]
@@ -57,7 +62,8 @@ class Protocol:
                 f"the protocol {trial.protocol} needs the last day of the ratings",
                 where="--ds",
                 expected="--ds YYYY-MM-DD",
-                found="nothing",
+                found="no --ds",
+                hint="give the date of the newest ratings that the study may read",
             )
         if not self.by_days:
             return ds
@@ -66,13 +72,15 @@ class Protocol:
 
 PROTOCOLS = {
     "ml-1m-random": Protocol(
-        published_ratings, "ml-1m", {c.TEST: date(2003, 3, 1), c.VALID: date(2003, 3, 1)}, by_fraction=True
+        movielens_random, "ml-1m", {c.TEST: date(2003, 3, 1), c.VALID: date(2003, 3, 1)}, by_fraction=True
     ),
     "ml-1m-cold": Protocol(
-        published_cold, "ml-1m", {c.TEST: date(2003, 3, 1), c.VALID: date(2003, 3, 1)}, is_cold=True
+        movielens_cold, "ml-1m", {c.TEST: date(2003, 3, 1), c.VALID: date(2003, 3, 1)}, is_cold=True
     ),
-    "kuairand-music-days": Protocol(published_music, "kuairand", {c.TEST: date(2022, 5, 4), c.VALID: date(2022, 5, 1)}),
-    "random": Protocol(random_ratings, by_fraction=True),
-    "days": Protocol(later_days, by_days=True),
-    "cold": Protocol(cold_ratings, is_cold=True),
+    "kuairand-music-days": Protocol(
+        kuairand_music_days, "kuairand", {c.TEST: date(2022, 5, 4), c.VALID: date(2022, 5, 1)}
+    ),
+    "random": Protocol(own_random, by_fraction=True),
+    "days": Protocol(own_days, by_days=True),
+    "cold": Protocol(own_cold, is_cold=True),
 }

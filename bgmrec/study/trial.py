@@ -1,7 +1,4 @@
-"""One result of a study, and what it is judged on.
-
-No job of its own: a part of study.
-"""
+"""One measurement of a study, and the data that it is evaluated on."""
 
 from __future__ import annotations
 
@@ -13,14 +10,14 @@ from pyspark.sql import DataFrame
 
 @dataclass(frozen=True)
 class Trial:
-    """One result of a study.
+    """One measurement of a study.
 
     Args:
-        protocol: by its name on the command line.
-        model: a settings file below conf/<data set>/, or its path.
-        fraction: of the ratings that train; none where the protocol has none.
+        protocol: name on the command line.
+        model: name of a settings file in conf/<data set>/, or its path.
+        fraction: share of the ratings that train; None where the protocol fixes it.
         seed: of split and model.
-        part: test or valid: what is judged.
+        part: test or valid: the held-out part that the model is evaluated on.
         side_information: real, permuted or none.
         leak: whether the user encoder reads held-out ratings.
     """
@@ -34,8 +31,14 @@ class Trial:
     leak: bool
 
 
-class Parts(NamedTuple):
-    """What a trial is judged on: ratings to predict or targets to hit, and the candidates of the lists."""
+class EvaluationSet(NamedTuple):
+    """The data that a trial is evaluated on.
+
+    Args:
+        held_out: ratings to predict: user_idx, item_idx, rating; None: lists only.
+        targets: hits that lists should contain: user_idx, item_idx; None: rating errors only.
+        catalogue: candidates of the lists: item_idx, group_idx.
+    """
 
     held_out: DataFrame | None
     targets: DataFrame | None

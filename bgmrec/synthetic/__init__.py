@@ -1,1 +1,1 @@
-"""A generated world of background music, of any size: people, music, plays, and the raw files they leave."""
+"""A generated world of background music of any size: users, music, plays, and their raw files."""

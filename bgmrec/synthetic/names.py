@@ -6,10 +6,20 @@ import numpy as np
 
 
 def user_id(idx: int | np.integer) -> str:
+    """The external id of a user.
+
+    Args:
+        idx: of the user.
+    """
     return f"u{idx:08d}"
 
 
 def item_id(idx: int | np.integer) -> str:
+    """The external id of an item.
+
+    Args:
+        idx: of the item.
+    """
     return f"m{idx:07d}"
 
 

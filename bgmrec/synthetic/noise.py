@@ -1,4 +1,4 @@
-"""Randomness as a function of (seed, stream, id): a row's draws are the same wherever, and whenever, it is made."""
+"""Random numbers as a function of (seed, stream, id), so that rows do not depend on partitions or order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def uniforms(seed: int, stream: str, ids: np.ndarray, n: int) -> np.ndarray:
 
     Args:
         seed: of the world.
-        stream: name of what is drawn; different names are independent.
+        stream: name of the draw; streams with different names are independent.
         ids: (rows,) non-negative integers.
         n: draws per id.
 
@@ -32,28 +32,61 @@ def uniforms(seed: int, stream: str, ids: np.ndarray, n: int) -> np.ndarray:
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
 
 
-def uniform(seed: int, stream: str, ids: np.ndarray) -> np.ndarray:
-    """One number in (0, 1) for each id."""
+def uniform_per_id(seed: int, stream: str, ids: np.ndarray) -> np.ndarray:
+    """(rows,) one number in (0, 1) for each id.
+
+    Args:
+        seed: of the world.
+        stream: name of the draw.
+        ids: (rows,).
+    """
     return uniforms(seed, stream, ids, 1)[:, 0]
 
 
 def normals(seed: int, stream: str, ids: np.ndarray, n: int) -> np.ndarray:
-    """(rows, n) standard normal draws."""
+    """(rows, n) standard normal draws.
+
+    Args:
+        seed: of the world.
+        stream: name of the draw.
+        ids: (rows,).
+        n: draws per id.
+    """
     return np.asarray(ndtri(uniforms(seed, stream, ids, n)))
 
 
 def gumbels(seed: int, stream: str, ids: np.ndarray, n: int) -> np.ndarray:
-    """(rows, n) Gumbel draws: the argmax of logits plus these is a draw from their softmax."""
+    """(rows, n) Gumbel draws: the argmax of logits plus Gumbel draws is a draw from the softmax of the logits.
+
+    Args:
+        seed: of the world.
+        stream: name of the draw.
+        ids: (rows,).
+        n: draws per id.
+    """
     return np.asarray(-np.log(-np.log(uniforms(seed, stream, ids, n))))
 
 
 def integers(seed: int, stream: str, ids: np.ndarray, high: int) -> np.ndarray:
-    """One integer in [0, high) for each id."""
-    return (uniform(seed, stream, ids) * high).astype(np.int64)
+    """(rows,) one integer in [0, high) for each id.
+
+    Args:
+        seed: of the world.
+        stream: name of the draw.
+        ids: (rows,).
+        high: upper bound, excluded.
+    """
+    return (uniform_per_id(seed, stream, ids) * high).astype(np.int64)
 
 
 def long_tailed(draws: np.ndarray, n: int, exponent: float) -> np.ndarray:
-    """Turns uniform draws into positions 0..n-1 of frequency ~ (position + 1)^-exponent, exponent < 1."""
+    """Uniform draws → positions 0..n-1 with frequency ~ (position + 1)^-exponent.
+
+    Args:
+        draws: in (0, 1), of any shape.
+        n: number of positions.
+        exponent: below 1.
+    """
     power = 1.0 - exponent
     positions = (1.0 + draws * ((n + 1.0) ** power - 1.0)) ** (1.0 / power) - 1.0
     return np.minimum(positions.astype(np.int64), n - 1)

@@ -1,7 +1,7 @@
-"""Ratings of a chosen size and shape, for measuring: power-law users and items, ratings of a planted low rank.
+"""Synthetic ratings for benchmarks: power-law activity and popularity, values of a planted low rank.
 
-Users are drawn in chunks, each from a stream of its own, so that the ratings depend on the numbers alone and not on
-the partitions. Nothing is shuffled: a user's items are distinct within the chunk that draws them.
+Users are drawn in chunks, each with its own random stream, so that the ratings do not depend on the partitions. Nothing
+is shuffled: all ratings of a user are in one chunk.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ from pyspark.sql import DataFrame, SparkSession
 
 CHUNK = 1024  # users
 PLANTED_RANK = 8
-NOISE = 0.6  # standard deviation of a rating about what its factors say
-_SPARE = 1.4  # draws per wanted item: popular items come twice
+NOISE = 0.6  # standard deviation of a rating around the product of its factors
+_SPARE = 1.4  # draws per rating: popular items are drawn repeatedly
 _SCHEMA = "user_idx int, item_idx int, rating float, weight float"
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """How many, and how unevenly.
+    """Sizes and skew of the ratings.
 
     Args:
-        users, items, ratings: sizes; the ratings are reached to within a few percent.
-        user_exponent, item_exponent: the k-th most active or popular one has a share of about k^-exponent.
-        heavy_user, heavy_item: shares of all ratings that user 0 and item 0 have instead of that; at most one rating
-            per item, or user.
-        seed: of everything.
+        users: their number.
+        items: their number.
+        ratings: approximate number, within a few percent.
+        user_exponent: the k-th most active user has a share of about k^-exponent.
+        item_exponent: the k-th most popular item has a share of about k^-exponent.
+        heavy_user: share of all ratings by user 0; at most one per item.
+        heavy_item: share of all ratings of item 0; at most one per user.
+        seed: of all random numbers.
     """
 
     users: int
@@ -48,7 +51,7 @@ def power_law_ratings(spark: SparkSession, shape: PowerLaw, partitions: int) -> 
     Args:
         spark: the session.
         shape: of the ratings.
-        partitions: tasks.
+        partitions: number of tasks.
     """
     chunks = -(-shape.users // CHUNK)
 
@@ -62,7 +65,12 @@ def power_law_ratings(spark: SparkSession, shape: PowerLaw, partitions: int) -> 
 
 
 def user_counts(shape: PowerLaw, users: np.ndarray) -> np.ndarray:
-    """Ratings of each user, int64: which user is how active is a fixed shuffle of the indices."""
+    """Number of ratings of each user, int64; activity is a fixed permutation of the indices.
+
+    Args:
+        shape: of the ratings.
+        users: (n,) idx.
+    """
     rank = _shuffled(users, shape.users, shape.seed) + 1.0
     total = (shape.users ** (1 - shape.user_exponent)) / (1 - shape.user_exponent)  # about Σ rank^-exponent
     counts = shape.ratings * (1 - shape.heavy_user - shape.heavy_item) * rank**-shape.user_exponent / total
@@ -70,7 +78,11 @@ def user_counts(shape: PowerLaw, users: np.ndarray) -> np.ndarray:
 
 
 def item_shares(shape: PowerLaw) -> np.ndarray:
-    """Cumulated popularity of the items in idx order, float64 (items,)."""
+    """Cumulative popularity of the items in idx order, float64 (items,).
+
+    Args:
+        shape: of the ratings.
+    """
     rank = _shuffled(np.arange(shape.items), shape.items, shape.seed + 1) + 1.0
     shares = rank**-shape.item_exponent
     return np.cumsum(shares / shares.sum())
@@ -86,17 +98,17 @@ def chunk_ratings(shape: PowerLaw, chunk: int, popularity: np.ndarray) -> tuple[
     """
     random = np.random.default_rng([shape.seed, chunk])
     users = np.arange(chunk * CHUNK, min((chunk + 1) * CHUNK, shape.users))
-    wanted = user_counts(shape, users)
-    drawn = np.repeat(users, np.ceil(wanted * _SPARE).astype(np.int64) + 1)
+    counts = user_counts(shape, users)
+    drawn = np.repeat(users, np.ceil(counts * _SPARE).astype(np.int64) + 1)
     items = np.searchsorted(popularity, random.random(len(drawn)))
     pairs = np.unique(drawn * shape.items + np.minimum(items, shape.items - 1))
     pairs = pairs[np.argsort(random.random(len(pairs)))]
     pairs = pairs[np.argsort(pairs // shape.items, kind="stable")]  # by user; a user's items in random order
     owner = pairs // shape.items - users[0]
-    folder = np.arange(len(pairs)) - np.searchsorted(owner, owner)
-    pairs = np.sort(pairs[folder < wanted[owner]])
+    position = np.arange(len(pairs)) - np.searchsorted(owner, owner)
+    pairs = np.sort(pairs[position < counts[owner]])
     user, item = pairs // shape.items, pairs % shape.items
-    if shape.heavy_item:  # so many users rate item 0 as make its share
+    if shape.heavy_item:  # as many users rate item 0 as its share requires
         fans = users[random.random(len(users)) < shape.heavy_item * shape.ratings / shape.users]
         user, item = _instead(user, item, item != 0, fans, np.zeros_like(fans))
     if shape.heavy_user and chunk == 0:
@@ -110,14 +122,14 @@ def chunk_ratings(shape: PowerLaw, chunk: int, popularity: np.ndarray) -> tuple[
 def _instead(
     user: np.ndarray, item: np.ndarray, kept: np.ndarray, more_users: np.ndarray, more_items: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The kept pairs and more, by user and then item."""
+    """The kept pairs and the added ones, by user and then item."""
     user, item = np.concatenate([user[kept], more_users]), np.concatenate([item[kept], more_items])
     order = np.lexsort([item, user])
     return user[order], item[order]
 
 
 def _planted(idx: np.ndarray, seed: int) -> np.ndarray:
-    """float64 (n, PLANTED_RANK), a function of the index alone; two rows' product has a standard deviation of .7."""
+    """float64 (n, PLANTED_RANK), a function of the index; the product of two rows has a standard deviation of .7."""
     key = (idx[:, None] * PLANTED_RANK + np.arange(PLANTED_RANK) + seed * 7_919).astype(np.uint64)
     uniform = (_mixed(key) >> np.uint64(11)).astype(np.float64) / 2.0**53
     return (uniform - 0.5) * np.sqrt(12.0 * 0.7 / np.sqrt(PLANTED_RANK))
@@ -131,7 +143,7 @@ def _mixed(key: np.ndarray) -> np.ndarray:
 
 
 def _shuffled(idx: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """A fixed one-to-one map of 0..n-1, float64: a step that shares no divisor with n."""
+    """A fixed permutation of 0..n-1, float64, by a step that is coprime to n."""
     step = max(1, int(n * 0.6180339887))
     while np.gcd(step, n) != 1:
         step += 1

@@ -1,4 +1,4 @@
-"""Titles, artist names and descriptions, made from the words of an item's genre, mood and tempo."""
+"""Titles, artist names and descriptions from words of an item's genre, mood and tempo."""
 
 from __future__ import annotations
 
@@ -9,27 +9,42 @@ import numpy as np
 from bgmrec.synthetic import noise
 from bgmrec.synthetic import vocabulary as v
 from bgmrec.synthetic.music import Music
-from bgmrec.synthetic.plan import Plan
+from bgmrec.synthetic.plan import WorldPlan
 
-_DRAWS = 64  # more than the longest description takes
+_DRAWS = 64  # more than the longest description needs
 _SLOWEST, _TEMPO_STEP = 50, 30  # beats per minute
 
 
-def titles(plan: Plan, of: Music) -> list[str]:
-    """One title per item."""
+def titles(plan: WorldPlan, of: Music) -> list[str]:
+    """One title per item.
+
+    Args:
+        plan: of the world.
+        of: attributes of the items.
+    """
     draws = noise.uniforms(plan.seed, "item/title", of.ids, 8)
     return [_title(_Words(row, g, m, 0)) for row, g, m in zip(draws, of.genres, of.moods, strict=True)]
 
 
-def artist_names(plan: Plan, artists: np.ndarray) -> list[str]:
-    """One name per artist; two artists may share it, as people do."""
+def artist_names(plan: WorldPlan, artists: np.ndarray) -> list[str]:
+    """One name per artist; two artists may have the same name.
+
+    Args:
+        plan: of the world.
+        artists: (rows,).
+    """
     draws = noise.uniforms(plan.seed, "artist/name", artists, 3)
     parts = (v.FIRST_NAMES, v.LAST_NAMES, v.ENSEMBLES)
     return [" ".join(_pick(u, words) for u, words in zip(row, parts, strict=True)).strip() for row in draws]
 
 
-def descriptions(plan: Plan, of: Music) -> list[str]:
-    """Three to five sentences per item."""
+def descriptions(plan: WorldPlan, of: Music) -> list[str]:
+    """Three to five sentences per item.
+
+    Args:
+        plan: of the world.
+        of: attributes of the items.
+    """
     draws = noise.uniforms(plan.seed, "item/description", of.ids, _DRAWS)
     names = artist_names(plan, of.artists)
     speeds = np.clip((of.bpm - _SLOWEST) // _TEMPO_STEP, 0, len(v.TEMPO_WORDS) - 1).astype(int)
@@ -38,22 +53,31 @@ def descriptions(plan: Plan, of: Music) -> list[str]:
 
 
 class _Words:
-    """Hands out words of a genre, a mood and a tempo, each by the next draw of its row."""
+    """Words of a genre, a mood and a tempo, each chosen by the next draw of the row."""
 
     def __init__(self, draws: np.ndarray, genre: int, mood: int, speed: int):
         self._draws: Iterator[float] = iter(draws.tolist())
         self.genre, self.mood = v.GENRES[genre], v.MOODS[mood]
-        self._said: set[str] = set()
+        self._used: set[str] = set()
         self._of = {"g": v.GENRE_WORDS[genre], "m": v.MOOD_WORDS[mood], "t": v.TEMPO_WORDS[speed]}
 
     def pick(self, options: tuple[str, ...]) -> str:
-        """One of the options, of those not said before as long as there are any."""
-        word = _pick(next(self._draws), tuple(option for option in options if option not in self._said) or options)
-        self._said.add(word)
+        """One of the options, an unused one if there is any.
+
+        Args:
+            options: words.
+        """
+        word = _pick(next(self._draws), tuple(option for option in options if option not in self._used) or options)
+        self._used.add(word)
         return word
 
     def fill(self, template: str, **fixed: str) -> str:
-        """Replaces {g}, {m}, {t} by words, {G}, {M} by capitalised ones."""
+        """Replaces {g}, {m}, {t} by words, {G}, {M} by capitalised words.
+
+        Args:
+            template: the text.
+            fixed: further names in braces and their texts.
+        """
         text = template
         for slot, words in self._of.items():
             while f"{{{slot}}}" in text:

@@ -1,4 +1,4 @@
-"""The words of the world: values of attributes, and what titles and descriptions are made of."""
+"""Vocabulary of the world: values of attributes, and words of titles and descriptions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MOODS: dict[str, str] = {
 MOODS = tuple(_MOODS)
 MOOD_WORDS = tuple(tuple(words.split()) for words in _MOODS.values())
 
-# by 30 beats per minute from 50 on
+# in steps of 30 beats per minute, from 50
 TEMPO_WORDS = (
     ("slow", "unhurried"),
     ("moderate", "easygoing"),
@@ -122,7 +122,7 @@ LAST_NAMES = (
 )
 ENSEMBLES = ("", "", "", "Trio", "Collective", "Orchestra", "Sound System", "Ensemble")
 
-# {g} a word of the genre, {m} of the mood, {t} of the tempo; {genre}, {mood}, {artist}, {scene} as they are
+# {g} a word of the genre, {m} of the mood, {t} of the tempo; {genre}, {mood}, {artist}, {scene} as text
 SENTENCES = (
     "{artist} brings {g} and {g} together in a {m} piece.",
     "Some {t} {genre} with {m} {g}, made for a {scene}.",

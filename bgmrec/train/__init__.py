@@ -1,1 +1,1 @@
-"""Rounds of half steps and encoder refits, with checkpoints, resume and warm start."""
+"""Training: rounds of half steps and encoder fits, with checkpoints, resume and warm start."""

@@ -1,4 +1,4 @@
-"""What lets training go on after a kill: one folder per finished round, and one small state document."""
+"""Checkpoints, from which a killed training resumes: one folder per finished round, and one state document."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ STATE = "state"
 
 @dataclass(frozen=True)
 class TrainState:
-    """How far training has come.
+    """The state of a training after its last finished round.
 
     Args:
-        round: rounds finished.
-        best_round: the round with the best validation value; the last one where nothing is validated.
-        best_value: that value, oriented so that lower is better; none without validation.
+        round: number of finished rounds.
+        best_round: round with the best validation value; without validation, the last round.
+        best_value: validation value of that round, lower is better; None: no validation.
         history: one entry per finished round: objective terms, validation value, encoder losses, seconds.
     """
 
@@ -29,7 +29,12 @@ class TrainState:
     history: tuple[dict[str, Any], ...] = ()
 
     def after(self, value: float | None, entry: dict[str, Any]) -> TrainState:
-        """The state after one more round with this validation value."""
+        """The state after one more round.
+
+        Args:
+            value: validation value of the round; None: no validation.
+            entry: facts for the history.
+        """
         number = self.round + 1
         history = (*self.history, {"round": number, **entry})
         if value is None:
@@ -39,28 +44,38 @@ class TrainState:
         return TrainState(number, best_round, best_value, history)
 
     def is_over(self, rounds: int, patience: int) -> bool:
-        """Whether all rounds are done, or `patience` rounds brought no new best value."""
+        """Whether all rounds are finished, or the last `patience` rounds brought no new best value.
+
+        Args:
+            rounds: the largest number of rounds.
+            patience: rounds without a new best value before stopping.
+        """
         return self.round >= rounds or (self.best_value is not None and self.round - self.best_round >= patience)
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Rounds below one folder; a round counts once the state document names it."""
+    """Rounds below one folder. A round is finished once the document `state` names it.
+
+    Args:
+        tables: scratch of the training.
+    """
 
     tables: Tables
 
-    def of_round(self, number: int) -> Tables:
-        """The folder of a round; 0 is what training starts from."""
+    def round_folder(self, number: int) -> Tables:
+        """The folder of a round; 0 is the start of the training."""
         return self.tables.below(f"round-{number:04d}")
 
     def load(self) -> TrainState:
+        """The state after the last finished round."""
         document = self.tables.read_json(STATE)
         return TrainState() if document is None else TrainState(**{**document, "history": tuple(document["history"])})
 
     def save(self, state: TrainState) -> None:
-        """Records a finished round, then drops the rounds that are neither the best nor the last."""
+        """Records a finished round, then deletes the rounds that are neither the best nor the last."""
         self.tables.write_json(STATE, asdict(state))
-        keep = {self.of_round(number).root.rsplit("/", 1)[-1] for number in (state.round, state.best_round)}
-        for path in files.glob(self.tables.spark, f"{self.tables.root}/round-*"):
+        keep = {self.round_folder(number).root.rsplit("/", 1)[-1] for number in (state.round, state.best_round)}
+        for path in files.children(self.tables.spark, self.tables.root, "round-*"):
             if path.rsplit("/", 1)[-1] not in keep:
                 files.delete(self.tables.spark, path)

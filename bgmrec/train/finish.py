@@ -1,4 +1,4 @@
-"""After the rounds: the served model learns from all ratings, and everything goes into the model store."""
+"""After the rounds: final half steps on all ratings, and the stored model."""
 
 from __future__ import annotations
 
@@ -8,44 +8,52 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from bgmrec.factorize.blocks.prepare import Sizes
+from bgmrec.factorize.blocks.prepare import DataSizes
 from bgmrec.factorize.kernels.shape import ModelShape
 from bgmrec.storage import files
 from bgmrec.storage.models import ModelStore, StoredModel
 from bgmrec.storage.tables import Tables
-from bgmrec.train.rounds import Problem, solve
+from bgmrec.train.rounds import Problem, solve_both_sides
 
 
 def final_rounds(problem: Problem, best: Tables, scratch: Tables, rounds: int) -> Tables:
-    """Solves both sides again on all ratings, from the best round's factors and with its prior means.
+    """Solves both sides on all ratings, from the best round's factors and with its prior means.
 
-    The newest ratings are the ones that were held out for validation; a served model that never saw them would
-    always be late.
+    The validation ratings are the newest ones; a served model without them would always be out of date.
 
     Args:
-        problem: over the blocks of all ratings.
+        problem: the problem over the blocks of all ratings.
         best: folder of the best round.
-        scratch: of the training.
-        rounds: how many; 0 serves the best round itself.
+        scratch: scratch of the training.
+        rounds: number of rounds; 0: the best round is served.
 
     Returns:
-        the folder with the factors to serve
+        The folder with the factors to serve.
     """
     before = best
     for number in range(1, rounds + 1):
         folder = scratch.below(f"final-{number}")
-        solve(problem, before, folder, priors=best)
+        solve_both_sides(problem, before, folder, priors=best)
         before = folder
     return before
 
 
-def evaluation_facts(shape: ModelShape, sizes: Sizes) -> dict[str, Any]:
-    """What the evaluation needs to know of factors."""
+def evaluation_facts(shape: ModelShape, sizes: DataSizes) -> dict[str, Any]:
+    """The facts about factors that the evaluation needs.
+
+    Args:
+        shape: shape of the model.
+        sizes: sizes of the data.
+    """
     return {**asdict(sizes), "shape": asdict(shape)}
 
 
 def data_digest(ratings: DataFrame) -> str:
-    """Which ratings these are, whatever their order and partitions: a sum of their rows' hashes. An action."""
+    """A digest of ratings that does not depend on their order: the sum of their rows' hashes. An action.
+
+    Args:
+        ratings: any table.
+    """
     hashes = f.xxhash64(*ratings.columns).cast("decimal(20,0)")
     total = ratings.agg(f.coalesce(f.sum(hashes), f.lit(0)).alias("total")).collect()[0]["total"]
     return f"{int(total) % 2**64:016x}"
@@ -60,21 +68,21 @@ def store_model(
     best: Tables,
     work: Tables,
     problem: Problem,
-    sizes: Sizes,
+    sizes: DataSizes,
     facts: dict[str, Any],
 ) -> StoredModel:
-    """Stores factors, index, encoders and fitted features of a run.
+    """Stores factors, indices, encoders and fitted features of a run.
 
     Args:
         store: the model store.
-        run_id: of the run.
+        run_id: identity of the run.
         served: `user_factors` and `item_factors` to serve.
-        shape: of them.
-        best: folder with the encoders.
-        work: working tables with the index and the fitted features.
-        problem: its encoders.
-        sizes: of the night.
-        facts: to be kept with the model.
+        shape: shape of these factors.
+        best: folder of the best round, with the encoders' states.
+        work: working tables of the run, with the indices and the fitted features.
+        problem: has the encoders.
+        sizes: sizes of the data.
+        facts: further facts to store with the model.
     """
     encoders = [side.encoder for side in (problem.user, problem.item) if side.encoder is not None]
     weights = {

@@ -1,4 +1,4 @@
-"""Learns a model: all rounds, then all draws, from where an interrupted training stopped."""
+"""Learns a model: all rounds, then all draws. An interrupted training resumes."""
 
 from __future__ import annotations
 
@@ -8,51 +8,61 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
+from bgmrec.config.model import LinearSettings
 from bgmrec.factorize.blocks.factors import solved_factors
-from bgmrec.factorize.blocks.prepare import Sizes, measure, write_blocks, write_user_blocks
+from bgmrec.factorize.blocks.prepare import DataSizes, measure, write_blocks, write_user_blocks
 from bgmrec.factorize.kernels.shape import ModelShape
+from bgmrec.features.fitted import FittedFeatures
 from bgmrec.features.split import held_out_from
 from bgmrec.features.trend import with_decay, with_trend
 from bgmrec.recommend.candidates import candidate_items
 from bgmrec.recommend.lists import FactorModel, seen_blocks
 from bgmrec.run.state import Run
 from bgmrec.runtime.session import BLOCKS_PER_BATCH
-from bgmrec.sampler.feature_blocks import Known
+from bgmrec.sampler.feature_blocks import FeatureInputs
 from bgmrec.sampler.sample import sample
 from bgmrec.storage import columns as c
 from bgmrec.storage.models import StoredModel
 from bgmrec.storage.tables import Tables
 from bgmrec.train.checkpoint import Checkpoints, TrainState
-from bgmrec.train.encoders import make_item_encoder, make_user_encoder
+from bgmrec.train.encoders import (
+    make_item_encoder,
+    make_user_encoder,
+    uses_asdae,
+    uses_text_cnn,
+    write_item_inputs,
+    write_user_inputs,
+)
 from bgmrec.train.finish import final_rounds
 from bgmrec.train.linear import LinearEncoder, make_linear_encoder
 from bgmrec.train.problem import make_problem
+from bgmrec.train.refit import Encoder
 from bgmrec.train.rounds import AfterRound, Problem, Validate, run_rounds
 from bgmrec.train.start import write_start
 from bgmrec.train.validation import ndcg_validator, rmse_validator, write_hits
 
-LEARNT_BY = ("factorize", "trend", "user_encoder", "item_encoder")  # settings that another model would come of
+MODEL_SECTIONS = ("factorize", "trend", "user_encoder", "item_encoder")  # settings that define the learned model
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What the rounds leave behind.
+    """The result of the rounds and draws.
 
     Args:
-        problem: that was solved.
-        state: of the training.
+        problem: the solved problem.
+        state: state of the training after the last round.
         best: folder of the best round.
-        sizes: of the night.
-        factors: `user_factors` and `item_factors` to judge: the best round's, or the averaged draws'.
-        shape: of them.
-        valid: their validation value; none: nothing was validated.
-        heard: `schemas.RATING_BLOCKS` of the training ratings, user side.
+        sizes: sizes of the data.
+        factors: `user_factors` and `item_factors` to evaluate: of the best round, or the averaged draws.
+        shape: shape of these factors.
+        valid: their validation value; None: no validation.
+        seen: `schemas.RATING_BLOCKS` of the training ratings, user side.
     """
 
     problem: Problem
     state: TrainState
     best: Tables
-    sizes: Sizes
+    sizes: DataSizes
     factors: dict[str, DataFrame]
     shape: ModelShape
     valid: float | None
@@ -65,26 +75,26 @@ def learn(
     after_round: AfterRound | None = None,
     leaked: DataFrame | None = None,
 ) -> Learned:
-    """All rounds, then all draws, from where an interrupted training stopped.
+    """Runs all rounds, then all draws; an interrupted training resumes. Actions.
 
     Args:
-        run: the night, a study's or a trial's.
-        scratch: keeps blocks, rounds and draws; none: the scratch of the run's train stage.
-        after_round: told the state after every round.
-        leaked: ratings that the user encoder reads instead of the training ones: a study that measures a leak gives
-            them, no setting can.
+        run: the run of a logical date, of a study or of a trial.
+        scratch: keeps blocks, rounds and draws; None: the scratch of the run's train stage.
+        after_round: called with the state after every round.
+        leaked: ratings that the user encoder reads instead of the training ratings. Only a study that measures a leak
+            passes them; no setting can.
     """
     settings, scratch = run.settings, scratch or run.scratch("train")
     ratings = run.work.read("ratings_split")
     index = (run.work.read("user_index"), run.work.read("item_index"))
-    sizes = measure(scratch, ratings, *index, settings.factorize, settings.train.minimum_ratings)
+    sizes = measure(scratch, ratings, *index, settings.factorize)
     run.progress.update("train", users=sizes.users, items=sizes.items, ratings=sizes.train, step="preparing")
     train = ratings.where(f.col(c.PART) == c.TRAIN)
     problem = _problem(run, scratch, train, leaked, sizes)
     checkpoints = Checkpoints(scratch)
     previous = run.warm_model()
     warm = write_start(
-        checkpoints.of_round(0),
+        checkpoints.round_folder(0),
         sizes.items,
         sizes.item_blocks,
         problem.shape,
@@ -92,39 +102,39 @@ def learn(
         scale=settings.factorize.init_scale,
         previous=previous,
     )
-    encoders = _warm_encoders(run, checkpoints.of_round(0), problem, previous if warm else None)
+    encoders = _warm_encoders(run, checkpoints.round_folder(0), problem, previous if warm else None)
     run.summary.add("train", warm_start=warm, warm_encoders=encoders)
-    is_warm = previous is not None and warm and _learns_as(run, previous) and _all_warm(problem, encoders)
+    is_warm = previous is not None and warm and _same_model_settings(run, previous) and _all_warm(problem, encoders)
     rounds = settings.train.warm_rounds if is_warm else settings.train.rounds
     if sizes.valid:
         _write_held_out(run, scratch, ratings.where(f.col(c.PART) == c.VALID), sizes)
-    # a warm night of one round has nothing to choose: evaluate judges its model by the same ratings
-    chooses = sizes.valid and not (is_warm and rounds == 1)
+    # a warm run of one round has no round to choose, and evaluate measures its model on the same ratings
+    validates = sizes.valid and not (is_warm and rounds == 1)
     state = run_rounds(
         problem,
         checkpoints,
         rounds=rounds,
         patience=settings.train.patience,
-        validate=_validator(run, scratch, train, sizes, problem.shape) if chooses else None,
+        validate=_validator(run, scratch, train, sizes, problem.shape) if validates else None,
         progress=run.progress,
         after_round=after_round,
     )
     seen = seen_blocks(run, scratch, train, sizes)
-    best, shape = checkpoints.of_round(state.best_round), problem.shape
-    made = {f"{side}_factors": solved_factors(best, side) for side in ("user", "item")}
+    best, shape = checkpoints.round_folder(state.best_round), problem.shape
+    factors = {f"{side}_factors": solved_factors(best, side) for side in ("user", "item")}
     valid = state.history[state.best_round - 1]["valid"]
     if settings.bayes.draws:
-        made, shape = _sampled(run, scratch.below("chain"), scratch, best, sizes)
+        factors, shape = _sampled(run, scratch.below("chain"), scratch, best, sizes)
         if sizes.valid:
-            valid = _validator(run, scratch, train, sizes, shape)(made["user_factors"], made["item_factors"])
+            valid = _validator(run, scratch, train, sizes, shape)(factors["user_factors"], factors["item_factors"])
         run.progress.done("bayes", map=state.best_value, valid=valid)
-    return Learned(problem, state, best, sizes, made, shape, valid, seen)
+    return Learned(problem, state, best, sizes, factors, shape, valid, seen)
 
 
-def _learns_as(run: Run, previous: StoredModel) -> bool:
-    """Whether the settings still ask for the model that the earlier night learnt."""
+def _same_model_settings(run: Run, previous: StoredModel) -> bool:
+    """Whether the settings define the same model as those of the earlier run."""
     now, before = run.settings.model_dump(mode="json"), previous.facts["settings"]
-    return all(now[name] == before.get(name) for name in LEARNT_BY)
+    return all(now[name] == before.get(name) for name in MODEL_SECTIONS)
 
 
 def _all_warm(problem: Problem, encoders: list[str]) -> bool:
@@ -132,7 +142,7 @@ def _all_warm(problem: Problem, encoders: list[str]) -> bool:
 
 
 def _warm_encoders(run: Run, store: Tables, problem: Problem, previous: StoredModel | None) -> list[str]:
-    """The encoders that go on from last night's weights: those that see the same features in the same places."""
+    """The sides whose encoders start from the earlier run's weights: their features must have the same columns."""
     if previous is None or previous.tables.read_json("fitted_features") != run.work.document("fitted_features"):
         return []
     sides = (problem.user, problem.item)
@@ -145,47 +155,69 @@ def _warm_encoders(run: Run, store: Tables, problem: Problem, previous: StoredMo
 
 
 def _sampled(
-    run: Run, store: Tables, rated: Tables, best: Tables, sizes: Sizes
+    run: Run, store: Tables, rated: Tables, best: Tables, sizes: DataSizes
 ) -> tuple[dict[str, DataFrame], ModelShape]:
-    """The averaged draws of a chain over the rating blocks in `rated`."""
-    sampled = sample(store, Known(run.work, rated, best, sizes, run.settings), run.progress)
+    """(averaged draws, their shape) of a chain over the rating blocks in `rated`. Actions."""
+    sampled = sample(store, FeatureInputs(run.work, rated, best, sizes, run.settings), run.progress)
     return {"user_factors": sampled.user_factors, "item_factors": sampled.item_factors}, sampled.shape
 
 
-def _problem(run: Run, scratch: Tables, train: DataFrame, leaked: DataFrame | None, sizes: Sizes) -> Problem:
-    fitted = run.work.document("fitted_features")
+def _problem(run: Run, scratch: Tables, train: DataFrame, leaked: DataFrame | None, sizes: DataSizes) -> Problem:
+    """Writes rating blocks and the inputs of the encoders; returns the problem. Actions."""
     end = (held_out_from(run.settings.split, run.end) if sizes.valid else None) or run.end
-    write_blocks(scratch, _timed(run, train, end), sizes)
-    linear = _linear_encoders(run, scratch, sizes)
-    item_features, tokens = run.work.read("item_features"), run.work.read("item_tokens")
-    return make_problem(
-        scratch,
-        sizes,
-        run.settings.factorize,
-        linear["user"]
-        or make_user_encoder(scratch, run.settings, sizes, run.work.read("user_features"), train, leaked),
-        linear["item"]
-        or make_item_encoder(scratch, run.settings, sizes, item_features, tokens, fitted["vocabulary"], train),
-    )
+    write_blocks(scratch, _weighted(run, train, end), sizes)
+    user_encoder = _user_encoder(run, scratch, train, leaked, sizes)
+    item_encoder = _item_encoder(run, scratch, train, sizes)
+    return make_problem(scratch, sizes, run.settings.factorize, user_encoder, item_encoder)
 
 
-def _timed(run: Run, ratings: DataFrame, end: datetime) -> DataFrame:
-    """Ratings as the model learns them: weights by age, preferences by demand."""
-    weighed = with_decay(ratings, run.settings.factorize.weight_half_life_days, end)
-    return with_trend(weighed, run.settings.trend, end)
+def _user_encoder(
+    run: Run, scratch: Tables, train: DataFrame, leaked: DataFrame | None, sizes: DataSizes
+) -> Encoder | None:
+    """The encoder that the settings ask for; None: prior means are zero. Actions: writes its inputs."""
+    settings = run.settings
+    if settings.user_encoder.kind == "linear":
+        return _linear_encoder(run, scratch, "user", settings.user_encoder.linear, sizes)
+    width = _feature_width(run, "user_features")
+    if not uses_asdae(settings, width):
+        return None
+    inputs = write_user_inputs(scratch, settings, sizes, run.work.read("user_features"), train, leaked)
+    return make_user_encoder(settings, sizes, inputs, width)
 
 
-def _linear_encoders(run: Run, scratch: Tables, sizes: Sizes) -> dict[str, LinearEncoder | None]:
-    known, store = Known(run.work, scratch, scratch, sizes, run.settings), scratch.below("linear")
-    user, item = run.settings.user_encoder, run.settings.item_encoder
-    return {
-        "user": make_linear_encoder(store, known, "user", user.linear) if user.kind == "linear" else None,
-        "item": make_linear_encoder(store, known, "item", item.linear) if item.kind == "linear" else None,
-    }
+def _item_encoder(run: Run, scratch: Tables, train: DataFrame, sizes: DataSizes) -> Encoder | None:
+    """The encoder that the settings ask for; None: prior means are zero. Actions: writes its inputs."""
+    settings = run.settings
+    if settings.item_encoder.kind == "linear":
+        return _linear_encoder(run, scratch, "item", settings.item_encoder.linear, sizes)
+    width, vocabulary = _feature_width(run, "item_features"), run.work.document("fitted_features")["vocabulary"]
+    if not uses_text_cnn(settings, width, vocabulary):
+        return None
+    features, tokens = run.work.read("item_features"), run.work.read("item_tokens")
+    inputs = write_item_inputs(scratch, settings, features, tokens, train)
+    return make_item_encoder(settings, sizes, inputs, width, vocabulary)
 
 
-def _write_held_out(run: Run, scratch: Tables, valid: DataFrame, sizes: Sizes) -> None:
-    """What the rounds and evaluate measure on."""
+def _linear_encoder(
+    run: Run, scratch: Tables, side: str, settings: LinearSettings, sizes: DataSizes
+) -> LinearEncoder | None:
+    inputs = FeatureInputs(run.work, scratch, scratch, sizes, run.settings)
+    return make_linear_encoder(scratch.below("linear"), inputs, side, settings)
+
+
+def _feature_width(run: Run, name: str) -> int:
+    """The width of a feature table, from what was fitted for it."""
+    return FittedFeatures.from_json(run.work.document("fitted_features")[name]).width
+
+
+def _weighted(run: Run, ratings: DataFrame, end: datetime) -> DataFrame:
+    """Ratings as the model learns them: weighted by age, preferences scaled by demand."""
+    decayed = with_decay(ratings, run.settings.factorize.weight_half_life_days, end)
+    return with_trend(decayed, run.settings.trend, end)
+
+
+def _write_held_out(run: Run, scratch: Tables, valid: DataFrame, sizes: DataSizes) -> None:
+    """Writes the tables that the rounds and the evaluate stage measure on. An action."""
     settings = run.settings
     if settings.train.metric == "rmse" or settings.factorize.mode == "explicit":
         write_user_blocks(scratch, "valid_rating_blocks", valid, sizes)
@@ -193,7 +225,7 @@ def _write_held_out(run: Run, scratch: Tables, valid: DataFrame, sizes: Sizes) -
         write_hits(run, scratch, valid)
 
 
-def _validator(run: Run, scratch: Tables, train: DataFrame, sizes: Sizes, shape: ModelShape) -> Validate:
+def _validator(run: Run, scratch: Tables, train: DataFrame, sizes: DataSizes, shape: ModelShape) -> Validate:
     settings = run.settings
     if settings.train.metric == "rmse":
         return rmse_validator(
@@ -217,12 +249,17 @@ def _validator(run: Run, scratch: Tables, train: DataFrame, sizes: Sizes, shape:
 
 
 def served_factors(run: Run, learned: Learned) -> dict[str, DataFrame]:
-    """The factors to serve: learned once more on all ratings, the validation ones too."""
+    """The factors to serve: solved or sampled once more on all ratings, validation ratings included. Actions.
+
+    Args:
+        run: the run.
+        learned: from `learn`.
+    """
     settings, problem, sizes = run.settings, learned.problem, learned.sizes
     if not (sizes.valid and settings.train.final_rounds):
         return learned.factors
     run.progress.update("train", step="final rounds", ratings=sizes.train + sizes.valid)
-    write_blocks(run.work, _timed(run, run.work.read("ratings_split"), run.end), sizes)
+    write_blocks(run.work, _weighted(run, run.work.read("ratings_split"), run.end), sizes)
     if settings.bayes.draws:
         return _sampled(run, run.scratch("train").below("final-chain"), run.work, learned.best, sizes)[0]
     everything = make_problem(run.work, sizes, settings.factorize, problem.user.encoder, problem.item.encoder)

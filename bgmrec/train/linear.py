@@ -1,6 +1,6 @@
-"""The encoder that is none: prior means linear in features, a ridge regression on the running factors every round.
+"""The linear encoder: prior means linear in features, by ridge regression on the running factors in every round.
 
-The features are those of the sampler's links (pieces.py), beside the side's rating blocks.
+Its features are the feature blocks of the sampler (sampler/feature_blocks.py), joined to the side's rating blocks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bgmrec.sampler.conditionals.hyper import LinkMatrix, RowPrior
 from bgmrec.sampler.conditionals.ridge import ridge_prior
 from bgmrec.sampler.conditionals.sums import add_all
 from bgmrec.sampler.draw_step import read_features, sum_rows
-from bgmrec.sampler.feature_blocks import Known, side_feature_blocks
+from bgmrec.sampler.feature_blocks import FeatureInputs, side_feature_blocks
 from bgmrec.sampler.link_matrix import write_link_matrices
 from bgmrec.storage import files, schemas
 from bgmrec.storage.arrays import FLOAT
@@ -34,15 +34,15 @@ from bgmrec.train.refit import Refit
 
 @dataclass(frozen=True)
 class LinearEncoder:
-    """One side's linear prior means.
+    """The linear encoder of one side.
 
     Args:
         side: user or item.
-        shape: of the model.
-        blocks: `schemas.LINKED_BLOCKS` of the side.
-        link: of its features.
-        ridges: per group.
-        row_scale: how much a row counts.
+        shape: shape of the model.
+        blocks: `schemas.LINK_BLOCKS` of the side.
+        link_matrix: sums over the side's features.
+        ridges: one per group.
+        row_scale: weights of the rows in the regression.
     """
 
     side: str
@@ -59,14 +59,24 @@ class LinearEncoder:
 
     @property
     def reads_item_factors(self) -> bool:
+        """False: the regression reads the factors of its own side only."""
         return False
 
     def warm_start(self, weights: bytes | None, store: Tables) -> bool:
-        """It is solved anew every round, and needs no start."""
+        """False: every round solves the regression from scratch.
+
+        Args:
+            weights: not used.
+            store: not used.
+        """
         return False
 
     def refit(self, round_: Refit) -> list[EpochLoss]:
-        """Solves the regression and writes weights and prior means into the round's folder; it has no epochs."""
+        """Solves the regression and writes weights and prior means into the round's folder; returns no losses.
+
+        Args:
+            round_: inputs of the fit.
+        """
         store = round_.store
         with arrow_batch(store.spark, BLOCKS_PER_BATCH):
             summed = sum_rows(self.blocks, round_.factors, self.shape, len(self.link_matrix.groups), self.row_scale)
@@ -78,27 +88,29 @@ class LinearEncoder:
         return []
 
 
-def make_linear_encoder(store: Tables, known: Known, side: str, settings: LinearSettings) -> LinearEncoder | None:
-    """The linear encoder of a side, or none where its groups have no columns. Actions.
+def make_linear_encoder(
+    store: Tables, inputs: FeatureInputs, side: str, settings: LinearSettings
+) -> LinearEncoder | None:
+    """The linear encoder of a side; None where its groups have no columns. Actions: writes features and sums them.
 
     Args:
-        place: of the training; gets the linked blocks and the singular vectors.
-        known: about the entities.
+        store: gets the linked blocks and the singular vectors.
+        inputs: tables and numbers for the features.
         side: user or item.
-        settings: of the encoder.
+        settings: `[user_encoder.linear]` or `[item_encoder.linear]`.
     """
-    sizes = known.sizes
+    sizes = inputs.sizes
     groups = {name: settings.groups if name == side else [] for name in ("user", "item")}
-    feature_blocks = side_feature_blocks(store, known, groups)[side]
+    feature_blocks = side_feature_blocks(store, inputs, groups)[side]
     if not feature_blocks:
         return None
     rows = sizes.users if side == "user" else sizes.items
     scale = RowScale(settings.weight_exponent, sizes.train / rows)
-    blocks = known.rated.read(f"{side}_rating_blocks")
-    link_matrix = write_link_matrices(store, side, blocks, feature_blocks, scale, known.settings.bayes.max_columns)
+    blocks = inputs.rated.read(f"{side}_rating_blocks")
+    link_matrix = write_link_matrices(store, side, blocks, feature_blocks, scale, inputs.settings.bayes.max_columns)
     return LinearEncoder(
         side,
-        sizes.shape(known.settings.factorize),
+        sizes.shape(inputs.settings.factorize),
         store.read(f"{side}_linked_blocks"),
         link_matrix,
         tuple(settings.ridges),
@@ -112,7 +124,7 @@ def _prior_means(blocks: DataFrame, prior: RowPrior) -> DataFrame:
     def means(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
             block = RatingBlock.from_cells(row)
-            made = prior.means(read_features(row, block, columns))
-            yield one_row(block=block.block, n_rows=block.n_rows, factors=made.astype(FLOAT))
+            rows = prior.means(read_features(row, block, columns))
+            yield one_row(block=block.block, n_rows=block.n_rows, factors=rows.astype(FLOAT))
 
     return blocks.mapInArrow(means, schemas.FACTOR_BLOCKS)

@@ -1,9 +1,9 @@
-"""From settings, sizes and written blocks to what the rounds solve."""
+"""Builds the problem that the rounds solve from settings, sizes and written blocks."""
 
 from __future__ import annotations
 
 from bgmrec.config.model import FactorizeSettings
-from bgmrec.factorize.blocks.prepare import Sizes
+from bgmrec.factorize.blocks.prepare import DataSizes
 from bgmrec.factorize.kernels.terms import Regularisation
 from bgmrec.storage.tables import Tables
 from bgmrec.train.refit import Encoder
@@ -12,12 +12,20 @@ from bgmrec.train.rounds import Problem, Side
 
 def make_problem(
     store: Tables,
-    sizes: Sizes,
+    sizes: DataSizes,
     settings: FactorizeSettings,
     user_encoder: Encoder | None,
     item_encoder: Encoder | None,
 ) -> Problem:
-    """The problem over the rating blocks that `prepare.write_blocks` left in `place`."""
+    """The problem over the rating blocks that `prepare.write_blocks` wrote.
+
+    Args:
+        store: has `user_rating_blocks` and `item_rating_blocks`.
+        sizes: sizes of the data.
+        settings: `[factorize]`.
+        user_encoder: gives the users' prior means; None: they are zero.
+        item_encoder: gives the items' prior means; None: they are zero.
+    """
     exponent = settings.reg_exponent
     user = Regularisation(settings.user_reg, settings.user_bias_reg, exponent)
     item = Regularisation(settings.item_reg, settings.item_bias_reg, exponent)

@@ -1,4 +1,4 @@
-"""One side's encoder over the rounds: write its feed, fit it to the running factors, give new prior means."""
+"""The encoder of one side in the rounds: write its feed, fit it to the running factors, write new prior means."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from bgmrec.storage import files
 from bgmrec.storage.arrays import from_cell
 from bgmrec.storage.tables import Tables
 
-MAX_HELD_OUT = 10_000  # about so many are enough for a slope, and their factors meet on the driver
+MAX_HELD_OUT = 10_000  # enough entities for a slope; their factors are collected to the driver
 
 
 @dataclass(frozen=True)
 class Refit:
-    """What a round gives an encoder to be refitted with.
+    """The inputs of an encoder's fit in one round.
 
     Args:
         factors: `schemas.FACTOR_BLOCKS` of the encoder's side.
-        item_table: all item factors (items, width), where the encoder reads them.
-        before: folder of the round before, whose weights are the start.
-        place: folder of this round, which gets weights and prior means.
-        number: of this round.
-        on_epoch: told each epoch's loss.
+        item_table: all item factors (items, width) where the encoder reads them, else None.
+        before: folder of the round before, which has the weights to start from.
+        store: folder of this round, which gets weights and prior means.
+        number: number of this round.
+        on_epoch: called with each epoch's loss.
     """
 
     factors: DataFrame
@@ -51,7 +51,7 @@ class Refit:
 
 
 class Encoder(Protocol):
-    """What the rounds ask of an encoder, fitted or solved."""
+    """The operations that the rounds call on an encoder."""
 
     @property
     def file(self) -> str:
@@ -59,31 +59,40 @@ class Encoder(Protocol):
 
     @property
     def reads_item_factors(self) -> bool:
-        """Whether refit needs the table of all item factors."""
+        """Whether `refit` needs the table of all item factors."""
 
     def warm_start(self, weights: bytes | None, store: Tables) -> bool:
-        """Writes an earlier night's weights and their prior means into round 0; returns whether they fit."""
+        """Writes an earlier run's weights and their prior means into round 0; returns whether they can be used.
+
+        Args:
+            weights: content of the earlier model's `file`; None: it has none.
+            store: folder of round 0.
+        """
 
     def refit(self, round_: Refit) -> list[EpochLoss]:
-        """Fits to the factors and writes weights and prior means into the round's folder."""
+        """Fits the encoder and writes weights and prior means into the round's folder; returns the losses.
+
+        Args:
+            round_: inputs of the fit.
+        """
 
 
 @dataclass(frozen=True)
 class SideEncoder:
-    """What one side's encoder reads and how it is fitted.
+    """A network as the encoder of one side.
 
     Args:
         side: user or item.
         n: entities of the side.
         num_blocks: blocks of the side.
         inputs: the encoder's inputs, one row per entity, from a written table.
-        initial: the state before the first fit.
-        first: numbers of the first fit.
-        later: numbers of every later one, which starts from the last round's weights.
-        rank: columns of a factor row before its bias.
-        held_out_share: of the entities; they are not fitted to, and show how far to trust the prior means.
-        feed: how the rows reach Torch.
-        seed: of the run.
+        initial: state before the first fit.
+        first: hyper-parameters of the first fit.
+        later: hyper-parameters of later fits, which start from the last round's weights.
+        rank: number of latent coordinates of a factor row; the bias follows them.
+        held_out_share: share of the entities that are held out of the fit, to calibrate the prior means.
+        feed: `[feed]`: how the rows reach Torch.
+        seed: seed of the run.
     """
 
     side: str
@@ -104,14 +113,26 @@ class SideEncoder:
         return f"{self.side}_encoder.safetensors"
 
     def load(self, store: Tables) -> EncoderState | None:
-        """The weights that a round left, or none."""
+        """The state that a round wrote; None: it wrote none.
+
+        Args:
+            store: folder of the round.
+        """
         path = store.path(self.file)
         if not files.exists(store.spark, path):
             return None
         return EncoderState.from_bytes(files.read_bytes(store.spark, path))
 
     def warm_start(self, weights: bytes | None, store: Tables) -> bool:
-        """Writes an earlier night's weights and their prior means into round 0; returns whether they fit."""
+        """Writes an earlier run's state, calibration included, and its prior means into round 0.
+
+        Args:
+            weights: content of the earlier model's `file`; None: it has none.
+            store: folder of round 0.
+
+        Returns:
+            Whether the weights can be used: they are of the same network.
+        """
         state = None if weights is None else resized(EncoderState.from_bytes(weights), self.initial)
         if state is None:
             return False
@@ -125,17 +146,20 @@ class SideEncoder:
         return bool(self.initial.numbers.get("use_item_factors"))
 
     def refit(self, round_: Refit) -> list[EpochLoss]:
-        """Fits to the factors and writes weights and prior means into the round's folder."""
+        """Fits the encoder and writes weights and prior means into the round's folder; returns the losses.
+
+        Args:
+            round_: inputs of the fit.
+        """
         store, item_table = round_.store, round_.item_table
-        start = self.load(round_.before)
-        begin = start or self.initial
+        last = self.load(round_.before)
+        start = last or self.initial
         targets = unpack_factors(round_.factors, self.num_blocks).withColumnRenamed(c.FEATURES, c.TARGET)
         rows = with_targets(self.inputs, targets)
         feed = lay_out(
             rows.withColumn(c.WEIGHT, f.when(self._held_out(), f.lit(0.0).cast("float")).otherwise(f.col(c.WEIGHT))),
             n_rows=self.n,
             processes=self.feed.processes,
-            row_group_rows=self.feed.row_group_rows,
         )
         name = f"{self.side}_feed"
         store.write(feed, name)
@@ -147,13 +171,12 @@ class SideEncoder:
             columns,
             seed,
             memory_bytes=self.feed.memory_bytes,
-            results_queue_size=self.feed.results_queue_size,
         )
         state, losses = fit_distributed(
             store.spark,
-            begin if item_table is None else with_item_factors(begin, item_table),
+            start if item_table is None else with_item_factors(start, item_table),
             spec.open,
-            self.later if start else self.first,
+            self.later if last else self.first,
             rows_written=self.n,
             seed=seed,
             processes=self.feed.processes,
@@ -162,26 +185,31 @@ class SideEncoder:
             on_epoch=round_.on_epoch,
         )
         store.delete(name)
-        state = replace(state, calibration=self._calibration(targets, state))
+        state = replace(state, calibration=self._calibration(targets, state, start.calibration))
         self._write(state, store)
         return losses
 
     def _write(self, state: EncoderState, store: Tables) -> None:
-        """Weights, then prior means: where these are, both are there."""
+        """Writes weights, then prior means: if the prior means are complete, so are the weights."""
         files.write_bytes(store.spark, store.path(self.file), state.to_bytes())
-        store.write(pack_factors(encode_priors(self.inputs, state), self.n, self.num_blocks), f"{self.side}_prior")
+        with encode_priors(self.inputs, state) as priors:
+            store.write(pack_factors(priors, self.n, self.num_blocks), f"{self.side}_prior")
 
     def _held_out(self) -> f.Column:
-        """Whether an entity is never fitted to: by a hash, so that it stays so from round to round."""
+        """Whether an entity is held out of the fit: by a hash, so that it is the same in every round."""
         share = min(self.held_out_share, MAX_HELD_OUT / max(self.n, 1))
         return uniform(self.seed, f.lit(self.side), c.IDX) < share
 
-    def _calibration(self, targets: DataFrame, state: EncoderState) -> Calibration | None:
-        """From the held-out entities with ratings: the factors of others are prior means themselves."""
+    def _calibration(self, targets: DataFrame, state: EncoderState, last: Calibration | None) -> Calibration | None:
+        """The calibration by held-out entities with ratings; the last one where there are too few of them.
+
+        Entities without ratings say nothing: their factors are prior means themselves.
+        """
         if not self.held_out_share:
             return None
-        outputs = encode_priors(self.inputs.where(self._held_out() & (f.col(c.WEIGHT) > 0)), state)
-        found = outputs.join(targets, on=c.IDX, how="inner").orderBy(c.IDX).collect()
+        uncalibrated = replace(state, calibration=None)
+        with encode_priors(self.inputs.where(self._held_out() & (f.col(c.WEIGHT) > 0)), uncalibrated) as outputs:
+            rows = outputs.join(targets, on=c.IDX, how="inner").orderBy(c.IDX).collect()
         width = int(self.initial.numbers["width"])
-        given, wanted = (from_cell(b"".join(row[name] for row in found), width) for name in (c.FEATURES, c.TARGET))
-        return calibrate(given, wanted, rank=self.rank)
+        predicted, factors = (from_cell(b"".join(row[name] for row in rows), width) for name in (c.FEATURES, c.TARGET))
+        return calibrate(predicted, factors, rank=self.rank) or last

@@ -1,4 +1,4 @@
-"""Rounds: user half step → item half step → refit both encoders → new prior means → validation value."""
+"""The rounds: user half step → item half step → fit both encoders → new prior means → validation value."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Side:
     Args:
         name: user or item.
         n: entities of the side.
-        num_blocks: their blocks.
+        num_blocks: blocks of the side.
         ratings: `schemas.RATING_BLOCKS` with this side as the solved one.
-        regularisation: of the side's rows.
-        encoder: that gives the side's prior means; none: they are zero.
+        regularisation: of the side.
+        encoder: gives the side's prior means; None: they are zero.
     """
 
     name: str
@@ -53,7 +53,16 @@ class Side:
 
 @dataclass(frozen=True)
 class Problem:
-    """What the rounds solve."""
+    """The data and numbers that the rounds solve.
+
+    Args:
+        shape: shape of the model.
+        user: the user side.
+        item: the item side.
+        unobserved_weight: alpha0 of implicit mode; 0 in explicit mode.
+        cg_steps: conjugate gradient steps per row in implicit mode; 0: exact solution.
+        broadcast_bytes: a larger table is shuffled, not broadcast.
+    """
 
     shape: ModelShape
     user: Side
@@ -63,14 +72,14 @@ class Problem:
     broadcast_bytes: int
 
 
-def solve(problem: Problem, before: Tables, store: Tables, priors: Tables) -> Objective:
-    """Both half steps of a round.
+def solve_both_sides(problem: Problem, before: Tables, store: Tables, priors: Tables) -> Objective:
+    """Writes both half steps of a round; returns the objective. Actions.
 
     Args:
-        problem: ratings and numbers.
-        before: folder with the item factors to start from, and, after the first round, the user factors.
-        place: folder that gets the factors of both sides.
-        priors: folder with the prior means; a side without any there has zero ones.
+        problem: data and numbers.
+        before: folder with the item factors to start from and, after the first round, the user factors.
+        store: folder that gets the factors of both sides.
+        priors: folder with the prior means; a side without a table there has zero prior means.
     """
     solved = {"item": solved_factors(before, "item")}
     for dst, src in ((problem.user, problem.item), (problem.item, problem.user)):
@@ -105,20 +114,20 @@ def run_rounds(
     progress: Progress,
     after_round: AfterRound | None = None,
 ) -> TrainState:
-    """Goes on from the last finished round until the rounds are done or no longer help.
+    """Runs rounds after the last finished one, until all are finished or validation stops improving. Actions.
 
     Args:
-        problem: ratings and numbers.
-        checkpoints: round 0 holds what training starts from.
-        rounds: at most so many.
+        problem: data and numbers.
+        checkpoints: rounds of the training; round 0 holds the start.
+        rounds: the largest number of rounds.
         patience: rounds without a new best value before stopping.
-        validate: (user factors, item factors) → a value, lower is better; none: all rounds are done.
-        progress: told every round.
-        after_round: gets the state of every finished round, whose checkpoint is written by then; what it raises ends
-            the rounds.
+        validate: (user factors, item factors) → validation value, lower is better; None: all rounds are run.
+        progress: gets every round.
+        after_round: called with the state after every round, whose checkpoint is already written; an exception that
+            it raises ends the rounds.
 
     Raises:
-        TrainingError: the validation value is no number.
+        TrainingError: the objective or the validation value is NaN.
     """
     state = checkpoints.load()
     seconds: list[float] = []
@@ -129,9 +138,9 @@ def run_rounds(
         seconds.append(time.monotonic() - began)
         state = state.after(value, {**entry, "seconds": round(seconds[-1], 2)})
         checkpoints.save(state)
-        left = (rounds - number) * sum(seconds) / len(seconds)
+        seconds_left = (rounds - number) * sum(seconds) / len(seconds)
         progress.done(
-            f"{STAGE}: round {number}", **_facts(entry), best_round=state.best_round, seconds_left=round(left)
+            f"{STAGE}: round {number}", **_facts(entry), best_round=state.best_round, seconds_left=round(seconds_left)
         )
         if after_round is not None:
             after_round(state)
@@ -141,9 +150,9 @@ def run_rounds(
 def _one_round(
     problem: Problem, checkpoints: Checkpoints, number: int, validate: Validate | None, progress: Progress
 ) -> tuple[float | None, dict[str, Any]]:
-    before, store = checkpoints.of_round(number - 1), checkpoints.of_round(number)
+    before, store = checkpoints.round_folder(number - 1), checkpoints.round_folder(number)
     progress.update(STAGE, round=number, step="half steps")
-    terms = solve(problem, before, store, before)
+    terms = solve_both_sides(problem, before, store, before)
     _check_number("objective", terms.total, number)
     entry: dict[str, Any] = {"objective": terms.as_dict()}
     for side in (problem.user, problem.item):
@@ -163,15 +172,16 @@ def _one_round(
 def _check_number(what: str, value: float, round_number: int) -> None:
     if math.isnan(value):
         raise TrainingError(
-            f"the {what} is no number",
+            f"the {what} of a round is not a number",
             where=f"round {round_number}",
+            expected="a number",
             found=str(value),
-            hint="raise the regularisation or lower the encoders' learning rates",
+            hint="raise factorize.user_reg and item_reg, or lower learning_rate in the encoders' fit sections",
         )
 
 
 def _item_table(problem: Problem, store: Tables) -> np.ndarray:
-    """All item factors on the driver, within the bound that holds for encoders, whose item tables are as long."""
+    """All item factors on the driver; the bound is that of an encoder's weights, which have as many rows."""
     blocks, width = problem.item.num_blocks, problem.shape.width
     return collect_factors(solved_factors(store, "item"), blocks, width, max_bytes=MAX_BROADCAST_BYTES)
 
@@ -184,7 +194,7 @@ def _reporter(progress: Progress, side: Side, number: int) -> Callable[[EpochLos
 
 
 def _facts(entry: dict[str, Any]) -> dict[str, Any]:
-    """What a round's line in the log says: the objective by term, the encoders' last losses, the validation value."""
+    """The facts of a round's log line: objective by term, last loss of each encoder, validation value."""
     terms = dict(entry["objective"])
     facts = {"objective": terms.pop("total"), **terms}
     facts |= {f"{side}_loss": losses[-1] for side in ("user", "item") if (losses := entry.get(f"{side}_encoder"))}

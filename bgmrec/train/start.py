@@ -1,4 +1,4 @@
-"""What training starts from: random item factors, or those of an earlier night."""
+"""The start of a training: random item factors, or those of an earlier run."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ def write_start(
     scale: float,
     previous: StoredModel | None,
 ) -> bool:
-    """Writes the item factors of round 0; returns whether they come from an earlier night.
+    """Writes the item factors of round 0, unless an interrupted training did. An action.
 
     Args:
-        place: folder of round 0.
+        store: folder of round 0.
         n_items: entities of the item side.
         num_blocks: blocks of the item side.
-        shape: of the model.
-        seed: of the random factors.
-        scale: their standard deviation.
-        previous: the model to start from; one of another rank, or with a bias where this has none, does not fit.
+        shape: shape of the model.
+        seed: seed of the random factors.
+        scale: standard deviation of the random factors.
+        previous: the model to start from; ignored if its rank or bias differ. None: all factors are random.
+
+    Returns:
+        Whether the factors come from an earlier run.
     """
     fits = previous is not None and _fits(previous, shape)
     if store.exists("item_half_step"):
@@ -46,13 +49,13 @@ def write_start(
 
 
 def _fits(previous: StoredModel, shape: ModelShape) -> bool:
-    known = previous.facts["shape"]
-    return bool((known["rank"], known["bias"]) == (shape.rank, shape.bias))
+    earlier = previous.facts["shape"]
+    return bool((earlier["rank"], earlier["bias"]) == (shape.rank, shape.bias))
 
 
 def _warm_rows(drawn: DataFrame, num_blocks: int, previous: StoredModel) -> DataFrame:
-    """Last night's rows where there are any; an id keeps its idx, so that rows meet by idx."""
-    known = unpack_factors(previous.table("item_factors"), previous.facts["item_blocks"])
-    before = known.select(c.IDX, f.col(c.FEATURES).alias("before"))
+    """The earlier run's row of every item that has one, else the random row; an id keeps its idx from run to run."""
+    earlier = unpack_factors(previous.table("item_factors"), previous.facts["item_blocks"])
+    before = earlier.select(c.IDX, f.col(c.FEATURES).alias("before"))
     rows = unpack_factors(drawn, num_blocks).join(before, c.IDX, "left")
     return rows.select(c.IDX, f.coalesce("before", c.FEATURES).alias(c.FEATURES))

@@ -1,4 +1,4 @@
-"""The validation value of a round for rating prediction; lower is better."""
+"""Validation values of a round; lower is better."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def rmse_validator(
     clip: tuple[float, float] | None,
     blocks_per_batch: int,
 ) -> Callable[[DataFrame, DataFrame], float]:
-    """(user factors, item factors) → RMSE over the held-out ratings.
+    """The function (user factors, item factors) → RMSE over the validation ratings.
 
     Args:
-        pair_blocks: the held-out ratings as `schemas.RATING_BLOCKS` of the user side.
-        shape: of the model.
+        pair_blocks: the validation ratings as `schemas.RATING_BLOCKS` of the user side.
+        shape: shape of the model.
         item_blocks: blocks of the item side.
-        broadcast_bytes: largest factor table that is broadcast.
-        clip: range that predicted ratings are clipped to.
+        broadcast_bytes: a larger table is shuffled, not broadcast.
+        clip: lowest and highest predicted rating; None: predictions are not clipped.
         blocks_per_batch: blocks in one Arrow batch.
     """
 
@@ -54,23 +54,23 @@ def rmse_validator(
 
 
 def write_hits(run: Run, store: Tables, valid: DataFrame) -> None:
-    """Writes `valid_targets`: user_idx, item_idx of what was held out and counts as a hit. An action.
+    """Writes `valid_targets`, (user_idx, item_idx): the validation ratings that count as hits. An action.
 
     Args:
-        run: the night.
-        place: scratch of the training.
-        valid: held-out ratings.
+        run: the run.
+        store: scratch of the training.
+        valid: validation ratings.
 
     Raises:
-        TrainingError: nothing counts as a hit.
+        TrainingError: no rating counts as a hit.
     """
     least = run.settings.evaluate.relevant_rating
     hits = store.write(valid.where(f.col(c.RATING) >= least).select(c.USER_IDX, c.ITEM_IDX), "valid_targets")
     if hits.isEmpty():
         raise TrainingError(
-            "no held-out rating counts as a hit",
+            "no validation rating counts as a hit",
             where="evaluate.relevant_rating",
-            expected=f"ratings of at least {least} after the training ones",
+            expected=f"at least one validation rating of {least} or more",
             found="none",
             hint='lower evaluate.relevant_rating, hold out more ([split]) or choose train.metric = "rmse"',
         )
@@ -86,16 +86,16 @@ def ndcg_validator(
     num_blocks: int,
     k: int,
 ) -> Callable[[DataFrame, DataFrame], float]:
-    """(user factors, item factors) → 1 − NDCG@k on the targets; lower is better. An action.
+    """The function (user factors, item factors) → 1 − NDCG@k on the targets. Actions: writes the query users.
 
     Args:
-        run: the night.
-        place: scratch of the training, has `valid_targets` and gets `valid_users` and `described_users`.
+        run: the run.
+        store: scratch of the training; has `valid_targets`, gets `valid_users` and `users_with_side_information`.
         train: training ratings.
-        heard: from `seen_blocks`.
-        shown: candidates of the lists.
+        seen: from `seen_blocks`.
+        candidates: items that lists may contain.
         template: (user factors, item factors) → model.
-        num_blocks: of its users.
+        num_blocks: blocks of the user side.
         k: cut-off.
     """
     rules = ListRules(k, run.settings.recommend.filter_seen)

@@ -1,7 +1,7 @@
-"""Collecting side information as a DAG of its own: what a published night lacks, then a crawl per source.
+"""The crawl of side information as a DAG: the ids of a published run that lack it, then one crawl per source.
 
-A crawl of a logical date is read by the next night. It may take the whole day: a source that failed, or was stopped,
-goes on where it was, and one source's trouble leaves the others and the nights alone.
+The crawl of a logical date is read by the run of the next one. It may take the whole day. A source that failed or was
+stopped resumes with the next try; its failure affects neither the other sources nor the nightly runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ with DAG(
     description="Side information about music and users, one task per source",
     schedule=daily(),
     start_date=FIRST_DAY,
-    catchup=False,  # what a site says today it does not say for a day that is past
+    catchup=False,  # a web site cannot be crawled as it was on a past day
     max_active_runs=1,
     render_template_as_native_obj=True,
     user_defined_macros=MACROS,
@@ -28,8 +28,8 @@ with DAG(
     doc_md=__doc__,
     tags=["bgmrec"],
 ) as dag:
-    night = ExternalTaskSensor(
-        task_id="night_is_published",
+    published = ExternalTaskSensor(
+        task_id="run_is_published",
         external_dag_id="bgmrec_nightly",
         external_task_id="recommend",
         mode="reschedule",
@@ -40,11 +40,12 @@ with DAG(
 
     @task
     def sources(site: dict[str, Any]) -> list[str]:
+        """Settings files of the sources of the site."""
         return list(site.get("crawls", []))
 
     @task(pool=CRAWL_POOL, execution_timeout=timedelta(hours=20))
     def crawl(source: str, site: dict[str, Any], day: str) -> None:
-        """One source in a process of its own, which is ended with the task and goes on with the next try."""
+        """Crawls one source in a separate process, which ends with the task; the next try resumes."""
         home = PurePosixPath(site["home"])
         configs = [part for path in [*config_paths(site), str(home / source)] for part in ("--config", path)]
         overrides = [part for text in site.get("overrides", []) for part in ("--set", text)]
@@ -53,4 +54,4 @@ with DAG(
 
     site = f"{{{{ {SITE} }}}}"
     crawled = crawl.partial(site=site, day="{{ ds }}").expand(source=sources(site))
-    night >> frontier >> crawled
+    published >> frontier >> crawled

@@ -1,9 +1,10 @@
-"""The night as a DAG: waits for the day's log, then a spark-submit per stage; the last one publishes.
+"""The nightly run as a DAG: waits for the log of the day, then one spark-submit per stage; the last stage publishes.
 
-The logical date is the day of the log: the run of 2025-03-14 starts when that day is over. One night runs at a time
-and nights go in order, since each goes on from the model that the newest earlier one published; nights that were
-missed are caught up with. A stage that failed is tried again and goes on where it stopped. Publishing is an event of
-the assets below, which other DAGs can be scheduled by.
+The logical date is the day of the log: the run of 2025-03-14 starts after that day has ended. Runs go one at a time and
+in order, because each one starts from the model of the newest earlier published date. Missed days are caught up with
+if the site names a first day (BGMREC_FIRST_DAY). A stage that failed is retried and resumes. Publishing is an event of
+the assets below, which can schedule other DAGs. After publishing, `retain` deletes what is too old; if it fails, the
+run is still successful.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from airflow.sdk import DAG, Asset, ObjectStoragePath, task
-from bgmrec_site import FIRST_DAY, MACROS, daily, spark_job
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Asset, ObjectStoragePath, TriggerRule, task
+from bgmrec_site import CATCH_UP, FIRST_DAY, MACROS, daily, spark_job
 
 PUBLISHED = [Asset(f"bgmrec_{table}", f"bgmrec://published/{table}") for table in ("recommendations", "similar_items")]
 STAGES = {
@@ -27,14 +29,14 @@ STAGES = {
 
 with DAG(
     "bgmrec_nightly",
-    description="Rating logs and side information in, published recommendations out",
+    description="From rating logs and side information to published recommendations",
     schedule=daily(),
     start_date=FIRST_DAY,
-    catchup=True,
+    catchup=CATCH_UP,
     max_active_runs=1,
     render_template_as_native_obj=True,
     user_defined_macros=MACROS,
-    # after the pause that the site configures. A sensor is tried again as well, but not where its time is over
+    # after Airflow's default_task_retry_delay. A sensor is retried after an Airflow failure, not after a timeout
     default_args={"retries": 2},
     doc_md=__doc__,
     tags=["bgmrec"],
@@ -42,12 +44,12 @@ with DAG(
 
     @task.sensor(mode="reschedule", poke_interval=300.0, timeout=12 * 3600.0)
     def log_is_there(path: str) -> bool:
-        """Whether the day's log is complete; a day without one fails after half a day."""
+        """Whether the log of the day is complete; fails after half a day."""
         return bool(ObjectStoragePath(path).exists())
 
     @task.sensor(mode="reschedule", poke_interval=60.0, timeout=24 * 3600.0)
     def previous_run_is_over(**context: Any) -> bool:
-        """Whether the run before this one has ended, well or not: a backfill starts many at once."""
+        """Whether the run of the day before has ended, successful or not: a backfill starts many runs at once."""
         before = context["ti"].get_previous_dagrun()
         return before is None or before.state not in ("queued", "running")
 
@@ -55,6 +57,13 @@ with DAG(
         spark_job(name, timeout=timeout, outlets=PUBLISHED if name == "recommend" else None)
         for name, timeout in STAGES.items()
     ]
+    retain = spark_job("retain", timeout=timedelta(hours=1))
+    # The state of a run is that of its last task. This one is successful as soon as recommend is, and waits for no
+    # other, so that the run ends when retain has ended, with the state of recommend.
+    published = EmptyOperator(task_id="published", trigger_rule=TriggerRule.ONE_SUCCESS)
+
     previous_run_is_over() >> log_is_there("{{ var.json.bgmrec.log.replace('{ds}', ds) }}") >> stages[0]
     for earlier, later in pairwise(stages):
         earlier >> later
+    stages[-1] >> [retain, published]
+    retain >> published

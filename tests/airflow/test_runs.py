@@ -1,4 +1,4 @@
-"""Whole generated days through a real Airflow publish what the same nights publish without it."""
+"""Runs of generated days in a real Airflow publish the same lists as the nightly job without Airflow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.e2e.nights import assert_same_lists, night_arguments, published, run_
 
 DAYS = ("2025-01-04", "2025-01-05", "2025-01-06")
 TABLES = ("recommendations", "similar_items")
-# fails the first time that it is asked for train.py, as a cluster without a free machine would
+# fails on the first call for train.py, like a cluster without a free machine
 FLAKY = """#!/bin/sh
 case "$*" in
   */train.py*) [ -e "$0.failed" ] || { touch "$0.failed"; echo "no machine was free" >&2; exit 1; } ;;
@@ -32,7 +32,7 @@ exec "%s" "$@"
 
 @pytest.fixture(scope="module")
 def expected(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three nights in a row without Airflow."""
+    """Three runs in a row without Airflow."""
     root = tmp_path_factory.mktemp("expected")
     for ds in DAYS:
         run_job("nightly", *night_arguments(world, root, ds, *LIGHT), python=PYTHON)
@@ -47,7 +47,7 @@ def test_dags_test_runs_a_day_to_published_tables(world: Path, expected: Path, t
 
 
 @pytest.mark.usefixtures("migrated")
-def test_a_backfill_of_three_days_is_three_nights_though_a_stage_fails_once(
+def test_a_backfill_of_three_days_publishes_three_runs_though_a_stage_fails_once(
     world: Path, expected: Path, tmp_path: Path
 ) -> None:
     flaky = tmp_path / "bin" / "spark-submit"
@@ -55,7 +55,7 @@ def test_a_backfill_of_three_days_is_three_nights_though_a_stage_fails_once(
     flaky.write_text(FLAKY % (BIN / "spark-submit"))
     flaky.chmod(0o755)
     root = tmp_path / "root"
-    # nothing but the backfill is due, and it is asked for while nobody else writes: SQLite would be locked
+    # nothing but the backfill is due; it is created while nobody else writes, because SQLite would be locked
     env = {**environment(world, root, first_on_path=flaky.parent), "BGMREC_FIRST_DAY": "2099-01-01"}
     days = "--from-date", DAYS[0], "--to-date", DAYS[-1]
     airflow("dags", "reserialize", env=env)
@@ -140,7 +140,7 @@ def _query(text: str) -> list[tuple[Any, ...]]:
 
 
 def _ends_of_logs() -> str:
-    """What Airflow and its tasks said last; the home that holds it goes with the tests."""
+    """The ends of the logs of Airflow and its tasks; its home is deleted after the tests."""
     logs = [HOME / "standalone.log", *sorted((HOME / "logs").glob("dag_id=*/**/*.log"))]
     return "\n".join(f"{path}\n{path.read_text(errors='replace')[-3000:]}" for path in logs)
 

@@ -1,4 +1,4 @@
-"""The paper's programme on few ratings, and its page in the browser."""
+"""The paper's experiments on few ratings, and their page in the browser."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
-from tests.browser.test_report import assert_figures_speak, assert_fits, browser, opened  # noqa: F401
+from tests.browser.test_report import assert_figures_have_texts, assert_fits, browser, opened  # noqa: F401
 from tests.e2e.nights import LAST_DAY, night_arguments, run_job, small_world
 
 FEW = (
@@ -21,7 +21,7 @@ Made = tuple[list[dict[str, Any]], Path]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """(the programme's lines, its page); run once."""
+    """(JSON lines of the study, its page); run once."""
     folder = tmp_path_factory.mktemp("paper")
     out, page = folder / "paper.jsonl", folder / "paper.html"
     arguments = night_arguments(small_world(folder / "world"), folder / "root", LAST_DAY, FEW)
@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return [json.loads(line) for line in out.read_text().splitlines()], page
 
 
-def test_the_programme_runs_to_its_end(made: Made) -> None:
+def test_all_experiments_have_results(made: Made) -> None:
     lines = made[0]
     random = [line for line in lines if line["protocol"] == "random" and line["side_information"] == "real"]
     assert [line["model"] for line in random] == ["pmf", "bayes", "rank=2", "regularisation×0.3", "both"]
@@ -45,4 +45,4 @@ def test_its_page_opens(browser: webdriver.Chrome, made: Made) -> None:  # noqa:
     assert opened(browser, made[1]) == []
     assert browser.get_log("browser") == []
     assert_fits(browser)
-    assert_figures_speak(browser, least=8)
+    assert_figures_have_texts(browser, least=8)

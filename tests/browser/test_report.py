@@ -1,6 +1,6 @@
 """Reports in a real browser: headless Chromium opens them from disk at the widths of a desk and of a phone.
 
-make test-report                                             reports of the demo's and KuaiRand's night, hostile data
+make test-report                                             reports of the demo and of KuaiRand, hostile data
 BGMREC_REPORTS=FOLDER python -m pytest tests/browser         all reports in another folder
 """
 
@@ -20,12 +20,12 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from bgmrec.report.page import charts, page
-from tests.unit.night_facts import HOSTILE, night_facts
+from tests.unit.run_facts import HOSTILE, run_facts
 
 ROOT = Path(__file__).resolve().parents[2]
-NIGHTS = {"demo": "demo/bgmrec", "kuairand": "kuairand"}
+RUNS = {"demo": "demo/bgmrec", "kuairand": "kuairand"}
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
-# Debian's browser without a display, as root, calling nobody
+# Debian's browser without a display, as root, without background requests
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -40,16 +40,16 @@ Open = Callable[[Path], webdriver.Chrome]
 
 
 def reports() -> list[Any]:
-    """The newest report of each night that `make test-report` makes, or all of another folder."""
+    """The newest report of each run that `make test-report` makes, or all reports of another folder."""
     if folder := os.environ.get("BGMREC_REPORTS"):
         return [pytest.param(path, id=path.stem) for path in sorted(Path(folder).glob("*.html"))] or [None]
-    made = {name: sorted((ROOT / "build" / location / "reports").glob("*.html")) for name, location in NIGHTS.items()}
-    lacks = pytest.mark.skipif(
-        not made["kuairand"], reason="no night of KuaiRand: make test-report makes it where its data are"
+    pages = {name: sorted((ROOT / "build" / location / "reports").glob("*.html")) for name, location in RUNS.items()}
+    without_data = pytest.mark.skipif(
+        not pages["kuairand"], reason="no report of KuaiRand: make test-report makes it if its data are there"
     )
     return [
-        pytest.param(made["demo"][-1] if made["demo"] else None, id="demo"),
-        pytest.param(made["kuairand"][-1] if made["kuairand"] else None, id="kuairand", marks=lacks),
+        pytest.param(pages["demo"][-1] if pages["demo"] else None, id="demo"),
+        pytest.param(pages["kuairand"][-1] if pages["kuairand"] else None, id="kuairand", marks=without_data),
     ]
 
 
@@ -71,26 +71,26 @@ def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a night whose titles, ids and records attack it."""
-    facts = night_facts()
+    """The page of a run with hostile titles, ids and records."""
+    facts = run_facts()
     path = tmp_path_factory.mktemp("hostile") / "hostile.html"
     path.write_text(page.render(facts, charts.sections(facts)), encoding="utf-8")
     return path
 
 
 def opened(browser: webdriver.Chrome, path: Path) -> list[str]:
-    """Opens the page; returns what it asked for besides itself."""
+    """Opens the page; returns the URLs of all other requests."""
     browser.get_log("performance")
     browser.get_log("browser")
     browser.get(path.resolve().as_uri())
     browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    return [url for url in asked if url != path.resolve().as_uri()]
+    urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    return [url for url in urls if url != path.resolve().as_uri()]
 
 
-def found(browser: webdriver.Chrome, words: str, kind: str = "people") -> list[str]:
-    """Keys of the articles that show after a search."""
+def visible(browser: webdriver.Chrome, words: str, kind: str = "people") -> list[str]:
+    """Keys of the articles that are visible after a search."""
     box = browser.find_element(By.ID, f"find-{kind}")
     browser.execute_script("arguments[0].value = ''; arguments[0].dispatchEvent(new Event('input'))", box)
     box.send_keys(words)
@@ -105,7 +105,7 @@ def test_a_report_opens_from_disk_and_is_complete(browser: webdriver.Chrome, pat
     assert browser.get_log("browser") == []
     assert path.stat().st_size < 3_000_000
     assert_fits(browser)
-    assert_figures_speak(browser)
+    assert_figures_have_texts(browser)
 
 
 @pytest.mark.parametrize("path", reports())
@@ -114,12 +114,12 @@ def test_a_search_finds_its_user_and_shows_why(browser: webdriver.Chrome, path: 
     opened(browser, path)
     people = browser.find_elements(By.CSS_SELECTOR, "article[data-of='people']")
     last = people[-1].get_attribute("data-key") or ""
-    assert found(browser, last) == [last]
-    assert len(found(browser, "no such user")) == 1, "what was shown stays"
-    assert "None of the" in browser.find_element(By.CSS_SELECTOR, "[data-search=people] [role=status]").text
+    assert visible(browser, last) == [last]
+    assert len(visible(browser, "no such user")) == 1, "the last article stays visible"
+    assert "Not in the sample" in browser.find_element(By.CSS_SELECTOR, "[data-search=people] [role=status]").text
     warm = browser.find_element(By.CSS_SELECTOR, "article .badge.warm").find_element(By.XPATH, "ancestor::article")
     key = warm.get_attribute("data-key") or ""
-    assert found(browser, key) == [key]
+    assert visible(browser, key) == [key]
     assert "because of" in warm.text and "their ratings" in warm.text
 
 
@@ -136,7 +136,7 @@ def test_hostile_data_stay_data(browser: webdriver.Chrome, hostile: Path) -> Non
     assert opened(browser, hostile) == []
     assert browser.get_log("browser") == []
     assert browser.title == "bgmrec 2025-01-06-001"
-    assert found(browser, HOSTILE[0]) == [HOSTILE[0]]
+    assert visible(browser, HOSTILE[0]) == [HOSTILE[0]]
     assert_fits(browser)
 
 
@@ -156,13 +156,13 @@ def test_dark_and_light_differ_and_print_shows_no_search(browser: webdriver.Chro
 
 
 def assert_fits(browser: webdriver.Chrome) -> None:
-    """No part of the page makes it scroll sideways."""
+    """The page does not scroll sideways."""
     wide = browser.execute_script("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert wide[0] <= wide[1]
 
 
-def assert_figures_speak(browser: webdriver.Chrome, least: int = 8) -> None:
-    """Every drawing has a text alternative that says something, and a table."""
+def assert_figures_have_texts(browser: webdriver.Chrome, least: int = 8) -> None:
+    """Every drawing has a text alternative and a table."""
     figures = browser.find_elements(By.TAG_NAME, "figure")
     assert len(figures) >= least
     for one in figures:

@@ -22,7 +22,7 @@ from tests.e2e.nights import (
 )
 
 # both train their encoders in two tasks of a barrier stage, one on each worker, and read them by petastorm
-SPREAD = ("feed.processes=2", "feed.local=false", "feed.row_group_rows=32", "train.rounds=1")
+SPREAD = ("feed.processes=2", "feed.local=false", "train.rounds=1")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,6 @@ def test_the_archive_alone_runs_a_night_on_two_machines(
 
 
 def _workers_that_ran_the_archive(machines: Cluster) -> set[str]:
-    """By the compiled kernels that numba leaves beside the sources that were imported."""
-    kernels = "app-*/*/environment/lib/python3.11/site-packages/bgmrec/factorize/__pycache__/*.nbi"
-    return {path.relative_to(machines.folder).parts[0] for path in machines.folder.glob(f"worker-*/{kernels}")}
+    """By the compiled kernels that numba leaves beside the package that was imported."""
+    kernels = "app-*/*/environment/lib/python3.11/site-packages/bgmrec/__pycache__/kernels-*/*/*.nbi"
+    return {path.relative_to(machines.location).parts[0] for path in machines.location.glob(f"worker-*/{kernels}")}

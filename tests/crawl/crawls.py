@@ -24,7 +24,6 @@ hosts = ["127.0.0.1"]
 private_hosts = ["127.0.0.1"]
 [crawl.politeness]
 delay = 0.0
-start_delay = 0.0
 retry_wait = 0.05
 cache_days = 0
 [[crawl.records]]

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from bgmrec.crawl.findings import Finding, NewPage, Record
+from bgmrec.crawl.cpu_limit import CpuLimitExceeded, cpu_limit
 from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.output import is_published, publish
-from bgmrec.crawl.patience import Exhausted, patience
+from bgmrec.crawl.results import NewPage, PageResult, Record
 
 A, B = "http://a.example", "http://b.example"
 
@@ -22,8 +22,8 @@ def frontier(tmp_path):
     return Frontier(tmp_path / "state" / "frontier.sqlite")
 
 
-def again(tmp_path) -> Frontier:
-    """What a new process finds."""
+def reopened(tmp_path) -> Frontier:
+    """The frontier, as a new process reads it."""
     return Frontier(tmp_path / "state" / "frontier.sqlite")
 
 
@@ -40,39 +40,39 @@ def test_many_more_pages_than_a_batch_come_once_each(frontier):
     while (page := frontier.take("a.example")) is not None:
         taken.append(page.url)
         if len(taken) % 3:
-            frontier.finish(page, Finding("page", pages=(NewPage(f"{A}/0"), NewPage(f"{A}/new/{page.id}"))))
+            frontier.finish(page, PageResult("page", pages=(NewPage(f"{A}/0"), NewPage(f"{A}/new/{page.id}"))))
         if len(taken) > 1000:
             break
     assert len(taken) == len(set(taken))
 
 
-def test_a_page_is_finished_with_all_it_brought_or_not_at_all(frontier, tmp_path):
+def test_the_result_of_a_page_is_stored_whole_or_not_at_all(frontier, tmp_path):
     frontier.seed([NewPage(f"{A}/1"), NewPage(f"{B}/1")])
     page, other = frontier.take("a.example"), frontier.take("b.example")
     frontier.used("a.example").requests = 3
-    found = Finding(
+    found = PageResult(
         "record", 200, records=(Record("T", "1", "{}"), Record("T", "1", "{}")), pages=(NewPage(f"{A}/2"),),
         expected=("T 0", "P 1"), extracted=("T 0",),
     )  # fmt: skip
     frontier.finish(page, found)
-    broken = Finding("record", records=(Record("T", "2", "{}"), Record("T", None, "{}")), pages=(NewPage(f"{B}/2"),))
+    broken = PageResult("record", records=(Record("T", "2", "{}"), Record("T", None, "{}")), pages=(NewPage(f"{B}/2"),))
     frontier._db.execute("create trigger refuse before insert on records when new.id = '2' "
                          "begin select raise(abort, 'disk full'); end")  # fmt: skip
     with pytest.raises(sqlite3.Error):
         frontier.finish(other, broken)
-    fresh = again(tmp_path)
-    assert fresh.outcomes() == {"record": 1} and fresh.left() == {"a.example": 1, "b.example": 1}
+    fresh = reopened(tmp_path)
+    assert fresh.outcomes() == {"record": 1} and fresh.unfinished() == {"a.example": 1, "b.example": 1}
     assert list(fresh.lines()) == ["{}"] and fresh.counts.records == 1
     assert fresh.rates() == {"P 1": (1, 0), "T 0": (1, 1)}
     assert fresh.used("a.example").requests == 3
-    assert fresh.take("b.example").url == f"{B}/1", "a page under way is not lost"
+    assert fresh.take("b.example").url == f"{B}/1", "a page in flight is not lost"
 
 
 def test_a_released_page_is_there_for_the_next_run(frontier, tmp_path):
     frontier.seed([NewPage(f"{A}/1", entity_id="m1")])
     frontier.release(frontier.take("a.example"))
-    assert frontier.waiting["a.example"] == 1 and not frontier.under_way
-    assert again(tmp_path).take("a.example").entity_id == "m1"
+    assert frontier.waiting["a.example"] == 1 and not frontier.in_flight
+    assert reopened(tmp_path).take("a.example").entity_id == "m1"
 
 
 def test_seeding_is_all_or_nothing(frontier, tmp_path):
@@ -82,8 +82,8 @@ def test_seeding_is_all_or_nothing(frontier, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         frontier.seed(half())
-    fresh = again(tmp_path)
-    assert fresh.left() == {} and not fresh.fact("seeded")
+    fresh = reopened(tmp_path)
+    assert fresh.unfinished() == {} and not fresh.fact("seeded")
 
 
 def test_a_result_appears_whole_and_what_a_killed_process_left_does_not_count(tmp_path):
@@ -107,14 +107,14 @@ def test_a_result_appears_whole_and_what_a_killed_process_left_does_not_count(tm
     assert part["records"] == 2
 
 
-def test_a_page_that_keeps_the_processor_busy_is_given_up():
+def test_a_page_that_exceeds_its_cpu_time_is_interrupted():
     began = time.process_time()
-    with pytest.raises(Exhausted), patience(0.2):
+    with pytest.raises(CpuLimitExceeded), cpu_limit(0.2):
         while True:
             pass
     assert time.process_time() - began < 2
-    with patience(0.2):
+    with cpu_limit(0.2):
         pass
     end = time.process_time() + 0.4
-    while time.process_time() < end:  # a bell that still rings would be heard here
+    while time.process_time() < end:  # a signal that is still armed would raise here
         pass

@@ -1,4 +1,4 @@
-"""A whole site with every nastiness of the Web, undisturbed and killed: the same records, each exactly once."""
+"""A whole site with hostile pages, crawled undisturbed and killed: the same records, each exactly once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bgmrec.synthetic.plan import Plan
-from bgmrec.synthetic.site.catalogue import Catalogue, catalogue
+from bgmrec.synthetic.plan import WorldPlan
+from bgmrec.synthetic.site.catalogue import SiteCatalogue, catalogue
 from bgmrec.synthetic.site.server import API_PAGE, Site, serving
 from tests.crawl.crawls import Crawl, Ended
-from tests.crawl.nasty import LOOP_DEPTH, OUTCOMES, RECORDS, nasty
+from tests.crawl.hostile_site import LOOP_DEPTH, OUTCOMES, RECORDS, hostile_pages
 
 ITEMS, USERS = 1000, 1100  # with artists and pages of the API more than 2,000 pages
 PER_HOST = 8
@@ -30,7 +30,6 @@ private_hosts = ["127.0.0.1"]
 deny_fields = ["email", "telephone"]
 [crawl.politeness]
 delay = 0.0
-start_delay = 0.0
 concurrency_per_host = 8
 timeout = 3.0
 retries = 2
@@ -39,11 +38,11 @@ cache_days = 0
 [crawl.budget]
 page_bytes = 2_000_000
 [crawl.start]
-urls = ["ADDRESS/", "ADDRESS/api/music", "ADDRESS/nasty/"]
+urls = ["ADDRESS/", "ADDRESS/api/music", "ADDRESS/hostile/"]
 sitemaps = ["ADDRESS/sitemap.xml"]
 sitemap_allow = ["/user/"]
 [crawl.follow]
-allow = ["/artist/", "/music/", "/nasty/", "/private/", "^javascript", "^file"]
+allow = ["/artist/", "/music/", "/hostile/", "/private/", "^javascript", "^file"]
 drop_parameters = ["utm_source"]
 depth = 5
 [crawl.paging]
@@ -61,8 +60,8 @@ title = "name"
 genre = "genre"
 bpm = "additionalProperty[?name=='bpm'].value | [0]"
 [[crawl.records]]
-entity_type = "Nasty"
-pages = "/nasty/|/private/"
+entity_type = "Hostile"
+pages = "/hostile/|/private/"
 types = ["MusicRecording"]
 schema_fields = { id = "identifier", title = "name", genre = "genre", tracks = "numTracks" }
 [[crawl.records]]
@@ -84,8 +83,8 @@ json_fields = { id = "id", title = "title" }
 
 
 @pytest.fixture(scope="module")
-def world() -> Catalogue:
-    plan = Plan(
+def world() -> SiteCatalogue:
+    plan = WorldPlan(
         seed=3, users=USERS, items=ITEMS, events=10, days=6, first_day=date(2025, 1, 1), dirty_share=0.0,
         new_user_share=0.1, new_item_share=0.1, rated_share=0.5, drift=1.0,
     )  # fmt: skip
@@ -93,33 +92,33 @@ def world() -> Catalogue:
 
 
 @pytest.fixture
-def site(world: Catalogue) -> Iterator[tuple[Site, str]]:
+def site(world: SiteCatalogue) -> Iterator[tuple[Site, str]]:
     with _serving(world) as (site, address):
         yield site, address
 
 
 @contextmanager
-def _serving(world: Catalogue) -> Iterator[tuple[Site, str]]:
-    site = Site(world, nasty())
+def _serving(world: SiteCatalogue) -> Iterator[tuple[Site, str]]:
+    site = Site(world, hostile_pages())
     with serving(site) as address:
         yield site, address
 
 
 @pytest.fixture(scope="module")
-def undisturbed(world: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Crawl, Site, Ended]]:
+def undisturbed(world: SiteCatalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Crawl, Site, Ended]]:
     with _serving(world) as (site, address):
         crawl = Crawl(tmp_path_factory.mktemp("crawl"), SOURCE, address, "crawl.min_extraction_rate=0.3")
         ended = crawl.run()
         yield crawl, site, ended
 
 
-def expected_ids(world: Catalogue) -> dict[str, set[str]]:
+def expected_ids(world: SiteCatalogue) -> dict[str, set[str]]:
     return {
         "MusicRecording": set(world.music),
         "MusicGroup": set(world.artists),
         "Person": set(world.users),
         "Track": set(world.music),
-        "Nasty": set(RECORDS.values()),
+        "Hostile": set(RECORDS.values()),
     }
 
 
@@ -133,12 +132,12 @@ def test_every_allowed_page_gives_its_record_exactly_once(undisturbed, world):
     pages = crawl.manifest()["pages"]
     assert pages > 2000
     n_api = len(world.music) // API_PAGE
-    assert pages == len({"/", *world.music, *world.artists, *world.users}) + n_api + _nasty_pages() + 4
+    assert pages == len({"/", *world.music, *world.artists, *world.users}) + n_api + _n_hostile_pages() + 4
 
 
-def _nasty_pages() -> int:
-    loops = LOOP_DEPTH  # /nasty/loop/0 is one link away from the index
-    redirects = 1 + 1 + 10 + 1 + 1  # /nasty/redirect, around/b, chain/1..10, localhost, 169.254.169.254
+def _n_hostile_pages() -> int:
+    loops = LOOP_DEPTH  # /hostile/loop/0 is one link away from the index
+    redirects = 1 + 1 + 10 + 1 + 1  # /hostile/redirect, around/b, chain/1..10, localhost, 169.254.169.254
     return 1 + len(RECORDS) + len(OUTCOMES) + loops + redirects
 
 
@@ -153,29 +152,29 @@ def test_all_three_notations_say_the_same(undisturbed, world):
 
 def test_forbidden_paths_hosts_and_files_are_never_asked_for(undisturbed):
     _, site, _ = undisturbed
-    assert [asked.path for asked in site.log].count("/robots.txt") == 1
-    assert not [asked.path for asked in site.log if asked.path.startswith(("/private/", "/search"))]
-    assert {urlsplit(f"http://{asked.headers['host']}").hostname for asked in site.log} == {"127.0.0.1"}
-    assert "/nasty/inside" not in {asked.path for asked in site.log}
-    assert {asked.headers["user-agent"] for asked in site.log} == {"bgmrec/0.1.0 ( tests@bgmrec.example )"}
-    assert not any("cookie" in asked.headers or "referer" in asked.headers for asked in site.log)
+    assert [request.path for request in site.log].count("/robots.txt") == 1
+    assert not [request.path for request in site.log if request.path.startswith(("/private/", "/search"))]
+    assert {urlsplit(f"http://{request.headers['host']}").hostname for request in site.log} == {"127.0.0.1"}
+    assert "/hostile/inside" not in {request.path for request in site.log}
+    assert {request.headers["user-agent"] for request in site.log} == {"bgmrec/0.1.0 ( tests@bgmrec.example )"}
+    assert not any("cookie" in request.headers or "referer" in request.headers for request in site.log)
 
 
 def test_each_page_is_asked_for_once_unless_it_had_trouble(undisturbed):
     _, site, _ = undisturbed
-    often = {path: n for path, n in Counter(asked.path for asked in site.log).items() if n > 1}
+    often = {path: n for path, n in Counter(request.path for request in site.log).items() if n > 1}
     tries = {"flaky": 3, "always-500": 3, "busy": 2, "endless": 3, "cut-off": 3}
-    assert often == {f"/nasty/{name}": n for name, n in tries.items()}
+    assert often == {f"/hostile/{name}": n for name, n in tries.items()}
 
 
-def test_every_trouble_is_told_in_the_manifest(undisturbed):
+def test_every_failure_is_in_the_manifest(undisturbed):
     manifest = undisturbed[0].manifest()
     counts = manifest["pages_by_outcome"]
     expected = Counter(outcome for outcome in OUTCOMES.values() if outcome != "redirected")
     expected["no record"] += 1 + LOOP_DEPTH  # the index and the pages of the loop
     assert {name: counts[name] for name in expected} == expected
     assert counts["private address"] == 2 and counts["too many redirects"] == 1
-    assert manifest["errors"]["http 410"]["examples"][0]["url"].endswith("/nasty/gone")
+    assert manifest["errors"]["http 410"]["examples"][0]["url"].endswith("/hostile/gone")
     refused = {example["detail"] for example in manifest["errors"]["private address"]["examples"]}
     assert refused == {"127.0.0.1", "169.254.169.254"}  # in whatever order they were answered
     assert manifest["pages_by_status"]["404"] == 1
@@ -222,10 +221,10 @@ def test_killed_three_times_it_loses_doubles_and_repeats_nothing(undisturbed, si
     assert _comparable(crawl.records(), address) == _comparable(reference, undisturbed[0].address)
     for done, at in finished:
         assert done, "nothing was finished before the kill"
-        assert not done & {address + asked.path for asked in served.log[at:]}, "a finished page was fetched again"
-    doubled = [path for path, n in Counter(asked.path for asked in served.log).items() if n > 1]
-    doubled = [path for path in doubled if "/nasty/" not in path and path != "/robots.txt"]
-    assert len(doubled) <= 3 * PER_HOST, "more was fetched twice than was under way at the kills"
+        assert not done & {address + request.path for request in served.log[at:]}, "a finished page was fetched again"
+    doubled = [path for path, n in Counter(request.path for request in served.log).items() if n > 1]
+    doubled = [path for path in doubled if "/hostile/" not in path and path != "/robots.txt"]
+    assert len(doubled) <= 3 * PER_HOST, "more pages were fetched twice than were in flight at the kills"
 
 
 def _until(met, seconds: float = 60.0) -> None:
@@ -248,7 +247,7 @@ def _comparable(records, address: str) -> list[str]:
     return sorted(str(record).replace(address, "") for record in kept)
 
 
-def test_a_stop_ends_soon_and_the_next_run_goes_on(site, tmp_path):
+def test_a_stop_ends_soon_and_the_next_run_resumes(site, tmp_path):
     served, address = site
     crawl = Crawl(tmp_path, SOURCE, address, "crawl.min_extraction_rate=0.3", "crawl.politeness.delay=0.02")
     process = crawl.start()
@@ -256,7 +255,7 @@ def test_a_stop_ends_soon_and_the_next_run_goes_on(site, tmp_path):
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     ended = crawl.wait(process)
-    assert ended.status == 1 and "goes on where this one stopped" in ended.log
+    assert ended.status == 1 and "the same command resumes" in ended.log
     assert time.monotonic() - began < 10
     done = _finished(crawl.state)
     before = len(served.log)
@@ -264,4 +263,4 @@ def test_a_stop_ends_soon_and_the_next_run_goes_on(site, tmp_path):
     _until(lambda: len(served.log) >= before + 30)
     process.kill()
     crawl.wait(process)
-    assert not done & {address + asked.path for asked in served.log[before:]}
+    assert not done & {address + request.path for request in served.log[before:]}

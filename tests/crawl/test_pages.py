@@ -11,9 +11,9 @@ import pytest
 from scrapy.http import HtmlResponse, Response, TextResponse
 
 from bgmrec.config.crawl import CrawlSettings
-from bgmrec.crawl.findings import SITEMAP, Finding, Page
 from bgmrec.crawl.pages import Reader
 from bgmrec.crawl.plan import make_plan
+from bgmrec.crawl.results import SITEMAP, Page, PageResult
 from bgmrec.runtime.pseudonyms import KEY_VARIABLE, pseudonymizer
 
 HOST = "http://music.example"
@@ -21,7 +21,7 @@ AT = datetime(2025, 1, 6, 3, 4, 5, tzinfo=UTC)
 KEY = "a key of the tests, long enough"
 
 
-def read(response: Response, rule: dict[str, Any], page: Page | None = None, **sections: Any) -> Finding:
+def read(response: Response, rule: dict[str, Any], page: Page | None = None, **sections: Any) -> PageResult:
     settings = CrawlSettings.model_validate(
         {
             "name": "site",
@@ -47,9 +47,9 @@ def script(item: Any) -> str:
     return f'<script type="application/ld+json">{json.dumps(item)}</script>'
 
 
-def fields(finding: Finding) -> list[dict[str, Any]]:
+def fields(result: PageResult) -> list[dict[str, Any]]:
     common = {"url", "status", "fetched_at", "source", "entity_type"}
-    records = [json.loads(record.line) for record in finding.records]
+    records = [json.loads(record.line) for record in result.records]
     return [{name: value for name, value in record.items() if name not in common} for record in records]
 
 
@@ -111,8 +111,8 @@ def test_ids_come_from_the_list_then_the_page_then_the_address():
 
 
 def test_a_page_that_should_hold_a_record_and_does_not_is_counted():
-    finding = read(html("<h1>new layout</h1>"), {**SCHEMA, "pages": "/track/"})
-    assert (finding.outcome, finding.expected, finding.extracted) == ("no record", ("T 0",), ())
+    result = read(html("<h1>new layout</h1>"), {**SCHEMA, "pages": "/track/"})
+    assert (result.outcome, result.expected, result.extracted) == ("no record", ("T 0",), ())
     assert read(html("<h1>news</h1>", "/news"), {**SCHEMA, "pages": "/track/"}).outcome == "page"
 
 
@@ -120,8 +120,8 @@ def test_a_hashed_id_leaves_no_trace_in_the_address(monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     shown = pseudonymizer(KEY)("1")
     rule = {"css": {"title": "h1::text"}, "id_from_url": "/user/([^/?]+)", "hash_id": True}
-    finding = read(html("<h1>A</h1>", "/user/1?u=1"), rule, politeness={"cache_days": 0})
-    assert json.loads(finding.records[0].line)["url"] == f"{HOST}/user/{shown}?u={shown}"
+    result = read(html("<h1>A</h1>", "/user/1?u=1"), rule, politeness={"cache_days": 0})
+    assert json.loads(result.records[0].line)["url"] == f"{HOST}/user/{shown}?u={shown}"
 
 
 TRACKS = {"json_items": "tracks[]", "json_fields": {"id": "id", "title": "title"}}
@@ -134,10 +134,10 @@ def test_pages_of_an_api_follow_one_another_by_token_and_by_address():
     )
     assert fields(by_token) == [{"id": "1", "title": "A"}]  # an id alone is no record
     [new] = by_token.pages
-    assert (new.url, new.turn) == (f"{HOST}/api?n=2&page_token=a+b", 2)
+    assert (new.url, new.list_page) == (f"{HOST}/api?n=2&page_token=a+b", 2)
     [new] = read(answer(value), TRACKS, paging={"json_url": "links.next"}).pages
     assert new.url == f"{HOST}/api?page=2"
-    last = Page(f"{HOST}/api", turn=3)
+    last = Page(f"{HOST}/api", list_page=3)
     assert not read(answer(value), TRACKS, last, paging={"json_url": "links.next", "pages": 3}).pages
 
 
@@ -160,7 +160,7 @@ def test_links_are_followed_by_rule_depth_and_host():
     assert [page.url for page in named.pages] == [f"{HOST}/track/9"]
 
 
-def sitemap(body: bytes, page: Page | None = None, **start: Any) -> Finding:
+def sitemap(body: bytes, page: Page | None = None, **start: Any) -> PageResult:
     page = page or Page(f"{HOST}/sitemap.xml", SITEMAP)
     start = {"sitemaps": [f"{HOST}/sitemap.xml"], **start}
     return read(Response(page.url, body=body), SCHEMA, page, start=start)
@@ -196,5 +196,5 @@ def test_sitemaps_list_pages_and_sitemaps_and_read_no_files():
     ],
 )  # fmt: skip
 def test_odd_pages_give_nothing_and_raise_nothing(response):
-    finding = read(response, {**SCHEMA, **TRACKS, "css": {"other": "h7::text"}})
-    assert not finding.records
+    result = read(response, {**SCHEMA, **TRACKS, "css": {"other": "h7::text"}})
+    assert not result.records

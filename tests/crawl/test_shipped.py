@@ -11,9 +11,9 @@ import pytest
 from scrapy.http import HtmlResponse, Response, TextResponse
 
 from bgmrec.config import load_settings
-from bgmrec.crawl.findings import Finding, Page
 from bgmrec.crawl.pages import Reader
 from bgmrec.crawl.plan import make_plan
+from bgmrec.crawl.results import Page, PageResult
 
 CONF = Path(__file__).parents[2] / "conf"
 DS = date(2025, 1, 6)
@@ -51,13 +51,13 @@ RECORDING = {
 }
 
 
-def read(name: str, response: Response, page: Page | None = None) -> Finding:
+def read(name: str, response: Response, page: Page | None = None) -> PageResult:
     settings = load_settings([CONF / "crawl" / f"{name}.toml"], ["crawl.contact=me@example.org"]).crawl
     return Reader(make_plan(settings, DS)).read(page or Page(response.url), response, datetime(2025, 1, 6, tzinfo=UTC))
 
 
-def records(finding: Finding) -> list[dict[str, Any]]:
-    return [json.loads(record.line) for record in finding.records]
+def records(result: PageResult) -> list[dict[str, Any]]:
+    return [json.loads(record.line) for record in result.records]
 
 
 def html(url: str, body: str) -> HtmlResponse:
@@ -100,6 +100,6 @@ def test_a_paged_api_gives_its_records_and_the_next_page(monkeypatch: pytest.Mon
     monkeypatch.setenv("MUSIC_API_KEY", "key-of-the-tests")
     url = "https://api.music.example/v1/tracks?page_size=100"
     tracks = [{"id": 1, "title": "A", "artist": {"name": "Owls"}}, {"id": 2, "title": "B"}]
-    finding = read("paged-api", api(url, {"tracks": tracks, "next_page_token": "t2"}))
-    assert [(record["id"], record["title"]) for record in records(finding)] == [("1", "A"), ("2", "B")]
-    assert [page.url for page in finding.pages] == [f"{url}&page_token=t2"]
+    result = read("paged-api", api(url, {"tracks": tracks, "next_page_token": "t2"}))
+    assert [(record["id"], record["title"]) for record in records(result)] == [("1", "A"), ("2", "B")]
+    assert [page.url for page in result.pages] == [f"{url}&page_token=t2"]

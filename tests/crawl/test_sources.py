@@ -1,4 +1,4 @@
-"""What a source's settings may say, and how the address of a page, a value or a wait is judged."""
+"""Checks of a source's settings, of addresses, raw values and Retry-After."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from bgmrec.config import Settings, load_settings
 from bgmrec.config.crawl import CrawlSettings
-from bgmrec.crawl.addresses import is_public
-from bgmrec.crawl.clean import clean, id_text, record_line
 from bgmrec.crawl.plan import make_plan
 from bgmrec.crawl.politeness import retry_after
+from bgmrec.crawl.resolver import is_public
+from bgmrec.crawl.sanitize import clean, id_text, record_line
 from bgmrec.crawl.urls import Scope, key_of, without_parameters
 from bgmrec.errors import SettingsError
 from bgmrec.run.state import fingerprint
@@ -86,11 +86,11 @@ def test_impossible_sources_are_refused_by_setting(change, where):
     ("text", "key", "told"),
     [
         ("[crawl.politeness]\ndelai = 1\n", "crawl.politeness.delai", "delay"),
-        ("[crawl.budget]\nrequests = 0\n", "crawl.budget.requests", "greater than or equal to 1"),
-        ("[[crawl.records]]\nentity_type = 'T'\n", "crawl.records.0", "needs fields"),
-        ("[[crawl.records]]\nentity_type = 'T'\ncss = { url = 'a' }\n", "crawl.records.0", "another name"),
+        ("[crawl.budget]\nrequests = 0\n", "crawl.budget.requests", "whole number of at least 1"),
+        ("[[crawl.records]]\nentity_type = 'T'\n", "crawl.records.0", "at least one field"),
+        ("[[crawl.records]]\nentity_type = 'T'\ncss = { url = 'a' }\n", "crawl.records.0", "fields with other names"),
         ("[[crawl.start.lists]]\nurl = 'http://a/'\nvalues = ['x']\n", "crawl.start.lists.0", "{value}"),
-        ("[crawl.paging]\njson_token = 'next'\n", "crawl.paging", "belong together"),
+        ("[crawl.paging]\njson_token = 'next'\n", "crawl.paging", "both or neither"),
         (
             "[crawl]\ndeny_fields = ['Email']\n[[crawl.records]]\nentity_type = 'T'\ncss = { email = 'a' }\n",
             "crawl",
@@ -109,7 +109,7 @@ def test_impossible_settings_are_refused_with_file_and_key(tmp_path, text, key, 
     with pytest.raises(SettingsError) as caught:
         load_settings([CONF / "base.toml", path])
     assert str(path) in caught.value.where
-    assert key in caught.value.message and told in caught.value.expected
+    assert key in caught.value.message and told in caught.value.expected + caught.value.found
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ JOBS = (
     "generate_world",
     "ingest_ratings",
     "ingest_side_info",
+    "new_config",
     "nightly",
     "recommend",
     "report",

@@ -18,7 +18,7 @@ from tests.faults.readers import TABLES
 
 WORK = f"work/ds={LAST_DAY}"
 ROUND = f"{WORK}/scratch/train/round-0001"
-SPREAD = ("item_encoder.kind=text_cnn", "feed.processes=2", "feed.row_group_rows=16")
+SPREAD = ("item_encoder.kind=text_cnn", "feed.processes=2")
 
 
 @pytest.fixture

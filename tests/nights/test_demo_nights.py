@@ -26,7 +26,7 @@ def test_the_demos_own_nights_rank_likes_pass_the_gate_and_the_second_goes_on_fr
     world = small_world(tmp_path / "world")
     strict = night_arguments(world, tmp_path, DAY_BEFORE, "publish.gate.min_rows=1000000", config=DEMO)
     refused = run_job("nightly", *strict, check=False)
-    assert refused.returncode == 4 and "wanted at least 1,000,000" in refused.stderr
+    assert refused.returncode == 4 and "expected at least 1,000,000" in refused.stderr
     assert not (tmp_path / "published" / "_manifests").exists()
     forced = run_job("nightly", *strict, "--force-publish", "a test of the gate")
     assert "train: resumed finished before the interruption" in forced.stderr

@@ -1,4 +1,4 @@
-"""Studies of any data by a settings file alone: all three protocols, and one that was interrupted."""
+"""Studies of your own data by a settings file: the three protocols, resuming, and the tables."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ USERS, ITEMS = 40, 30
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Everybody likes one of two genres, and rates half of all items over the days."""
+    """Every user likes one of two genres, and rates half of the items over six days."""
     location = tmp_path_factory.mktemp("own-data")
     day = int(FIRST_DAY[-2:])
     rows = ["user_id,item_id,rating,time"]
@@ -75,36 +75,41 @@ def study(folder: Path, protocol: str, out: Path, *extra: str) -> list[dict]:
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 
-def test_random_goes_on_after_what_the_file_holds(folder: Path, tmp_path: Path) -> None:
+def test_random_skips_results_in_the_file(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     first = study(folder, "random", out)
     assert [(row["protocol"], row["model"], row["fraction"], row["seed"]) for row in first] == [
         ("random", "settings", 0.7, 0)
     ]
     assert 0.2 < first[0]["rmse"] < 1.8 and first[0]["mae"] < first[0]["rmse"] and first[0]["seconds"] > 0
-    both = study(folder, "random", out, "--seeds", "0,1")
+    document = tmp_path / "accuracy.md"
+    document.write_text("<!-- results: random model=settings -->\n<!-- end of results -->\n")
+    both = study(folder, "random", out, "--seeds", "0,1", "--table", str(document))
     assert both[0] == first[0]
+    assert first[0]["measured"]["command"].startswith("python jobs/study.py random --config")
+    table = document.read_text()
+    assert "| `settings` | 0, 1 | " in table and "--seeds 0,1" in table, "a row, and how it was measured"
     assert [row["seed"] for row in both] == [0, 1] and both[1]["rmse"] != both[0]["rmse"]
 
 
 @pytest.mark.parametrize("part", ["test", "valid"])
-def test_days_ranks_what_is_new_in_the_last_days(folder: Path, tmp_path: Path, part: str) -> None:
+def test_days_ranks_new_items_of_the_last_days(folder: Path, tmp_path: Path, part: str) -> None:
     (row,) = study(folder, "days", tmp_path / "out.jsonl", "--part", part)
     assert {"ndcg_10", "ndcg_20", "recall_20", "coverage_20"} <= set(row) and "rmse" not in row
     assert 0 < row["ndcg_10"] <= 1
 
 
-def test_cold_judges_items_and_users_apart_beside_baselines(folder: Path, tmp_path: Path) -> None:
+def test_cold_reports_items_users_and_baselines(folder: Path, tmp_path: Path) -> None:
     (row,) = study(folder, "cold", tmp_path / "out.jsonl", "--seeds", "3")
     for name in ("rmse_cold_item", "rmse_cold_user", "ndcg_10_cold_items"):
         assert 0 < row[name] < 3
     lists = {"popularity", "genre_popularity", "content_knn", "knn_popularity"}
     assert set(row["baselines"]) == {"mean", "bias"} | lists
     assert all(0 <= row["baselines"][name]["ndcg_10_cold_items"] <= 1 for name in lists)
-    # by parity of user and genre a liked item's genre says nearly everything, and popularity nothing
+    # users like a genre by parity: the genre predicts almost everything, popularity nothing
     assert row["baselines"]["content_knn"]["ndcg_10_cold_items"] > row["baselines"]["popularity"]["ndcg_10_cold_items"]
 
 
-def test_days_without_their_last_day_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_days_without_ds_is_refused(folder: Path, tmp_path: Path) -> None:
     done = run_job("study", "days", "--config", str(folder / "my.toml"), "--data", str(folder), check=False)
     assert done.returncode == 2 and "--ds" in done.stderr

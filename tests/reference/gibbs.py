@@ -1,4 +1,4 @@
-"""Posteriors of the sampler in plain float64 NumPy: slow, obvious, the yardstick of draws over many seeds."""
+"""Posteriors of the sampler in plain float64 NumPy: slow, obvious, the reference for draws over many seeds."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def row_posterior(ratings, weights, source, mean_row, precision, *, rank, mean, 
     design = np.hstack([source[:, :rank], np.ones((len(source), 1))])
     target = ratings - mean - source[:, rank]
     matrix = precision + alpha * (design.T * weights) @ design
-    right = precision @ mean_row + alpha * design.T @ (weights * target)
-    return np.linalg.solve(matrix, right), np.linalg.inv(matrix)
+    rhs = precision @ mean_row + alpha * design.T @ (weights * target)
+    return np.linalg.solve(matrix, rhs), np.linalg.inv(matrix)
 
 
 def link_posterior(rows, features, ridges, scale):

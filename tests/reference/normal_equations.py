@@ -1,4 +1,4 @@
-"""The half step in plain float64 NumPy, row by row and pair by pair: slow, obvious, the yardstick of the kernels."""
+"""The half step in plain float64 NumPy, row by row and pair by pair: slow, obvious, the reference of the kernels."""
 
 from __future__ import annotations
 

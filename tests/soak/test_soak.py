@@ -31,7 +31,7 @@ FIRST = date(2025, 1, 1)
 LATE_SHARE = 0.1  # of a day's rows come a day late
 RERUN_EVERY = 4  # nights; a night is made again at once, and the one before it, too
 SEED = 7
-KEEP = {"published_days": 4, "unseen_days": 1, "work_days": 1, "summary_days": 6}  # so that there is much to remove
+KEEP = {"published_days": 4, "unreferenced_days": 1, "work_days": 1, "summary_days": 6}  # short: much to remove
 LEFT_ROWS = 15  # of each day of the log in the night that the gate refuses
 GROWTH = 1.5  # the last third against the second one; a night of a loaded machine is no measure for less
 

@@ -1,4 +1,4 @@
-"""Rating rows → blocks, and factor blocks ↔ rows, in any partitioning."""
+"""Ratings become blocks, and factor blocks become rows and blocks again, in any partitioning."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_no_ratings_at_all(spark):
 
 
 @pytest.mark.parametrize("bad", [(N_USERS, 0, 1.0, 1.0), (-1, 0, 1.0, 1.0), (0, -1, 1.0, 1.0), (0, 0, None, 1.0)])
-def test_a_row_that_fits_no_block_is_refused(spark, bad):
+def test_an_index_outside_its_range_and_a_null_are_refused(spark, bad):
     with pytest.raises(PythonException, match="ratings cannot be put into blocks"):
         rating_blocks(table(spark, [*rows(), bad]), "user_idx", "item_idx", 2, N_USERS).collect()
 
@@ -102,7 +102,7 @@ def test_rows_become_blocks_and_rows_again(spark, count):
 
 
 @pytest.mark.parametrize("spoil", ["missing", "twice", "outside", "width"])
-def test_rows_that_do_not_fill_their_block_are_refused(spark, spoil):
+def test_a_factor_block_without_one_row_per_entity_is_refused(spark, spoil):
     cell = bytearray(8)
     data = [(i, cell) for i in range(N_USERS)]
     data = {
@@ -111,7 +111,7 @@ def test_rows_that_do_not_fill_their_block_are_refused(spark, spoil):
         "outside": [*data[:-1], (N_USERS, cell)],
         "width": [*data[:-1], (N_USERS - 1, bytearray(12))],
     }[spoil]
-    with pytest.raises(PythonException, match="do not fill their factor block"):
+    with pytest.raises(PythonException, match="does not have one row per entity"):
         pack_factors(spark.createDataFrame(data, "idx int, features binary"), N_USERS, 3).collect()
 
 
@@ -123,30 +123,30 @@ def test_initial_factors_do_not_depend_on_the_blocks(spark, count):
     np.testing.assert_array_equal(collect_factors(blocks, count, 6, max_bytes=10_000), expected)
 
 
-def test_a_table_of_several_pieces_is_the_same_table(spark, monkeypatch):
+def test_a_table_collected_in_several_jobs_is_the_same_table(spark, monkeypatch):
     blocks = initial_factors(spark, N_USERS, 5, ModelShape(4), seed=3, side=USER_SIDE, scale=0.1)
     whole = collect_factors(blocks, 5, 4, max_bytes=10_000)
-    asked, to_pandas = [], type(blocks).toPandas
-    monkeypatch.setattr(type(blocks), "toPandas", lambda rows: asked.append(rows.count()) or to_pandas(rows))
-    monkeypatch.setattr("bgmrec.factorize.blocks.factors.PIECE_BYTES", N_USERS * 16 // 2)
+    counts, to_pandas = [], type(blocks).toPandas
+    monkeypatch.setattr(type(blocks), "toPandas", lambda rows: counts.append(rows.count()) or to_pandas(rows))
+    monkeypatch.setattr("bgmrec.factorize.blocks.factors.CHUNK_BYTES", N_USERS * 16 // 2)
     np.testing.assert_array_equal(collect_factors(blocks, 5, 4, max_bytes=10_000), whole)
-    assert asked == [2, 3]
+    assert counts == [2, 3]
 
 
 def test_a_large_table_is_never_collected(spark):
     blocks = initial_factors(spark, N_USERS, 2, ModelShape(4), seed=3, side=USER_SIDE, scale=0.1)
-    with pytest.raises(TrainingError, match="too large for one machine"):
+    with pytest.raises(TrainingError, match="too large to be collected"):
         collect_factors(blocks, 2, 4, max_bytes=N_USERS * 16 - 1)
 
 
-def test_blocks_of_another_run_make_no_table(spark):
+def test_blocks_of_another_run_do_not_form_a_table(spark):
     blocks = initial_factors(spark, N_USERS, 2, ModelShape(4), seed=3, side=USER_SIDE, scale=0.1)
     for count, width, found in ((3, 4, "block 0 with"), (2, 3, "block 0 with"), (1, 4, "block 0 with")):
-        with pytest.raises(TrainingError, match="do not make a table") as failure:
+        with pytest.raises(TrainingError, match="do not form one table") as failure:
             collect_factors(blocks, count, width, max_bytes=10_000)
         assert found in str(failure.value)
     twice = blocks.where("block = 0").unionByName(blocks)
-    with pytest.raises(TrainingError, match="do not make a table"):
+    with pytest.raises(TrainingError, match="do not form one table"):
         table_of([row.asDict() for row in twice.collect()], N_USERS, 2, 4)
     with pytest.raises(TrainingError, match="1 blocks, 1 distinct"):
         table_of([row.asDict() for row in blocks.where("block = 0").collect()], N_USERS, 2, 4)

@@ -14,15 +14,15 @@ from pyspark.sql import functions as f
 
 from bgmrec.config import load_settings
 from bgmrec.errors import SettingsError
-from bgmrec.ingest.frontier import lacking, most_wanted
+from bgmrec.ingest.frontier import by_priority, ids_without_side_info
 from bgmrec.run.state import Run, Summary
 from bgmrec.runtime.logs import Progress
 from bgmrec.runtime.pseudonyms import KEY_VARIABLE, pseudonymizer
 from bgmrec.runtime.sql_functions import register_functions
 from bgmrec.stages import build_features, crawl_frontier, ingest_ratings, ingest_side_info
 from bgmrec.synthetic.names import item_id, user_id
-from bgmrec.synthetic.plan import Plan
-from bgmrec.synthetic.site.catalogue import Catalogue, catalogue
+from bgmrec.synthetic.plan import WorldPlan
+from bgmrec.synthetic.site.catalogue import SiteCatalogue, catalogue
 from bgmrec.synthetic.site.server import Site, serving
 from tests.crawl.crawls import DS, PROJECT, Crawl
 
@@ -32,8 +32,8 @@ USERS, ITEMS, RATED = 40, 30, 20
 
 
 @pytest.fixture(scope="module")
-def world() -> Catalogue:
-    plan = Plan(
+def world() -> SiteCatalogue:
+    plan = WorldPlan(
         seed=3, users=USERS, items=ITEMS, events=10, days=6, first_day=date(2025, 1, 1), dirty_share=0.0,
         new_user_share=0.1, new_item_share=0.1, rated_share=0.5, drift=1.0,
     )  # fmt: skip
@@ -73,9 +73,9 @@ def write_log(folder: Path) -> None:
 
 
 def make_run(spark: SparkSession, folder: Path, *overrides: str) -> Run:
-    given = [f"paths.data={folder}", f"paths.root={folder}/root", "split.valid_days=1.0", *overrides]
+    overridden = [f"paths.data={folder}", f"paths.root={folder}/root", "split.valid_days=1.0", *overrides]
     configs = [CONF / name for name in ("base.toml", "demo.toml", "demo-ratings.toml", "demo-crawl.toml")]
-    return Run(load_settings(configs, given), date.fromisoformat(DS), spark, Progress(), Summary())
+    return Run(load_settings(configs, overridden), date.fromisoformat(DS), spark, Progress(), Summary())
 
 
 def hashed(run: Run) -> Run:
@@ -95,18 +95,18 @@ def test_a_crawl_becomes_item_tokens_and_user_features(spark, tmp_path, world, k
     without = hashed(make_run(spark, tmp_path, "items.sources=[]", "users.sources=[]"))
     ingest_ratings.stage(without)
     ingest_side_info.stage(without)
-    places = crawl_frontier.write_frontier(without)
+    folders = crawl_frontier.write_frontier(without)
     with serving(Site(world)) as address:
         crawl = Crawl(tmp_path, sample_site(), address, f"paths.root={tmp_path}/root")
         crawl.environment[KEY_VARIABLE] = KEY
         crawl.run()
-    wanted = [json.loads(line)["id"] for line in _lines(places["items"])]
-    assert set(wanted) == {item_id(item) for item in range(RATED)}
-    assert wanted[0] == item_id(RATED - 1)  # rated by everybody
+    listed = [json.loads(line)["id"] for line in _lines(folders["items"])]
+    assert set(listed) == {item_id(item) for item in range(RATED)}
+    assert listed[0] == item_id(RATED - 1)  # rated by everybody
     run = hashed(make_run(spark, tmp_path))
     ingest_side_info.stage(run)
     items = {row["item_id"]: row for row in run.work.read("items").collect()}
-    assert set(items) == set(wanted)
+    assert set(items) == set(listed)
     for music_id, row in items.items():
         truth = world.music[music_id]
         assert (row["title"], row["genre"], row["mood"]) == (truth["title"], truth["genre"], truth["mood"])
@@ -116,16 +116,16 @@ def test_a_crawl_becomes_item_tokens_and_user_features(spark, tmp_path, world, k
     assert set(users) == {key(user) for user in world.users}
     assert users[key("u00000003")]["interests"] == world.users["u00000003"]["interests"]
     build_features.stage(run)
-    _check_features(run, wanted, key)
+    _check_features(run, listed, key)
 
 
 def _lines(location: str) -> list[str]:
     return [line for path in sorted(Path(location).glob("part-*")) for line in path.read_text().splitlines()]
 
 
-def _check_features(run: Run, wanted: list[str], key) -> None:
+def _check_features(run: Run, listed: list[str], key) -> None:
     """Every crawled track has a document, and the log's users are those of the profiles."""
-    index = run.work.read("item_index").where(f.col("item_id").isin(wanted))
+    index = run.work.read("item_index").where(f.col("item_id").isin(listed))
     tokens = index.join(run.work.read("item_tokens"), f.col("idx") == f.col("item_idx"))
     assert min(len(row["tokens"]) for row in tokens.collect()) > 4 * 10  # at least ten words of four bytes
     users = run.work.read("user_index")
@@ -154,9 +154,10 @@ def test_the_frontier_puts_the_oldest_and_most_used_first(spark):
     rows = [("a", day)] * 3 + [("b", datetime(2025, 1, 1))] + [("c", day)] * 2 + [("d", None), ("e", day), ("f", day)]
     ratings = spark.createDataFrame(rows, "item_id string, rated_at timestamp")
     items = spark.createDataFrame([("e", "pop"), ("f", None)], "item_id string, genre string")
-    ids = lacking(ratings, items, "item_id", ["genre"])
-    found = [(row.id, row.uses) for row in most_wanted(ids, "item_id", date(2025, 1, 6), 10).collect()]
-    # 6 days × 1 use; 1.5 days × 3, 2 and 1 uses; one day where there is no time. e says what is asked for
+    ids = ids_without_side_info(ratings, items, "item_id", ["genre"])
+    found = [(row.id, row.uses) for row in by_priority(ids, "item_id", date(2025, 1, 6), 10).collect()]
+    # 6 days × 1 use; 1.5 days × 3, 2 and 1 uses; one day where there is no time. e has side information
     assert found == [("b", 1), ("a", 3), ("c", 2), ("f", 1), ("d", 1)]
-    assert [row.id for row in most_wanted(ids, "item_id", date(2025, 1, 6), 2).collect()] == ["b", "a"]
-    assert {row.item_id for row in lacking(ratings, items, "item_id", []).collect()} == {"a", "b", "c", "d"}
+    assert [row.id for row in by_priority(ids, "item_id", date(2025, 1, 6), 2).collect()] == ["b", "a"]
+    without = ids_without_side_info(ratings, items, "item_id", [])
+    assert {row.item_id for row in without.collect()} == {"a", "b", "c", "d"}

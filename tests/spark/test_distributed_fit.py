@@ -1,4 +1,4 @@
-"""The same fit in the driver, in processes beside it and in a barrier stage; and what happens when a process fails."""
+"""The same fit in the driver, in local processes and in a barrier stage; and the errors of failed processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from pyspark import InheritableThread
 from pyspark.sql import SparkSession
 
-from bgmrec.encoders.distributed.fit import fit_distributed, gpu_at_hand, wait_for_slots
+from bgmrec.encoders.distributed.fit import fit_distributed, has_gpus, wait_for_slots
 from bgmrec.encoders.fit import EpochLoss, Feed, FitNumbers, fit
 from bgmrec.encoders.losses import LossWeights
 from bgmrec.encoders.state import EncoderState, initial_state
@@ -42,7 +42,7 @@ MINI = FitNumbers(epochs=12, batch_size=32, learning_rate=3e-3, loss=LOSS)
 
 @pytest.fixture(scope="module")
 def feed(tmp_path_factory: pytest.TempPathFactory) -> FeedSpec:
-    """Three files of very unlike sizes: with two processes one reads 220 rows and the other 80."""
+    """Three files of different sizes: of two processes, one reads 220 rows and the other 80."""
     folder = tmp_path_factory.mktemp("feed")
     generator = np.random.default_rng(0)
     mixing = generator.normal(size=(4, 3))
@@ -62,7 +62,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> FeedSpec:
 
 
 class FailingFeed:
-    """The feed, but the disk of process 1 breaks."""
+    """A feed that fails in process 1."""
 
     def __init__(self, spec: FeedSpec):
         self.spec = spec
@@ -125,7 +125,7 @@ def test_a_barrier_stage_reaches_the_drivers_loss_in_small_batches(spark: SparkS
     _, alone = _run(spark, feed, MINI, 0)
     _, together = _run(spark, feed, MINI, 2, local=False)
     assert together[-1].total == pytest.approx(alone[-1].total, rel=0.05)
-    assert together[-1].latent < 0.5 * together[0].latent  # and something was learnt
+    assert together[-1].latent < 0.5 * together[0].latent  # the fit has learned something
 
 
 def test_averaged_weights_are_the_mean_of_what_each_process_learns_alone(spark: SparkSession, feed: FeedSpec):
@@ -157,7 +157,7 @@ def test_lost_rows_end_the_fit_in_a_barrier_stage(spark: SparkSession, feed: Fee
 
 
 @pytest.mark.parametrize(("processes", "local"), [(0, True), (2, True), (2, False)])
-def test_a_gpu_that_must_be_there_and_is_not_ends_the_fit(
+def test_a_required_gpu_that_is_missing_ends_the_fit(
     spark: SparkSession, feed: FeedSpec, monkeypatch: pytest.MonkeyPatch, processes: int, local: bool
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -165,25 +165,25 @@ def test_a_gpu_that_must_be_there_and_is_not_ends_the_fit(
         _run(spark, feed, MINI, processes, local, use_gpu=True)
 
 
-def test_gpus_are_at_hand_where_torch_finds_one_or_spark_manages_enough(
+def test_there_are_gpus_if_torch_finds_one_or_spark_manages_enough(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert gpu_at_hand(spark, 0, True) and not gpu_at_hand(spark, 1, True) and not gpu_at_hand(spark, 1, False)
+    assert has_gpus(spark, 0, True) and not has_gpus(spark, 1, True) and not has_gpus(spark, 1, False)
     of_driver, of_task = "spark.driver.resource.gpu.amount", "spark.task.resource.gpu.amount"
     try:
         spark.conf.set(of_driver, "2")
-        assert gpu_at_hand(spark, 2, True) and not gpu_at_hand(spark, 3, True)
+        assert has_gpus(spark, 2, True) and not has_gpus(spark, 3, True)
         spark.conf.set(of_task, "0.5")
-        assert not gpu_at_hand(spark, 2, False)
+        assert not has_gpus(spark, 2, False)
         spark.conf.set(of_task, "1")
-        assert gpu_at_hand(spark, 2, False)
+        assert has_gpus(spark, 2, False)
     finally:
         spark.conf.unset(of_driver)
         spark.conf.unset(of_task)
 
 
-def test_more_processes_than_slots_are_refused_before_they_wait(spark: SparkSession, feed: FeedSpec):
+def test_more_processes_than_slots_are_refused_without_waiting(spark: SparkSession, feed: FeedSpec):
     state = initial_state("asdae", NUMBERS, 1)
     with pytest.raises(SettingsError, match=r"feed.processes[\s\S]*at most 2[\s\S]*feed.local"):
         fit_distributed(spark, state, feed.open, MINI, rows_written=N_USERS, seed=1, processes=3, local=False)

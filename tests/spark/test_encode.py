@@ -1,4 +1,4 @@
-"""Prior means of whole tables: every row in gives the row that the network alone would give."""
+"""Prior means of whole tables: every input row gives the prior mean that the network alone gives."""
 
 from __future__ import annotations
 
@@ -60,24 +60,33 @@ def _alone(state: EncoderState) -> np.ndarray:
 @pytest.mark.parametrize("partitions", [1, 3, 50])
 def test_users_get_the_networks_prior_whatever_the_partitions(spark: SparkSession, partitions: int):
     state = initial_state("asdae", ASDAE, 1)
-    priors = _priors(encode_priors(_users_table(spark, partitions), state, batch_rows=4))
+    with encode_priors(_users_table(spark, partitions), state, batch_rows=4) as rows:
+        priors = _priors(rows)
     np.testing.assert_allclose(priors, _alone(state), atol=1e-5)
 
 
 def test_items_get_the_networks_prior_in_small_batches_as_in_large_ones(spark: SparkSession):
     items = spark.createDataFrame(_items(), ITEM_INPUTS)
     state = initial_state("text_cnn", TEXT, 1)
-    small, large = (_priors(encode_priors(items, state, batch_rows=rows)) for rows in (3, 1000))
+    priors = []
+    for batch_rows in (3, 1000):
+        with encode_priors(items, state, batch_rows=batch_rows) as rows:
+            priors.append(_priors(rows))
+    small, large = priors
     np.testing.assert_allclose(small, large, atol=1e-5)
     assert np.isfinite(small).all() and len(np.unique(small.round(6), axis=0)) == N
 
 
 def test_a_prior_that_is_not_finite_names_its_entity(spark: SparkSession):
-    encoded = encode_priors(_users_table(spark, 2, poison=11), initial_state("asdae", ASDAE, 1))
-    with pytest.raises((PySparkException, Py4JJavaError), match=r"TrainingError[\s\S]*idx 11"):
-        encoded.collect()
+    state = initial_state("asdae", ASDAE, 1)
+    with (
+        encode_priors(_users_table(spark, 2, poison=11), state) as rows,
+        pytest.raises((PySparkException, Py4JJavaError), match=r"TrainingError[\s\S]*idx 11"),
+    ):
+        rows.collect()
 
 
 def test_an_empty_table_gives_no_rows(spark: SparkSession):
-    none = spark.createDataFrame([], USER_INPUTS)
-    assert encode_priors(none, initial_state("asdae", ASDAE, 1)).collect() == []
+    empty = spark.createDataFrame([], USER_INPUTS)
+    with encode_priors(empty, initial_state("asdae", ASDAE, 1)) as rows:
+        assert rows.collect() == []

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from bgmrec.errors import QualityGateError
-from bgmrec.evaluate.baselines import Baseline, Sizes, als_baseline, bias_baseline, popularity_baseline
+from bgmrec.evaluate.baselines import Baseline, TableSizes, als_baseline, bias_baseline, popularity_baseline
 from bgmrec.evaluate.ranking import mean_ndcg, ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.evaluate.table import collect_metrics, headline, metrics_table
@@ -23,16 +23,16 @@ TRAIN = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0)]
 # item 0 (share 2/3 below); items 1 (1/3) and 2 (0) are in "1 of 2"
 POPULARITY = {0: "2 of 2", 1: "1 of 2", 2: "1 of 2"}
 ACTIVITY = {0: "2 of 2", 1: "1 of 2", 2: "1 of 2"}  # the same numbers of ratings
-LISTS = {0: [3, 4], 1: [2, 3, 4], 2: [1, 2, 3], 3: [0, 1, 4], 4: [1]}  # nobody asked for user 4's
+LISTS = {0: [3, 4], 1: [2, 3, 4], 2: [1, 2, 3], 3: [0, 1, 4], 4: [1]}  # user 4 has no targets
 TARGETS = {0: {4}, 1: {2, 4}, 2: {4, 3}, 3: {0, 2}}
 CATALOGUE = range(6)  # item 5 is in no list
 
 
 def slices_of(user: int, item: int) -> set[tuple[str, str]]:
     warm_item = item in POPULARITY
-    found = {("all", "all"), ("user", "cold" if user == 3 else "warm"), ("item", "warm" if warm_item else "cold")}
-    found |= {("item_popularity", POPULARITY[item])} if warm_item else set()
-    return found | ({("user_activity", ACTIVITY[user])} if user in ACTIVITY else set())
+    slices = {("all", "all"), ("user", "cold" if user == 3 else "warm"), ("item", "warm" if warm_item else "cold")}
+    slices |= {("item_popularity", POPULARITY[item])} if warm_item else set()
+    return slices | ({("user_activity", ACTIVITY[user])} if user in ACTIVITY else set())
 
 
 def train_frame(spark: SparkSession) -> DataFrame:
@@ -41,12 +41,12 @@ def train_frame(spark: SparkSession) -> DataFrame:
 
 @pytest.fixture(scope="module")
 def ranked(spark: SparkSession) -> DataFrame:
-    """Two models with the same lists, but that theirs has none for user 2."""
+    """Two models with the same lists, except that `theirs` has none for user 2."""
     lists = [
-        (model, user, folder, item)
+        (model, user, position, item)
         for model in ("ours", "theirs")
         for user, items in LISTS.items()
-        for folder, item in enumerate(items, start=1)
+        for position, item in enumerate(items, start=1)
         if (model, user) != ("theirs", 2)
     ]
     targets = [(user, item) for user, items in TARGETS.items() for item in items]
@@ -81,7 +81,7 @@ def test_ranking_metrics_by_slice_equal_the_reference(ranked: DataFrame) -> None
             total = sum(len(within[user]) for user in users)
             row = found.pop((name, value, "pooled_recall", k))
             assert (row["result"], row["count"]) == (pytest.approx(hits / total), total)
-    # at 1, users 0..3 show items 3 2 1 0: 4 of 6; at 3 everything but item 5
+    # at 1, the lists of users 0..3 hold items 3 2 1 0: 4 of 6; at 3 all items but 5
     assert {key: row["result"] for key, row in found.items()} == pytest.approx(
         {
             ("all", "all", "coverage", 1): 4 / 6,
@@ -92,9 +92,9 @@ def test_ranking_metrics_by_slice_equal_the_reference(ranked: DataFrame) -> None
     )
 
 
-def test_mean_ndcg_is_that_of_everything(spark: SparkSession) -> None:
+def test_mean_ndcg_equals_the_reference(spark: SparkSession) -> None:
     # user 2 has no list, which is 0 here; user 4 has one and no targets, and does not count
-    lists = [(u, folder, i) for u, own in LISTS.items() if u != 2 for folder, i in enumerate(own, start=1)]
+    lists = [(u, position, i) for u, items in LISTS.items() if u != 2 for position, i in enumerate(items, start=1)]
     targets = [(user, item) for user, items in TARGETS.items() for item in items]
     frames = (
         spark.createDataFrame(lists, "user_idx int, position int, item_idx int"),
@@ -144,7 +144,7 @@ def test_rating_metrics_by_slice_and_missing_scores(spark: SparkSession) -> None
     ).cache()
     found = collect_metrics(metrics.where("model = 'ours'"))
     results = {(row["slice"], row["value"], row["metric"]): row["result"] for row in found}
-    expected = {
+    expected: dict[tuple[str, str], list[float]] = {
         ("all", "all"): [1, 2, 0.5, 2],
         ("user", "warm"): [1, 2, 0.5],
         ("user", "cold"): [2],
@@ -164,7 +164,7 @@ def test_rating_metrics_by_slice_and_missing_scores(spark: SparkSession) -> None
             collect_metrics(metrics.where(f"model = '{model}'"))
 
 
-SIZES = Sizes(users=5, items=6, user_blocks=2, item_blocks=3)
+SIZES = TableSizes(users=5, items=6, user_blocks=2, item_blocks=3)
 
 
 def rated_frame(spark: SparkSession) -> DataFrame:

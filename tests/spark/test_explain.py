@@ -1,4 +1,4 @@
-"""The parts of all lists' scores, block by block: they sum to the scores, whatever way the factors travel."""
+"""The parts of all scores sum to the scores, with broadcast and with shuffled factors."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bgmrec.factorize.solved import Solved
+from bgmrec.factorize.user_step import UserStep
 from bgmrec.recommend.explain import reasons
 from bgmrec.runtime.session import arrow_batch
 from bgmrec.storage import schemas
 from tests.reference import normal_equations as reference
-from tests.spark.test_half_step import BROADCAST, NUMBERS, ROUTED, SHAPE, Data, factor_blocks
+from tests.spark.test_half_step import BROADCAST, NUMBERS, SHAPE, SHUFFLED, Data, factor_blocks
 
 
-@pytest.mark.parametrize(("bytes_", "alpha0"), [(BROADCAST, 0.0), (ROUTED, 0.3)])
-def test_the_parts_of_every_place_sum_to_its_score(spark, bytes_, alpha0):
+@pytest.mark.parametrize(("bytes_", "alpha0"), [(BROADCAST, 0.0), (SHUFFLED, 0.3)])
+def test_the_parts_of_every_list_entry_sum_to_its_score(spark, bytes_, alpha0):
     data = Data(spark, preference=alpha0 > 0)
     cold, popular = data.n_users // 2, 3
     solved, _, _ = data.half_step(dst=3, src=2, alpha0=alpha0)
     newer = data.items + np.float32(0.1)
     scores = reference.dense_scores(solved.astype(float), newer.astype(float), SHAPE.rank, True, SHAPE.mean)
-    places = {u: np.argsort(-scores[u])[: 1 + u % 4].tolist() for u in range(data.n_users)}
+    lists_of = {u: np.argsort(-scores[u])[: 1 + u % 4].tolist() for u in range(data.n_users)}
     rows = [
         (u, p + 1, int(i), float(scores[u, i]), "popular" if u == popular else "cold" if u == cold else "warm")
-        for u, items in places.items()
+        for u, items in lists_of.items()
         for p, i in enumerate(items)
     ]
-    model = Solved(
+    model = UserStep(
         data.user_blocks(3), factor_blocks(spark, data.user_prior, 3), factor_blocks(spark, data.items, 2),
         factor_blocks(spark, newer, 2), 3, 2, SHAPE, NUMBERS, alpha0,
     )  # fmt: skip
@@ -44,7 +44,7 @@ def test_the_parts_of_every_place_sum_to_its_score(spark, bytes_, alpha0):
     assert set(sums.index) == set(expected)
     np.testing.assert_allclose([sums[key] for key in expected], list(expected.values()), atol=1e-3)
     rest = frame[frame["kind"] == "rest"]["score_part"].abs()
-    # with offsets, unobserved pairs take something; else only rounding is left
+    # with offsets, unobserved pairs have a part; otherwise only rounding is left
     assert rest.max() < 1e-3 or alpha0 > 0
     assert set(frame[frame["user_idx"] == cold]["kind"]) <= {"prior", "item", "rest"}
     named = frame[frame["kind"] == "rating"]

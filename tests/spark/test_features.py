@@ -31,7 +31,7 @@ FEATURES = [
 @pytest.fixture
 def items(spark):
     index = spark.createDataFrame(
-        [("a", 0), ("b", 1), ("c", 2), ("cold", 3), ("unheard of", 4)], "item_id string, item_idx int"
+        [("a", 0), ("b", 1), ("c", 2), ("cold", 3), ("unknown", 4)], "item_id string, item_idx int"
     )
     return entities_by_idx(index, spark.createDataFrame(ITEMS, SCHEMA), "item_id", "item_idx")
 

@@ -1,4 +1,4 @@
-"""The distributed half step against plain NumPy: partitions, blocks, broadcast and routed, and many rounds."""
+"""The distributed half step against plain NumPy: partitions, blocks, broadcast and shuffled tables, many rounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bgmrec.runtime.session import arrow_batch
 from bgmrec.storage import schemas
 from tests.reference import normal_equations as reference
 
-BROADCAST, ROUTED = 10**6, 100
+BROADCAST, SHUFFLED = 10**6, 100
 SHAPE = ModelShape(3, bias=True, mean=2.5)
 NUMBERS = Regularisation(2.0, 0.7, 0.5)
 ANY = 10**9
@@ -81,11 +81,11 @@ class Data:
     def expected(self, alpha0=0.0, prior=True):
         means = self.user_prior.astype(float) * prior
         numbers = {"reg": 2.0, "bias_reg": 0.7, "exponent": 0.5}
-        known = self.ratings, self.weights, self.observed
+        matrices = self.ratings, self.weights, self.observed
         table = reference.half_step(
-            *known, self.items.astype(float), means, mean=2.5, **self.options(alpha0), **numbers
+            *matrices, self.items.astype(float), means, mean=2.5, **self.options(alpha0), **numbers
         )
-        error = reference.squared_error(*known, table, self.items.astype(float), mean=2.5, **self.options(alpha0))
+        error = reference.squared_error(*matrices, table, self.items.astype(float), mean=2.5, **self.options(alpha0))
         return table, error, reference.penalty(self.observed, table, means, **self.options(alpha0), **numbers)
 
 
@@ -106,18 +106,18 @@ def test_partition_counts_give_the_same_factors(data, partitions):
 
 
 @pytest.mark.parametrize(("dst", "src"), [(1, 1), (2, 5), (30, 20)])
-@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+@pytest.mark.parametrize("bytes_", [BROADCAST, SHUFFLED])
 def test_any_number_of_blocks_either_way(data, dst, src, bytes_):
     agrees(data.half_step(dst=dst, src=src, bytes_=bytes_), data.expected())
 
 
-@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+@pytest.mark.parametrize("bytes_", [BROADCAST, SHUFFLED])
 def test_implicit_mode_either_way(spark, bytes_):
     plays = Data(spark, preference=True)
     agrees(plays.half_step(alpha0=0.2, bytes_=bytes_), plays.expected(alpha0=0.2))
 
 
-@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+@pytest.mark.parametrize("bytes_", [BROADCAST, SHUFFLED])
 def test_conjugate_gradients_either_way(spark, bytes_):
     plays = Data(spark, preference=True)
     exact = plays.expected(alpha0=0.2)
@@ -131,16 +131,16 @@ def test_without_priors(data):
     agrees(data.half_step(prior=False), data.expected(prior=False))
 
 
-def test_broadcast_and_routed_agree_to_the_bit(data):
-    shuffled = data.half_step(bytes_=ROUTED)
+def test_broadcast_and_shuffled_tables_agree_to_the_bit(data):
+    shuffled = data.half_step(bytes_=SHUFFLED)
     np.testing.assert_array_equal(data.half_step()[0], shuffled[0])
 
 
 def test_one_user_and_one_item(spark):
-    one = Data(spark, n_users=3, n_items=3)
-    one.observed[:], one.observed[2, 1] = False, True
-    agrees(one.half_step(dst=4, src=4), one.expected())
-    agrees(one.half_step(dst=4, src=4, bytes_=1), one.expected())
+    data = Data(spark, n_users=3, n_items=3)
+    data.observed[:], data.observed[2, 1] = False, True
+    agrees(data.half_step(dst=4, src=4), data.expected())
+    agrees(data.half_step(dst=4, src=4, bytes_=1), data.expected())
 
 
 @pytest.mark.parametrize("bytes_", [BROADCAST, 1])
@@ -161,19 +161,19 @@ def test_the_table_matches_its_schema(data):
         ]
 
 
-def test_a_broadcast_table_is_freed_with_the_step_even_if_it_fails(spark, data):
-    files, spoilt = Path(spark.sparkContext._temp_dir), Data(spark)
-    spoilt.ratings[tuple(np.argwhere(spoilt.observed)[0])] = np.nan
+def test_a_broadcast_table_is_destroyed_with_the_step_even_if_it_fails(spark, data):
+    files, broken = Path(spark.sparkContext._temp_dir), Data(spark)
+    broken.ratings[tuple(np.argwhere(broken.observed)[0])] = np.nan
     before = set(files.rglob("*"))
     data.half_step()
     assert set(files.rglob("*")) == before
     with pytest.raises(PythonException, match="idx"):
-        spoilt.half_step()
+        broken.half_step()
     assert set(files.rglob("*")) == before
 
 
-def test_routed_rows_are_sorted_and_never_held_together(spark, data):
-    """What Java holds of a partition would grow with its blocks: neither hashed nor collected."""
+def test_shuffled_rows_are_sorted_and_not_hashed(spark, data):
+    """Hashing or collecting a partition would need memory that grows with its number of blocks."""
     step = half_step(
         data.user_blocks(6), data.factors(data.items, 3), None, SHAPE, NUMBERS, src_num_blocks=3, dst_num_blocks=6,
         broadcast_bytes=1,
@@ -185,7 +185,7 @@ def test_routed_rows_are_sorted_and_never_held_together(spark, data):
     assert not any(name in plan for name in ("HashJoin", "HashAggregate", "CartesianProduct", "NestedLoop"))
 
 
-@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+@pytest.mark.parametrize("bytes_", [BROADCAST, SHUFFLED])
 def test_a_missing_source_or_prior_is_an_error(spark, data, bytes_):
     few, users = data.factors(data.items[:9], 3), data.factors(data.user_prior, 2)
     step = half_step(
@@ -197,31 +197,32 @@ def test_a_missing_source_or_prior_is_an_error(spark, data, bytes_):
         data.user_blocks(2), data.factors(data.items, 3), users.where("block = 0"), SHAPE, NUMBERS,
         src_num_blocks=3, dst_num_blocks=2, broadcast_bytes=bytes_,
     )  # fmt: skip
-    with pytest.raises(PythonException, match="prior does not fit"), step as rows:
+    with pytest.raises(PythonException, match="column prior of a block does not match"), step as rows:
         rows.collect()
 
 
-def test_a_source_block_that_is_missing_is_named_where_it_is_routed(spark, data):
+def test_a_missing_source_block_is_named_where_tables_are_shuffled(spark, data):
     step = half_step(
         data.user_blocks(2), data.factors(data.items, 3).where("block <> 1"), None, SHAPE, NUMBERS, src_num_blocks=3,
-        dst_num_blocks=2, broadcast_bytes=ROUTED, n_src=len(data.items),
+        dst_num_blocks=2, broadcast_bytes=SHUFFLED, n_src=len(data.items),
     )  # fmt: skip
     with pytest.raises(PythonException, match=r"no factors[\s\S]*source block 1"), step as rows:
         rows.collect()
 
 
-def test_a_rating_that_is_no_number_names_the_entity(spark):
-    spoilt = Data(spark)
-    user, item = np.argwhere(spoilt.observed)[-1]
-    spoilt.ratings[user, item] = np.nan
+def test_a_rating_that_is_not_a_number_names_the_entity(spark):
+    broken = Data(spark)
+    user, item = np.argwhere(broken.observed)[-1]
+    broken.ratings[user, item] = np.nan
     with pytest.raises(PythonException, match=f"idx {user} "):
-        spoilt.half_step(dst=4)
+        broken.half_step(dst=4)
 
 
-@pytest.mark.parametrize("bytes_", [BROADCAST, ROUTED])
+@pytest.mark.parametrize("bytes_", [BROADCAST, SHUFFLED])
 def test_the_gram_counts_every_source_row_once(spark, data, bytes_):
-    source = broadcast_or_shuffle(data.factors(data.items, 5), 5, SHAPE, broadcast_bytes=bytes_, with_gram=True)
-    np.testing.assert_allclose(source.gram, source_gram(data.items, SHAPE), rtol=1e-12)
+    factors = data.factors(data.items, 5)
+    with broadcast_or_shuffle(factors, 5, SHAPE, broadcast_bytes=bytes_, with_gram=True) as source:
+        np.testing.assert_allclose(source.gram, source_gram(data.items, SHAPE), rtol=1e-12)
 
 
 def test_the_objective_falls_over_rounds(spark, data):
@@ -245,10 +246,10 @@ def test_the_objective_falls_over_rounds(spark, data):
         totals.append(objective(users, items))
     values = [terms.total for terms in totals]
     assert all(later < earlier for earlier, later in itertools.pairwise(values))
-    known = data.ratings, data.weights, data.observed
+    matrices = data.ratings, data.weights, data.observed
     tables = (
         collect_factors(side, n, SHAPE.width, max_bytes=ANY).astype(float) for side, n in ((users, 2), (items, 3))
     )
-    error = reference.squared_error(*known, *tables, mean=2.5, **data.options(0.0))
+    error = reference.squared_error(*matrices, *tables, mean=2.5, **data.options(0.0))
     assert totals[-1].data == pytest.approx(error / 2, rel=1e-4)
     spark.catalog.clearCache()

@@ -8,7 +8,7 @@ import pytest
 from bgmrec.config import Settings
 from bgmrec.errors import InputError
 from bgmrec.run.state import Run, Summary
-from bgmrec.runtime.logs import Progress
+from bgmrec.runtime.logs import Progress, logger
 from bgmrec.stages import build_features, ingest_ratings, ingest_side_info
 from bgmrec.storage.models import FACTS
 
@@ -31,7 +31,7 @@ def make_run(spark, folder, rows, **sections):
     return Run(Settings.model_validate(document), date(2024, 3, 2), spark, Progress(), Summary())
 
 
-def test_the_night_up_to_features(spark, tmp_path):
+def test_the_run_up_to_features(spark, tmp_path):
     run = make_run(spark, tmp_path, [*GOOD, GOOD[0], "u1,m1,9,2024-03-01 10:00:00", ",m1,3,2024-03-01 10:00:00"])
     for module in STAGES:
         module.stage(run)
@@ -62,7 +62,7 @@ def test_the_night_up_to_features(spark, tmp_path):
     assert not run.work.exists("ratings_mapped")
 
 
-def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path):
+def test_a_run_with_a_cache_has_the_tables_of_one_without(spark, tmp_path):
     lines = {day: f"u{day},m1,4,2024-03-0{day} 10:00:00\nu{day},m9,7,2024-03-0{day}\nu1,m1" for day in (1, 2, 3)}
     for day, rows in lines.items():
         (tmp_path / f"ds=2024-03-0{day}").mkdir()
@@ -76,7 +76,7 @@ def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path):
     fields = [{"name": "title", "type": "text"}]
     items = {"sources": [{**crawl, **window, "fetched_at": "at"}], "fields": fields, "max_reject_share": 1.0}
 
-    def night(root, day):
+    def ingest(root, day):
         run = make_run(spark, tmp_path, [], ratings=ratings, items=items)
         paths = run.settings.paths.model_copy(update={"root": str(tmp_path / root)})
         run = replace(run, settings=run.settings.model_copy(update={"paths": paths}), ds=date(2024, 3, day))
@@ -86,20 +86,20 @@ def test_a_night_after_another_has_what_one_from_nothing_has(spark, tmp_path):
         facts = run.summary.facts["ingest_ratings"], run.summary.facts["ingest_items"]
         return [sorted(run.work.read(name).collect()) for name in names], facts
 
-    night("root", 2)
-    tables, facts = night("root", 3)
-    expected, of_all = night("another", 3)
+    ingest("root", 2)
+    tables, facts = ingest("root", 3)
+    expected, of_all = ingest("another", 3)
     assert tables == expected
     for some, all_of_them in zip(facts, of_all, strict=True):
-        assert (some.pop("files_mapped"), some.pop("files_kept")) == (1, 2)
-        assert (all_of_them.pop("files_mapped"), all_of_them.pop("files_kept")) == (3, 0)
+        assert (some.pop("files_mapped"), some.pop("files_cached")) == (1, 2)
+        assert (all_of_them.pop("files_mapped"), all_of_them.pop("files_cached")) == (3, 0)
     assert facts == of_all
     assert [facts[0][name] for name in ("kept", "rejected", "duplicate")] == [3, 4, 2]
     assert [facts[1][name] for name in ("kept", "rejected", "duplicate")] == [3, 3, 0]
     assert [row.title for row in tables[2]] == ["as of 3"]
 
 
-def test_a_later_night_keeps_the_previous_indices(spark, tmp_path):
+def test_a_later_run_keeps_the_previous_indices(spark, tmp_path):
     run = make_run(spark, tmp_path, GOOD)
     for module in STAGES:
         module.stage(run)
@@ -112,13 +112,13 @@ def test_a_later_night_keeps_the_previous_indices(spark, tmp_path):
     after = {row.item_id: row.item_idx for row in run.work.read("item_index").collect()}
     assert after == {**before, "another": 4}
     assert run.summary.facts["build_features"]["item_index_new"] == 1
-    # u1 and m1 alone would make another vocabulary; the encoders that go on know this one
+    # u1 and m1 alone would make another vocabulary; a warm start keeps the vocabulary of its encoders
     assert run.work.document("fitted_features") == fitted
     assert run.summary.facts["build_features"]["refitted"] is False
 
 
 @pytest.mark.parametrize("change", [{"warm_runs": 6}, {"user_features": {"features": []}}])
-def test_features_are_fitted_anew_after_so_many_nights_and_for_other_settings(spark, tmp_path, change):
+def test_features_are_fitted_again_after_some_warm_runs_and_for_other_settings(spark, tmp_path, change):
     run = make_run(spark, tmp_path, GOOD)
     for module in STAGES:
         module.stage(run)
@@ -137,25 +137,45 @@ def save_model(run, fitted, **facts):
     run.versions.tables.below("_manifests").write_json("2023-01-01", {"model": {"run_id": "2023-01-01-001"}})
 
 
-def test_too_many_rejects_stop_the_run_and_are_there_to_look_at(spark, tmp_path):
+def test_too_many_rejects_stop_the_run_and_are_written(spark, tmp_path):
     run = make_run(spark, tmp_path, [*GOOD, *(f"u{n},m1,9,2024-03-01" for n in range(3))])
-    with pytest.raises(InputError, match=r"3 of 21 rows were refused \(14.3%\)") as caught:
+    with pytest.raises(InputError, match=r"3 of 21 rows were rejected \(14.3%\)") as caught:
         ingest_ratings.stage(run)
     assert "3 × rating out of range in log" in caught.value.found
     assert not run.work.exists("ratings")
     assert run.work.read("rating_rejects").count() == 3
 
 
-def test_a_night_without_ratings_says_where_they_went(spark, tmp_path):
+def test_a_run_without_ratings_counts_the_rows_by_state(spark, tmp_path):
     run = make_run(spark, tmp_path, ["u1,m1,3,2024-03-09"])
-    with pytest.raises(InputError, match="no rating was left") as caught:
+    with pytest.raises(InputError, match="no raw row became a rating") as caught:
         ingest_ratings.stage(run)
     assert "after_window 1" in caught.value.found
 
 
-def test_ratings_that_are_all_held_out_leave_nothing_to_train_on(spark, tmp_path):
+def test_only_held_out_ratings_are_an_error(spark, tmp_path):
     run = make_run(spark, tmp_path, ["u1,m1,3,2024-03-02 10:00:00"])
     ingest_ratings.stage(run)
     ingest_side_info.stage(run)
-    with pytest.raises(InputError, match="no rating is left to train on"):
+    with pytest.raises(InputError, match="there is no training rating"):
         build_features.stage(run)
+
+
+def test_play_counts_given_as_preferences_are_warned_of(spark, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logger, "propagate", True)  # a job of another test may have taken it away
+    for mode, warned in (("implicit", True), ("explicit", False)):
+        run = make_run(spark, tmp_path, GOOD, factorize={"mode": mode})
+        caplog.clear()
+        ingest_ratings.stage(run)
+        facts, texts = run.summary.facts["ingest_ratings"], [record.getMessage() for record in caplog.records]
+        assert facts.get("preferences_above_1") == (14 if warned else None)
+        assert any("ratings.sources" in text and "`weight`" in text for text in texts) is warned
+
+
+def test_preferences_up_to_one_are_not_warned_of(spark, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logger, "propagate", True)  # a job of another test may have taken it away
+    rows = [row.replace(f",{n % 5 + 1},", ",1,") for n, row in enumerate(GOOD)]
+    run = make_run(spark, tmp_path, [*rows[:-1], GOOD[-1]], factorize={"mode": "implicit"})
+    ingest_ratings.stage(run)
+    assert run.summary.facts["ingest_ratings"]["preferences_above_1"] == 1
+    assert not [record for record in caplog.records if "`weight`" in record.getMessage()]

@@ -7,7 +7,8 @@ import pytest
 
 from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
-from bgmrec.ingest.sources import CORRUPT, raw_columns, read_files, reading
+from bgmrec.ingest.read_failures import read_failures
+from bgmrec.ingest.sources import CORRUPT, raw_columns, read_files
 from tests.spark.mounts import mounted
 
 DS = date(2024, 3, 2)
@@ -135,7 +136,7 @@ def test_a_folder_whose_files_have_different_headers_is_an_input_error(spark, tm
     raw = read(spark, tmp_path, format="csv", paths=["{data}/day"])
     with (
         pytest.raises(InputError, match="raw files cannot be read") as caught,
-        reading("the log", spark, raw.inputFiles),
+        read_failures(spark, "the log", raw.inputFiles, withheld=False),
     ):
         raw.collect()
     assert "header" in caught.value.found and caught.value.exit_status == 3
@@ -149,6 +150,6 @@ def test_a_damaged_archive_among_whole_ones_is_named(spark, tmp_path, columns):
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines)[:3000])
     with pytest.raises(InputError, match="raw files cannot be read") as caught:
         raw = read(spark, tmp_path, format="jsonl", paths=["{data}/*.gz"], columns=columns)
-        with reading("the log", spark, raw.inputFiles):
+        with read_failures(spark, "the log", raw.inputFiles, withheld=False):
             raw.collect()
     assert caught.value.where.endswith("/b.jsonl.gz") and "," not in caught.value.where

@@ -1,7 +1,9 @@
-"""The model store: immutable, complete or refused by name; a rollback takes tables and model back together."""
+"""The model store: immutable, complete or refused; rollback and retention change tables and models together."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,11 +11,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from bgmrec.config import load_settings
-from bgmrec.errors import InputError, PublishingError
-from bgmrec.publish.retention import plan
+from bgmrec.errors import EXIT_BUSY, BusyError, InputError, PublishingError
+from bgmrec.publish.retention import Inventory, deletions
+from bgmrec.publish.versions import Versions
 from bgmrec.run.state import Run, Summary
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages import retain, rollback
+from bgmrec.stages.job import date_lock
 from bgmrec.storage import files
 from bgmrec.storage.models import FACTS, ModelStore
 from bgmrec.storage.tables import Tables
@@ -33,18 +37,18 @@ def store(spark: SparkSession, tmp_path: Path) -> ModelStore:
     return ModelStore(Tables(spark, f"file://{tmp_path}/models"))
 
 
-def test_a_model_comes_back_whole_and_is_never_written_over(store: ModelStore) -> None:
+def test_a_model_is_loaded_complete_and_never_overwritten(store: ModelStore) -> None:
     store_model(store, f"{FIRST}-001")
     model = store.load(f"{FIRST}-001")
     assert (model.weights("user"), model.weights("item")) == (b"weights", None)
     assert model.table("user_index").count() == 1 and model.facts["shape"] == {"rank": 4}
-    with pytest.raises(PublishingError, match="cannot be written over"):
+    with pytest.raises(PublishingError, match="is never replaced"):
         store_model(store, f"{FIRST}-001")
     assert store.runs() == store.runs(FIRST) == [f"{FIRST}-001"] and store.runs(SECOND) == []
 
 
 @pytest.mark.parametrize(
-    ("lost", "told"),
+    ("lost", "missing"),
     [
         ("user_index/_SUCCESS", "table user_index"),
         ("user.safetensors", "user.safetensors of 7 bytes"),
@@ -52,16 +56,16 @@ def test_a_model_comes_back_whole_and_is_never_written_over(store: ModelStore) -
         ("model.json", ""),
     ],
 )
-def test_an_incomplete_model_says_what_it_lacks(store: ModelStore, lost: str, told: str) -> None:
+def test_the_error_names_what_an_incomplete_model_lacks(store: ModelStore, lost: str, missing: str) -> None:
     store_model(store, f"{FIRST}-001")
     folder = store.tables.below(f"{FIRST}-001")
     files.delete(folder.spark, folder.path(lost))
-    with pytest.raises(InputError, match="is incomplete" if told else "no model of run") as caught:
+    with pytest.raises(InputError, match="is incomplete" if missing else "no model of run") as caught:
         store.load(f"{FIRST}-001")
-    assert told in caught.value.found
+    assert missing in caught.value.found
 
 
-def test_weights_that_were_cut_and_facts_that_are_missing_are_noticed(store: ModelStore) -> None:
+def test_truncated_weights_and_missing_facts_are_refused(store: ModelStore) -> None:
     store_model(store, f"{FIRST}-001")
     folder = store.tables.below(f"{FIRST}-001")
     files.write_bytes(folder.spark, folder.path("user.safetensors"), b"weig")
@@ -70,7 +74,7 @@ def test_weights_that_were_cut_and_facts_that_are_missing_are_noticed(store: Mod
     folder.write_json("model", facts)
     with pytest.raises(InputError) as caught:
         store.load(f"{FIRST}-001")
-    assert caught.value.found == "without settings in model.json, user.safetensors of 7 bytes"
+    assert caught.value.found == "missing: settings in model.json, user.safetensors of 7 bytes"
 
 
 def make_run(spark: SparkSession, root: Path, ds: str) -> Run:
@@ -79,8 +83,8 @@ def make_run(spark: SparkSession, root: Path, ds: str) -> Run:
 
 
 @pytest.fixture
-def night(spark: SparkSession, tmp_path: Path) -> Run:
-    """Two dates, the second published twice."""
+def published_run(spark: SparkSession, tmp_path: Path) -> Run:
+    """The newest run of two published dates, the second published twice."""
     spark.sql(f"DROP DATABASE IF EXISTS {DATABASE} CASCADE")
     for run_id in (f"{FIRST}-001", f"{SECOND}-001", f"{SECOND}-002"):
         run = make_run(spark, tmp_path, run_id[:10])
@@ -93,7 +97,7 @@ def night(spark: SparkSession, tmp_path: Path) -> Run:
     return run
 
 
-def shown(run: Run) -> tuple[str, str, str, list[str]]:
+def visible(run: Run) -> tuple[str, str, str, list[str]]:
     """(run of latest, its model, run of the view, all runs in the catalogue)."""
     latest = run.versions.latest() or {}
     view, rows = (
@@ -103,87 +107,166 @@ def shown(run: Run) -> tuple[str, str, str, list[str]]:
     return latest["run_id"], latest["model"]["run_id"], view[0], rows
 
 
-def test_a_date_goes_back_to_what_was_replaced_however_often_it_is_said(night: Run) -> None:
-    rollback.roll_back(night, None, dry_run=True)
+def test_a_date_gets_the_replaced_version_however_often_rollback_runs(published_run: Run) -> None:
+    rollback.roll_back(published_run, None, dry_run=True)
     before, after = f"{SECOND}-001", f"{SECOND}-002"
-    assert shown(night) == (after, after, after, [f"{FIRST}-001", after])
+    assert visible(published_run) == (after, after, after, [f"{FIRST}-001", after])
     for _ in range(2):
-        rollback.roll_back(night, None, dry_run=False)
-        assert shown(night) == (before, before, before, [f"{FIRST}-001", before])
-    rollback.roll_back(night, after, dry_run=False)
-    assert shown(night) == (after, after, after, [f"{FIRST}-001", after])
+        rollback.roll_back(published_run, None, dry_run=False)
+        assert visible(published_run) == (before, before, before, [f"{FIRST}-001", before])
+    rollback.roll_back(published_run, after, dry_run=False)
+    assert visible(published_run) == (after, after, after, [f"{FIRST}-001", after])
 
 
-def test_a_run_of_an_earlier_date_withdraws_the_dates_after_it_and_they_come_back(
-    night: Run, capsys: pytest.CaptureFixture[str]
+def test_a_rollback_to_an_earlier_date_unpublishes_later_dates_and_can_be_reversed(
+    published_run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, newest = f"{FIRST}-001", f"{SECOND}-002"
     rollback.roll_back(
-        make_run(night.spark, Path(night.settings.paths.root.removeprefix("file://")), FIRST), first, False
+        make_run(published_run.spark, Path(published_run.settings.paths.root.removeprefix("file://")), FIRST),
+        first,
+        False,
     )
-    assert shown(night) == (first, first, first, [first])
+    assert visible(published_run) == (first, first, first, [first])
     assert capsys.readouterr().out.splitlines()[1:] == [f"{SECOND}: unpublished", f"latest: {first}, model {first}"]
-    rollback.roll_back(night, newest, dry_run=False)
-    assert shown(night) == (newest, newest, newest, [first, newest])
+    rollback.roll_back(published_run, newest, dry_run=False)
+    assert visible(published_run) == (newest, newest, newest, [first, newest])
 
 
-def test_what_is_gone_or_never_was_cannot_be_gone_back_to(night: Run) -> None:
-    first = make_run(night.spark, Path(night.settings.paths.root.removeprefix("file://")), FIRST)
+def test_a_missing_version_is_refused(published_run: Run) -> None:
+    first = make_run(published_run.spark, Path(published_run.settings.paths.root.removeprefix("file://")), FIRST)
     with pytest.raises(InputError, match="no earlier version") as nothing:
         rollback.roll_back(first, None, dry_run=False)
     assert f"{SECOND}-002" in nothing.value.found
-    with pytest.raises(InputError, match=f"run {SECOND}-009 is not kept"):
-        rollback.roll_back(night, f"{SECOND}-009", dry_run=False)
-    night.models.delete(f"{SECOND}-001")
+    with pytest.raises(InputError, match=f"no version of run {SECOND}-009"):
+        rollback.roll_back(published_run, f"{SECOND}-009", dry_run=False)
+    published_run.models.delete(f"{SECOND}-001")
     with pytest.raises(InputError, match="no model of run"):
-        rollback.roll_back(night, None, dry_run=False)
-    files.delete(night.spark, night.versions.record(f"{SECOND}-001")["tables"]["recommendations"]["location"])
-    with pytest.raises(InputError, match="are gone"):
-        rollback.roll_back(night, None, dry_run=False)
-    assert shown(night)[0] == f"{SECOND}-002"
+        rollback.roll_back(published_run, None, dry_run=False)
+    files.delete(
+        published_run.spark, published_run.versions.record(f"{SECOND}-001")["tables"]["recommendations"]["location"]
+    )
+    with pytest.raises(InputError, match="are missing"):
+        rollback.roll_back(published_run, None, dry_run=False)
+    assert visible(published_run)[0] == f"{SECOND}-002"
 
 
-def test_what_is_old_goes_from_the_catalogue_and_from_the_disk(night: Run) -> None:
+def test_old_things_are_deleted_from_the_catalogue_and_from_the_disk(published_run: Run) -> None:
     newest = f"{SECOND}-002"
-    night.begin("ingest_ratings")  # working tables of a night that was not finished
-    night.root.write_json(f"summaries/{FIRST}-001", {})
-    night.root.write_json(f"reports/{FIRST}-001/facts", {})
-    mapped = night.root.below("mapped").below("way")
-    for name, held in ((f"{FIRST}-000", "ab"), (f"{FIRST}-001", ""), (f"{FIRST}-002", "b"), (f"{SECOND}-000", "bc")):
-        mapped.write(night.spark.range(1), name)
-        if held:  # of the other one only the rows were written
-            mapped.write_json(name, {"files": {key: [1, 1] for key in held}})
-    assert retain.inventory(night).mapped == {
-        ("way", f"{FIRST}-000"): False,
-        ("way", f"{FIRST}-001"): True,
-        ("way", f"{FIRST}-002"): True,
-        ("way", f"{SECOND}-000"): False,
+    published_run.begin("ingest_ratings")  # working tables of an unfinished run
+    published_run.root.write_json(f"summaries/{FIRST}-001", {})
+    published_run.root.write_json(f"reports/{FIRST}-001/facts", {})
+    mapped = published_run.root.below("mapped").below("key")
+    for name, file_names in (
+        (f"{FIRST}-000", "ab"),
+        (f"{FIRST}-001", ""),
+        (f"{FIRST}-002", "b"),
+        (f"{SECOND}-000", "bc"),
+    ):
+        mapped.write(published_run.spark.range(1), name)
+        if file_names:  # of the other batch only the rows were written
+            mapped.write_json(name, {"files": {key: [1, 1] for key in file_names}})
+    assert retain.inventory(published_run).row_cache == {
+        ("key", f"{FIRST}-000"): False,
+        ("key", f"{FIRST}-001"): True,
+        ("key", f"{FIRST}-002"): True,
+        ("key", f"{SECOND}-000"): False,
     }
-    days = dict.fromkeys(("published_days", "unseen_days", "mapped_days", "summary_days"), 1)
-    settings = night.settings.retention.model_copy(update=days)
-    goes = plan(retain.inventory(night), settings, night.ds)
+    days = dict.fromkeys(("published_days", "unreferenced_days", "row_cache_days", "summary_days"), 1)
+    settings = published_run.settings.retention.model_copy(update=days)
+    old = deletions(retain.inventory(published_run), settings, published_run.ds)
     first = f"{FIRST}-001"
-    assert goes.lines() == [
+    assert old.lines() == [
         f"date {FIRST}",
         f"version recommendations {first}",
         f"record {first}",
         f"model {first}",
-        f"mapped way {FIRST}-000",
-        f"mapped way {FIRST}-001",
-        f"mapped way {FIRST}-002",
+        f"cached rows key {FIRST}-000",
+        f"cached rows key {FIRST}-001",
+        f"cached rows key {FIRST}-002",
         f"summary {first}",
     ]
-    retain.carry_out(night, goes)
-    assert shown(night) == (newest, newest, newest, [newest])
-    assert night.versions.runs() == night.models.runs() == [f"{SECOND}-001", newest]
-    assert night.versions.read("recommendations", SECOND).count() == 1
-    left = files.glob(night.spark, f"{night.versions.tables.root}/recommendations/*/*")
-    assert [path.rsplit("=", 1)[-1] for path in left] == [f"{SECOND}-001", newest]
-    assert plan(retain.inventory(night), settings, night.ds).lines() == []
-    assert files.glob(night.spark, night.root.path("reports/*")) == []
-    assert [path.rsplit("/", 1)[-1] for path in files.glob(night.spark, f"{mapped.root}/*")] == [
+    retain.delete(published_run, old)
+    assert visible(published_run) == (newest, newest, newest, [newest])
+    assert published_run.versions.runs() == published_run.models.runs() == [f"{SECOND}-001", newest]
+    assert published_run.versions.read("recommendations", SECOND).count() == 1
+    versions = files.glob(published_run.spark, f"{published_run.versions.tables.root}/recommendations/*/*")
+    assert [path.rsplit("=", 1)[-1] for path in versions] == [f"{SECOND}-001", newest]
+    assert deletions(retain.inventory(published_run), settings, published_run.ds).lines() == []
+    assert files.glob(published_run.spark, published_run.root.path("reports/*")) == []
+    assert [path.rsplit("/", 1)[-1] for path in files.glob(published_run.spark, f"{mapped.root}/*")] == [
         f"{SECOND}-000",
         f"{SECOND}-000.json",
     ]
-    rollback.roll_back(night, None, dry_run=False)
-    assert shown(night)[0] == f"{SECOND}-001"
+    rollback.roll_back(published_run, None, dry_run=False)
+    assert visible(published_run)[0] == f"{SECOND}-001"
+
+
+def with_days(run: Run, days: int) -> Run:
+    """The same run with a retention of so many days for everything."""
+    retention = run.settings.retention.model_copy(
+        update=dict.fromkeys(("published_days", "unreferenced_days", "work_days", "summary_days"), days)
+    )
+    return replace(run, settings=run.settings.model_copy(update={"retention": retention}))
+
+
+def test_a_rollback_is_refused_while_a_later_date_is_locked(published_run: Run) -> None:
+    newest, first = f"{SECOND}-002", f"{FIRST}-001"
+    earlier = replace(published_run, ds=date.fromisoformat(FIRST))
+    with date_lock(published_run, SECOND), pytest.raises(BusyError, match=SECOND) as caught:
+        rollback.roll_back(earlier, first, dry_run=False)
+    assert caught.value.exit_status == EXIT_BUSY and "Nothing was changed" in caught.value.message
+    assert visible(published_run) == (newest, newest, newest, [first, newest])
+    rollback.roll_back(earlier, first, dry_run=False)
+    assert visible(published_run) == (first, first, first, [first])
+
+
+def test_a_rollback_holds_the_locks_of_the_dates_that_it_unpublishes(
+    published_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpublish_after = Versions.unpublish_after
+
+    def while_locked(self: Versions, ds: str, dates: Sequence[str]) -> None:
+        assert dates == [SECOND]
+        with pytest.raises(BusyError), date_lock(published_run, SECOND):
+            pytest.fail("a run could start on a date that is being unpublished")
+        unpublish_after(self, ds, dates)
+
+    monkeypatch.setattr(Versions, "unpublish_after", while_locked)
+    rollback.roll_back(replace(published_run, ds=date.fromisoformat(FIRST)), f"{FIRST}-001", dry_run=False)
+    with date_lock(published_run, SECOND):  # it is free again
+        assert visible(published_run)[0] == f"{FIRST}-001"
+
+
+def test_retain_skips_a_locked_date_and_deletes_it_the_next_time(
+    published_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, newest, run = f"{FIRST}-001", f"{SECOND}-002", with_days(published_run, 1)
+    with date_lock(published_run, FIRST):
+        retain.delete_old(run, published_run.ds, dry_run=False)
+        output = capsys.readouterr().out
+        assert output.startswith(f"skipped {FIRST}: another run is at work on it (process ") and "date" not in output
+        assert visible(published_run) == (newest, newest, newest, [first, newest])
+        assert published_run.models.has(first) and published_run.versions.read("recommendations", FIRST).count() == 1
+    retain.delete_old(run, published_run.ds, dry_run=True)
+    assert f"date {FIRST}\n" in capsys.readouterr().out and published_run.versions.dates() == [FIRST, SECOND]
+    retain.delete_old(run, published_run.ds, dry_run=False)
+    assert f"date {FIRST}\n" in capsys.readouterr().out
+    assert visible(published_run) == (newest, newest, newest, [newest]) and not published_run.models.has(first)
+
+
+def test_retain_decides_again_once_it_holds_the_locks(published_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the first look and the lock, the later date is unpublished: the first one is now the newest."""
+    inventory, calls = retain.inventory, []
+
+    def then_rolled_back(run: Run) -> Inventory:
+        calls.append(run)
+        before = inventory(run)
+        if len(calls) == 1:
+            published_run.versions.unpublish_after(FIRST, [SECOND])
+        return before
+
+    monkeypatch.setattr(retain, "inventory", then_rolled_back)
+    retain.delete_old(with_days(published_run, 1), published_run.ds, dry_run=False)
+    first = f"{FIRST}-001"
+    assert len(calls) == 2 and visible(published_run) == (first, first, first, [first])

@@ -1,4 +1,4 @@
-"""Scores of given pairs: the dense model's, one per pair, whatever way the factors travel."""
+"""Scores of pairs: those of the dense model, one per pair, with broadcast and with shuffled factors."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def factor_blocks(spark, table, count):
 
 
 def scored(spark, function, bytes_, items=ITEMS, **options):
-    source = broadcast_or_shuffle(factor_blocks(spark, items, 2), 2, SHAPE, broadcast_bytes=bytes_)
     users = factor_blocks(spark, USERS, 3)
-    return function(blocks(spark), source, users, SHAPE, broadcast_bytes=bytes_, **options).collect()
+    with broadcast_or_shuffle(factor_blocks(spark, items, 2), 2, SHAPE, broadcast_bytes=bytes_) as source:
+        return function(blocks(spark), source, users, SHAPE, broadcast_bytes=bytes_, **options).collect()
 
 
 @pytest.mark.parametrize("bytes_", [10**6, 10])

@@ -1,4 +1,4 @@
-"""Readers see the old version or the new one: through the catalogue, and by path through the manifests."""
+"""Readers of the catalogue and of the manifests see the previous version or the new one, never a mix."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bgmrec.storage.schemas import TABLES
 from bgmrec.storage.tables import Tables
 
 DAY_BEFORE, DS, DAY_AFTER = "2025-01-30", "2025-01-31", "2025-02-01"
-DATABASE = "shelf_test"
+DATABASE = "publish_test"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def lists(spark: SparkSession, run_id: str, users: int, ds: str = DS) -> DataFra
 
 
 def record(versions: Versions, run_id: str, users: int, ds: str = DS) -> dict[str, Any]:
-    """A staged version, ready to be switched to."""
+    """The record of a staged version, ready to be promoted."""
     location = versions.stage(lists(versions.tables.spark, run_id, users, ds), "recommendations", ds, run_id)
     tables = {"recommendations": {"location": location, "rows": users}}
     return {"ds": ds, "run_id": run_id, "tables": tables, "model": {"run_id": run_id}}
@@ -50,13 +50,13 @@ def publish(versions: Versions, run_id: str, users: int, ds: str = DS) -> None:
     versions.promote(record(versions, run_id, users, ds))
 
 
-def seen(versions: Versions, where: str = f"recommendations WHERE ds = '{DS}'") -> tuple[set[str], int]:
+def by_date(versions: Versions, where: str = f"recommendations WHERE ds = '{DS}'") -> tuple[set[str], int]:
     rows = versions.tables.spark.sql(f"SELECT run_id FROM {DATABASE}.{where}").collect()
     return {row.run_id for row in rows}, len(rows)
 
 
 def current(versions: Versions) -> tuple[set[str], int]:
-    return seen(versions, "recommendations_current")
+    return by_date(versions, "recommendations_current")
 
 
 def latest_by_path(versions: Versions) -> tuple[set[str], int]:
@@ -70,9 +70,9 @@ def latest_by_path(versions: Versions) -> tuple[set[str], int]:
 
 def test_a_rerun_replaces_the_partition_for_both_kinds_of_readers(versions: Versions) -> None:
     publish(versions, f"{DS}-001", users=3)
-    assert seen(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
+    assert by_date(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
     publish(versions, f"{DS}-002", users=2)
-    assert seen(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-002"}, 2)
+    assert by_date(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-002"}, 2)
     assert {row.run_id for row in versions.read("recommendations", DS).collect()} == {f"{DS}-002"}
     assert versions.manifest(DS)["replaced"] == f"{DS}-001"
 
@@ -82,14 +82,14 @@ def test_current_is_the_newest_date_whatever_is_published_after_it(versions: Ver
     publish(versions, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
     publish(versions, f"{DAY_BEFORE}-001", users=5, ds=DAY_BEFORE)
     publish(versions, f"{DS}-002", users=2)
-    assert seen(versions) == ({f"{DS}-002"}, 2)
+    assert by_date(versions) == ({f"{DS}-002"}, 2)
     assert current(versions) == latest_by_path(versions) == ({f"{DAY_AFTER}-001"}, 1)
     assert versions.dates() == [DAY_BEFORE, DS, DAY_AFTER]
     assert versions.manifest_before(DAY_AFTER)["run_id"] == f"{DS}-002"
     assert versions.manifest_before(DAY_BEFORE) is None
 
 
-def test_publishing_deletes_nothing_that_a_reader_may_have_open(versions: Versions) -> None:
+def test_publishing_deletes_no_replaced_version(versions: Versions) -> None:
     runs = [f"{DS}-{number:03d}" for number in (1, 2, 3)]
     publish(versions, runs[0], users=3)
     opened = versions.read("recommendations", DS)
@@ -99,72 +99,72 @@ def test_publishing_deletes_nothing_that_a_reader_may_have_open(versions: Versio
     assert versions.runs() == runs
 
 
-def test_what_was_published_is_never_written_over(versions: Versions) -> None:
+def test_a_published_version_is_never_overwritten(versions: Versions) -> None:
     publish(versions, f"{DS}-001", users=3)
-    with pytest.raises(PublishingError, match="cannot be written over"):
+    with pytest.raises(PublishingError, match="never overwritten"):
         versions.stage(lists(versions.tables.spark, f"{DS}-001", 9), "recommendations", DS, f"{DS}-001")
     assert latest_by_path(versions) == ({f"{DS}-001"}, 3)
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_catalogue_that_refuses_leaves_the_former_version_published(versions: Versions, before: bool) -> None:
+def test_a_catalogue_that_refuses_leaves_the_previous_version_published(versions: Versions, before: bool) -> None:
     spark = versions.tables.spark
     if before:
         publish(versions, f"{DS}-001", users=3)
     spark.sql(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
-    spark.sql(f"CREATE VIEW {DATABASE}.similar_items AS SELECT 1 AS x")  # no table that can take a partition
-    made = record(versions, f"{DS}-002", users=2)
-    made["tables"]["similar_items"] = made["tables"]["recommendations"]
+    spark.sql(f"CREATE VIEW {DATABASE}.similar_items AS SELECT 1 AS x")  # a view cannot take a partition
+    second = record(versions, f"{DS}-002", users=2)
+    second["tables"]["similar_items"] = second["tables"]["recommendations"]
     with pytest.raises(PublishingError, match="refused"):
-        versions.promote(made)
+        versions.promote(second)
     if before:
-        assert seen(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
+        assert by_date(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
     else:
-        assert seen(versions) == (set(), 0)
+        assert by_date(versions) == (set(), 0)
         assert versions.manifest(DS) is None and versions.latest() is None
     spark.sql(f"DROP VIEW {DATABASE}.similar_items")
-    del made["tables"]["similar_items"]
-    versions.promote(made)
-    assert seen(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-002"}, 2)
+    del second["tables"]["similar_items"]
+    versions.promote(second)
+    assert by_date(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-002"}, 2)
 
 
-# where the switch dies: method, and the folder whose document is not written any more
+# where promoting is killed: method, and the folder whose document is not written
 STEPS: dict[str, tuple[type, str, str]] = {
     "before the record": (Tables, "write_json", "runs"),
     "before the manifest": (Tables, "write_json", MANIFESTS),
-    "before latest": (Versions, "_point", ""),
+    "before latest": (Versions, "_update_latest", ""),
     "before the partition": (Catalogue, "set_partition", ""),
     "before the view": (Catalogue, "set_current", ""),
 }
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_an_interrupted_switch_ends_in_the_same_state_when_it_is_called_again(
+def test_an_interrupted_promotion_ends_in_the_same_state_when_it_is_repeated(
     versions: Versions, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(versions, f"{DS}-001", users=3)
-    made = record(versions, f"{DS}-002", users=2)
+    second = record(versions, f"{DS}-002", users=2)
     owner, name, store = STEPS[step]
     real = getattr(owner, name)
 
-    def dies(self: Any, *arguments: Any) -> Any:
+    def killed(self: Any, *arguments: Any) -> Any:
         if store and not self.root.endswith(store):
             return real(self, *arguments)
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(owner, name, dies)
+        patched.setattr(owner, name, killed)
         with pytest.raises(RuntimeError, match="killed"):
-            versions.promote(made)
+            versions.promote(second)
     whole = [({f"{DS}-001"}, 3), ({f"{DS}-002"}, 2)]
-    assert seen(versions) in whole and current(versions) in whole and latest_by_path(versions) in whole
-    versions.promote(made)
-    assert seen(versions) == current(versions) == latest_by_path(versions) == whole[1]
+    assert by_date(versions) in whole and current(versions) in whole and latest_by_path(versions) in whole
+    versions.promote(second)
+    assert by_date(versions) == current(versions) == latest_by_path(versions) == whole[1]
     assert versions.manifest(DS)["replaced"] == f"{DS}-001"
 
 
 @pytest.mark.parametrize("step", ["before latest", "before the view"])
-def test_two_dates_that_are_published_at_once_leave_the_newer_one_current(
+def test_of_two_dates_published_at_once_the_newer_one_is_current(
     versions: Versions, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older, newer = record(versions, f"{DS}-001", 3), record(versions, f"{DAY_AFTER}-001", 1, DAY_AFTER)
@@ -180,12 +180,12 @@ def test_two_dates_that_are_published_at_once_leave_the_newer_one_current(
     monkeypatch.setattr(owner, name, meanwhile)
     versions.promote(older)
     assert current(versions) == latest_by_path(versions) == ({f"{DAY_AFTER}-001"}, 1)
-    assert seen(versions) == ({f"{DS}-001"}, 3)
+    assert by_date(versions) == ({f"{DS}-001"}, 3)
 
 
 @contextmanager
 def polling(*readers: Any) -> Iterator[list[tuple[set[str], int]]]:
-    """What readers saw that never stopped reading."""
+    """Everything that readers see who poll inside the block."""
     observed: list[tuple[set[str], int]] = []
     failures: list[Exception] = []
     over = threading.Event()
@@ -212,7 +212,7 @@ def polling(*readers: Any) -> Iterator[list[tuple[set[str], int]]]:
 def test_readers_that_poll_see_whole_versions_only(versions: Versions) -> None:
     sizes = {f"{DS}-00{n}": 50 + n for n in range(1, 5)}
     publish(versions, f"{DS}-001", users=sizes[f"{DS}-001"])
-    with polling(lambda: seen(versions), lambda: current(versions), lambda: latest_by_path(versions)) as observed:
+    with polling(lambda: by_date(versions), lambda: current(versions), lambda: latest_by_path(versions)) as observed:
         for run_id in list(sizes)[1:]:
             publish(versions, run_id, users=sizes[run_id])
     assert len(observed) > 9
@@ -239,6 +239,25 @@ def test_a_table_of_an_older_contract_gains_the_new_columns(
     assert versions.tables.spark.table(f"{DATABASE}.recommendations_current").columns == newer.schema.names
 
 
+def test_a_table_that_is_no_longer_published_leaves_the_catalogue_with_its_date(versions: Versions) -> None:
+    """Else its partition and its view would point to files that jobs/retain.py deletes."""
+    spark = versions.tables.spark
+    publish(versions, f"{DAY_BEFORE}-001", users=1, ds=DAY_BEFORE)
+    first = record(versions, f"{DS}-001", users=3)
+    columns = "ds string, item_id string, position int, similar_item_id string, score float, run_id string"
+    rows = spark.createDataFrame([(DS, "m1", 1, "m2", 0.5, f"{DS}-001")], columns)
+    location = versions.stage(rows, "similar_items", DS, f"{DS}-001")
+    first["tables"]["similar_items"] = {"location": location, "rows": 1}
+    versions.promote(first)
+    assert by_date(versions, "similar_items") == by_date(versions, "similar_items_current") == ({f"{DS}-001"}, 1)
+    publish(versions, f"{DS}-002", users=2)
+    assert by_date(versions, "similar_items") == (set(), 0)
+    assert not spark.catalog.tableExists(f"{DATABASE}.similar_items_current")
+    assert by_date(versions) == current(versions) == ({f"{DS}-002"}, 2)
+    versions.promote(versions.record(f"{DS}-001"), rolled_back=True)
+    assert by_date(versions, "similar_items") == by_date(versions, "similar_items_current") == ({f"{DS}-001"}, 1)
+
+
 def test_a_column_of_another_type_is_refused(versions: Versions) -> None:
     spark = versions.tables.spark
     spark.sql(f"CREATE DATABASE {DATABASE}")
@@ -249,35 +268,38 @@ def test_a_column_of_another_type_is_refused(versions: Versions) -> None:
     assert versions.manifest(DS) is None
 
 
-def test_dates_after_one_can_be_withdrawn_and_come_back(versions: Versions) -> None:
+def test_later_dates_can_be_unpublished_and_published_again(versions: Versions) -> None:
     publish(versions, f"{DS}-001", users=3)
     publish(versions, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
-    assert versions.unpublish_after(DS) == [DAY_AFTER]
+    assert versions.dates_after(DS) == [DAY_AFTER]
+    versions.unpublish_after(DS, [DAY_AFTER])
+    assert versions.dates_after(DS) == []
     assert current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
-    assert seen(versions, "recommendations") == ({f"{DS}-001"}, 3)
+    assert by_date(versions, "recommendations") == ({f"{DS}-001"}, 3)
     versions.promote(versions.record(f"{DAY_AFTER}-001"))
     assert current(versions) == latest_by_path(versions) == ({f"{DAY_AFTER}-001"}, 1)
 
 
-def test_without_a_catalogue_files_alone_are_switched(versions: Versions) -> None:
-    plain = replace(versions, database=None)
-    publish(plain, f"{DS}-001", users=3)
-    publish(plain, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
-    assert plain.unpublish_after(DS) == [DAY_AFTER]
-    assert latest_by_path(plain) == ({f"{DS}-001"}, 3)
+def test_without_a_catalogue_the_files_are_published(versions: Versions) -> None:
+    by_path_only = replace(versions, database=None)
+    publish(by_path_only, f"{DS}-001", users=3)
+    publish(by_path_only, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
+    assert by_path_only.dates_after(DS) == [DAY_AFTER]
+    by_path_only.unpublish_after(DS, [DAY_AFTER])
+    assert latest_by_path(by_path_only) == ({f"{DS}-001"}, 3)
 
 
 def test_published_files_take_the_mode_of_the_settings(versions: Versions) -> None:
-    guarded = replace(versions, database=None, mode="640")
-    publish(guarded, f"{DS}-001", users=3)
+    with_mode = replace(versions, database=None, mode="640")
+    publish(with_mode, f"{DS}-001", users=3)
     root = Path(versions.tables.root.removeprefix("file://"))
     version = root / "recommendations" / f"ds={DS}" / f"run_id={DS}-001"
     documents = list((root / MANIFESTS).rglob("*.json"))
     assert {path.stat().st_mode & 0o777 for path in (*version.iterdir(), *documents)} == {0o640}
     assert version.stat().st_mode & 0o777 == 0o750
-    assert len(documents) == 3 and latest_by_path(guarded) == ({f"{DS}-001"}, 3)
+    assert len(documents) == 3 and latest_by_path(with_mode) == ({f"{DS}-001"}, 3)
 
 
-def test_nothing_published_is_a_clear_error(versions: Versions) -> None:
+def test_reading_an_unpublished_date_is_a_clear_error(versions: Versions) -> None:
     with pytest.raises(PublishingError, match="nothing is published"):
         versions.read("recommendations", DS)

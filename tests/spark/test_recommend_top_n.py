@@ -49,15 +49,15 @@ class World:
         return SHAPE.mean + v[:, :RANK] @ u[:RANK] + u[RANK] + v[:, RANK]
 
     def lists(self, filter_seen: bool = True, per_group: int = 0) -> dict[int, list[tuple[int, float]]]:
-        made = {}
+        lists = {}
         for user in range(USERS):
             seen = set(self.rated[user]) if filter_seen else set()
             allowed = set(range(ITEMS)) - DENIED
-            made[user] = reference(
+            lists[user] = reference(
                 self.scores(user), N, seen=seen, allowed=allowed, groups=self.groups, per_group=per_group
             )
-        made[7] = list(zip(POPULAR.idx.tolist(), POPULAR.scores.tolist(), strict=True))
-        return made
+        lists[7] = list(zip(POPULAR.idx.tolist(), POPULAR.scores.tolist(), strict=True))
+        return lists
 
 
 def factor_blocks(spark: SparkSession, factors: np.ndarray, num_blocks: int) -> DataFrame:
@@ -69,7 +69,7 @@ def factor_blocks(spark: SparkSession, factors: np.ndarray, num_blocks: int) -> 
 
 
 def rating_blocks(spark: SparkSession, rated: list[np.ndarray], num_blocks: int) -> DataFrame:
-    """Blocks without a rating are left out: the lists must not depend on their being there."""
+    """Blocks without a rating are left out: the lists must not need them."""
     rows = []
     for block in range(num_blocks):
         members = rated[block::num_blocks]
@@ -140,12 +140,12 @@ def test_lists_equal_a_full_sort(
         sources = {row.user_idx: row.source for row in found.select("user_idx", "source").distinct().collect()}
         blocks = rating_blocks(spark, world.rated, user_parts)
         faults = list_faults(list_violations(pack_lists(found, user_parts), blocks, num_blocks=user_parts, n=N))
-    # 3 and 11 are described but not rated; 12 is both, so warm; of 7 nothing is known
+    # users 3 and 11 have side information and no ratings; 12 has both, so it is warm; 7 has neither
     assert sources == {**dict.fromkeys(range(USERS), c.WARM), 3: c.COLD, 11: c.COLD, 7: c.POPULAR}
     assert not any(faults.values())
 
 
-def test_seen_items_come_back_without_the_filter_and_ranks_without_bias(spark: SparkSession, world: World) -> None:
+def test_without_the_filter_seen_items_are_listed_and_ranked_without_bias(spark: SparkSession, world: World) -> None:
     shape = ModelShape(rank=RANK + 1)  # the same numbers, the last one a coordinate as any other
     users = user_blocks(factor_blocks(spark, world.users, 2), rating_blocks(spark, world.rated, 2), None, partitions=2)
     shards = item_shards(factor_blocks(spark, world.items, 2), candidates(spark, world.groups), num_blocks=2)
@@ -162,9 +162,9 @@ def test_seen_items_come_back_without_the_filter_and_ranks_without_bias(spark: S
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_only_users_who_ask_get_a_list(spark: SparkSession, world: World, streamed: bool) -> None:
-    query_users = [0, 3, 7, 10, 22]  # of four blocks, all but block 1; 3 is cold and of 7 nothing is known
-    shown = candidates(spark, world.groups)
+def test_only_query_users_get_a_list(spark: SparkSession, world: World, streamed: bool) -> None:
+    query_users = [0, 3, 7, 10, 22]  # of four blocks, all but block 1; 3 is cold, 7 has no side information either
+    eligible = candidates(spark, world.groups)
     users = user_blocks(
         factor_blocks(spark, world.users, 4),
         rating_blocks(spark, world.rated, 4),
@@ -172,7 +172,10 @@ def test_only_users_who_ask_get_a_list(spark: SparkSession, world: World, stream
         members(spark, query_users, 4),
         partitions=3,
     )
-    shards, total = item_shards(factor_blocks(spark, world.items, 2), shown, num_blocks=2), shard_bytes(shown, RANK + 1)
+    shards, total = (
+        item_shards(factor_blocks(spark, world.items, 2), eligible, num_blocks=2),
+        shard_bytes(eligible, RANK + 1),
+    )
     with arrow_batch(spark, 1):
         items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total, num_blocks=2)
         with top_n(users, items, shape=SHAPE, num_blocks=4, rules=ListRules(N), popular=POPULAR) as lists:
@@ -184,8 +187,8 @@ def test_only_users_who_ask_get_a_list(spark: SparkSession, world: World, stream
 @pytest.mark.parametrize("streamed", [False, True])
 def test_similar_items_are_the_nearest_by_cosine(spark: SparkSession, world: World, streamed: bool) -> None:
     factors = factor_blocks(spark, world.items, 3)
-    shown = candidates(spark, world.groups)
-    shards, total = item_shards(factors, shown, num_blocks=3), shard_bytes(shown, RANK + 1)
+    eligible = candidates(spark, world.groups)
+    shards, total = item_shards(factors, eligible, num_blocks=3), shard_bytes(eligible, RANK + 1)
     with arrow_batch(spark, 1):
         items = regroup_shards(shards, 300, total) if streamed else gather_shards(shards, 10**6, total, num_blocks=3)
         before = broadcast_files(spark)
@@ -202,8 +205,11 @@ def test_similar_items_are_the_nearest_by_cosine(spark: SparkSession, world: Wor
 
 
 def test_items_above_the_bound_are_not_collected(spark: SparkSession, world: World) -> None:
-    shown = candidates(spark, world.groups)
-    shards, total = item_shards(factor_blocks(spark, world.items, 2), shown, num_blocks=2), shard_bytes(shown, RANK + 1)
+    eligible = candidates(spark, world.groups)
+    shards, total = (
+        item_shards(factor_blocks(spark, world.items, 2), eligible, num_blocks=2),
+        shard_bytes(eligible, RANK + 1),
+    )
     assert total == (ITEMS - len(DENIED)) * (RANK + 1) * 4
     with pytest.raises(QualityGateError, match="cannot be broadcast"):
         gather_shards(shards, 100, total, num_blocks=2)
@@ -218,8 +224,8 @@ def test_broken_rules_are_counted_over_all_blocks(spark: SparkSession) -> None:
     lists = spark.createDataFrame([good, bad, (2, 2, 5, 1.0, c.WARM)], schemas.TOP_N)
     faults = list_faults(list_violations(pack_lists(lists, 2), rated_blocks, num_blocks=2, n=2))
     assert {text: count for text, count in faults.items() if count} == {
-        "items that the user has already heard": 1,
-        "places that are not 1, 2, 3, …": 1,
+        "items that the user has already seen": 1,
+        "positions that are not 1, 2, 3, …": 1,
     }
     assert not any(
         list_faults(list_violations(pack_lists(lists.limit(0), 2), rated_blocks, num_blocks=2, n=2)).values()

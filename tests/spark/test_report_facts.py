@@ -1,4 +1,4 @@
-"""The facts of the report: what is counted is right, and a sample is never more than was asked for."""
+"""The facts of the report: counts are right, samples have the size that was asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from bgmrec.config.serving import ReportSettings
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
-from bgmrec.factorize.solved import Solved
+from bgmrec.factorize.user_step import UserStep
 from bgmrec.recommend import explain
 from bgmrec.report.facts import data as data_facts
 from bgmrec.report.facts import held_out as evaluation_facts
@@ -18,6 +18,7 @@ from bgmrec.report.facts import people as people_facts
 from bgmrec.report.facts import reasons as reason_facts
 from bgmrec.report.facts.field_slices import OTHER, VALUES, field_values, slices
 from bgmrec.report.facts.item_names import item_names
+from bgmrec.report.facts.later import later_targets, unseen_popular
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
 from tests.reference import normal_equations as reference
 from tests.spark.test_half_step import BROADCAST, NUMBERS, SHAPE, Data, factor_blocks
@@ -60,7 +61,7 @@ def test_the_sums_of_all_users_give_the_metrics_of_the_evaluation(spark):
     assert {key: one.value() for key, one in of_slice.items()} == {key: one.value() for key, one in of_targets.items()}
 
 
-def test_a_sample_is_as_large_as_asked_and_the_same_every_time(spark):
+def test_a_sample_has_its_size_and_is_the_same_every_time(spark):
     targets = table(spark, TARGETS, "user_idx int, item_idx int")
     one, other = (evaluation_facts.sample_users(targets, 5, seed=3).collect() for _ in range(2))
     assert len(one) == 5 and one == other
@@ -104,12 +105,12 @@ def test_rating_sums_give_the_errors_of_the_evaluation_and_bins_the_calibration(
 
 @pytest.mark.parametrize("alpha0", [0.0, 0.3])
 @pytest.mark.parametrize("counts", [(2, 3), (7, 1)])
-def test_the_parts_of_sample_users_are_told_place_by_place_and_kind_by_kind(spark, alpha0, counts):
+def test_the_parts_of_the_scores_of_sample_users_are_summed_by_kind(spark, alpha0, counts):
     data = Data(spark, preference=alpha0 > 0)
     solved, _, _ = data.half_step(dst=counts[0], src=counts[1], alpha0=alpha0)
     newer = data.items + RANDOM.normal(0, 0.1, data.items.shape).astype(np.float32)
     scores = reference.dense_scores(solved.astype(float), newer.astype(float), SHAPE.rank, True, SHAPE.mean)
-    model = Solved(
+    model = UserStep(
         ratings=data.user_blocks(counts[0]),
         priors=factor_blocks(spark, data.user_prior, counts[0]),
         before=factor_blocks(spark, data.items, counts[1]),
@@ -121,22 +122,22 @@ def test_the_parts_of_sample_users_are_told_place_by_place_and_kind_by_kind(spar
         unobserved_weight=alpha0,
     )
     cold = data.n_users // 2
-    places = ((1, 8), (2, 1), (3, 16))
-    asked = {
-        u: [{"position": p, "item_idx": i, "score": float(scores[u, i]), "source": "warm"} for p, i in places]
+    entries = ((1, 8), (2, 1), (3, 16))
+    lists_of = {
+        u: [{"position": p, "item_idx": i, "score": float(scores[u, i]), "source": "warm"} for p, i in entries]
         for u in (0, 5, cold)
     }
-    own = reason_facts.blocks_of(model, asked)
-    assert own.ratings.count() == len({user % counts[0] for user in asked})
+    own = reason_facts.blocks_of(model, lists_of)
+    assert own.ratings.count() == len({user % counts[0] for user in lists_of})
     with arrow_batch(spark, BLOCKS_PER_BATCH):
-        lists = reason_facts.lists_table(own, asked)
+        lists = reason_facts.lists_table(own, lists_of)
         with explain.reasons(own, lists, n=3, n_users=data.n_users, broadcast_bytes=BROADCAST) as parts:
-            found = reason_facts.reasons(parts, asked)
+            found = reason_facts.reasons(parts, lists_of)
     for user, rows in found.items():
-        for (_, item), row in zip(places, rows, strict=True):
+        for (_, item), row in zip(entries, rows, strict=True):
             total = sum(row[kind] for kind in ("item", "ratings", "prior", "rest"))
             assert total == pytest.approx(scores[user, item], abs=1e-4), (user, row)
-            # with offsets, unobserved pairs take something; else only rounding is left
+            # with offsets, unobserved pairs have a part; otherwise only rounding is left
             assert alpha0 > 0 or row["rest"] == pytest.approx(0.0, abs=2e-4), (user, row)
             assert [one["part"] for one in row["top"]] == sorted((one["part"] for one in row["top"]), reverse=True)
     assert all(row["ratings"] == 0 and not row["top"] and abs(row["rest"]) < 2e-4 for row in found[cold])
@@ -158,7 +159,7 @@ def test_users_of_every_kind_are_sampled_and_the_most_active_first(spark):
     assert len(rows) <= 20
 
 
-def test_items_without_a_title_go_by_their_id(spark):
+def test_items_without_a_title_are_shown_by_their_id(spark):
     items = table(
         spark,
         [("a", "One", ["x", "y"], "Who"), ("b", " ", [], None), ("c", None, None, "Me")],
@@ -190,14 +191,14 @@ def test_a_field_is_cut_into_its_values_and_numbers_at_their_quartiles(spark):
     assert [int(own.sum()) for own in ages.values()] == [3, 3, 3, 3, 1]
 
 
-def test_rare_values_of_a_field_stand_together():
+def test_rare_values_of_a_field_share_a_slice():
     values = pd.Series([f"v{n}" for n in range(12)] + ["v0", "v1"])
     found = slices(values)
     assert len(found) == VALUES + 1 and list(found)[-1] == OTHER and list(found)[:2] == ["v0", "v1"]
     assert sum(int(own.sum()) for own in found.values()) == len(values)
 
 
-def test_a_value_that_is_called_unknown_is_not_lost_beside_what_is_not_known():
+def test_the_value_unknown_and_missing_values_share_a_slice():
     found = slices(pd.Series(["unknown", None, "f"]))
     assert {value: own.tolist() for value, own in found.items()} == {
         "f": [False, False, True],
@@ -205,7 +206,7 @@ def test_a_value_that_is_called_unknown_is_not_lost_beside_what_is_not_known():
     }
 
 
-def test_what_came_in_is_counted(spark):
+def test_ratings_users_items_and_fields_are_counted(spark):
     rows = [("u1", "a", 4.0, "2025-01-01 10:00:00"), ("u1", "b", 5.0, "2025-01-02 10:00:00"), ("u2", "a", 5.0, None)]
     ratings = table(spark, rows, "user_id string, item_id string, rating float, at string").selectExpr(
         "user_id", "item_id", "rating", "cast(at as timestamp) as rated_at"
@@ -240,7 +241,7 @@ def test_rejects_come_with_examples_of_bounded_length(spark):
     assert max(len(text) for row in found for text in row["examples"]) < 300
 
 
-def test_lists_that_repeat_themselves_are_neither_diverse_nor_new(spark):
+def test_lists_of_equal_tracks_are_not_diverse(spark):
     names = table(
         spark, [("a", 0, "A", "x", "g"), ("b", 1, "B", "y", "h"), ("c", 2, "C", "x", "g")],
         "item_id string, item_idx int, title string, label string, group string",
@@ -250,10 +251,27 @@ def test_lists_that_repeat_themselves_are_neither_diverse_nor_new(spark):
         "same": table(spark, [(0, 1, 0), (0, 2, 2)], "user_idx int, position int, item_idx int"),
         "other": table(spark, [(0, 1, 0), (0, 2, 1)], "user_idx int, position int, item_idx int"),
     }
-    places = lists_facts.list_positions(lists, spark.range(3).selectExpr("cast(id as int) user_idx"), names, train, k=2)
+    positions = lists_facts.list_positions(
+        lists, spark.range(3).selectExpr("cast(id as int) user_idx"), names, train, k=2
+    )
     factors = {0: np.array([1.0, 0.0]), 1: np.array([0.0, 2.0]), 2: np.array([3.0, 0.0])}
-    facts = lists_facts.list_facts(places, factors, users=3)
+    facts = lists_facts.list_facts(positions, factors, users=3)
     assert facts["same"]["diversity"] == pytest.approx(0.0) and facts["other"]["diversity"] == pytest.approx(1.0)
     assert (facts["same"]["labels"], facts["other"]["labels"]) == (1.0, 2.0)
     # item 0 has two ratings of three users, item 2 none: −log2 3/4 and −log2 1/4
     assert facts["same"]["novelty"] == pytest.approx((np.log2(4 / 3) + 2.0) / 2)
+
+
+def test_later_targets_are_new_pairs_of_users_with_a_list(spark):
+    pair = "user_idx int, item_idx int"
+    later = table(spark, [(0, 1), (0, 1), (0, 2), (1, 1), (2, 5)], pair)
+    seen, lists = table(spark, [(0, 2), (1, 3)], pair), table(spark, [(0, 9), (0, 8), (1, 9)], pair)
+    found = {tuple(row) for row in later_targets(later, seen, lists).collect()}
+    assert found == {(0, 1), (1, 1)}, "(0, 2) was seen before, user 2 has no list"
+    repeats = {tuple(row) for row in later_targets(later, None, lists).collect()}
+    assert repeats == {(0, 1), (0, 2), (1, 1)}, "lists may hold seen tracks"
+
+
+def test_popularity_lists_skip_what_a_user_has_seen():
+    rows = unseen_popular(np.array([7, 3, 5, 9]), {0: [3], 1: []}, k=2)
+    assert rows == [(0, 7, 1), (0, 5, 2), (1, 7, 1), (1, 3, 2)]

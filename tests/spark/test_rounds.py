@@ -1,4 +1,4 @@
-"""Rounds: the objective falls, routed equals broadcast, an interrupted training goes on, a warm one starts ahead."""
+"""Rounds: the objective falls, shuffled tables equal broadcast ones, a killed training resumes, a warm start helps."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pyspark.sql import functions as f
 
 from bgmrec.config.model import FactorizeSettings
 from bgmrec.factorize.blocks.factors import collect_factors, solved_factors
-from bgmrec.factorize.blocks.prepare import Sizes, measure, write_blocks, write_user_blocks
-from bgmrec.factorize.kernels.noise import ITEM_SIDE, normals
+from bgmrec.factorize.blocks.prepare import DataSizes, measure, write_blocks, write_user_blocks
+from bgmrec.factorize.kernels.noise import ITEM_SIDE, normal_numbers
 from bgmrec.runtime.logs import Progress, configure_logging, logger
 from bgmrec.storage import columns as c
 from bgmrec.storage.models import FACTS, ModelStore
@@ -26,13 +26,13 @@ from bgmrec.train.validation import rmse_validator
 
 USERS, ITEMS, SEED = 40, 30, 3
 SETTINGS = FactorizeSettings(rank=4, user_reg=2.0, item_reg=2.0, block_rows=7, block_ratings=10_000)
-ROUTED = {"broadcast_bytes": 300}  # neither side's factors fit: 30 × 5 × 4 bytes are 600
+SHUFFLED = {"broadcast_bytes": 300}  # neither side's factors fit: 30 × 5 × 4 bytes are 600
 ANY = 10**9
 
 
 @pytest.fixture(scope="module")
 def ratings(spark):
-    """A rank-2 world with noise: three quarters of the observed pairs train, the rest validates."""
+    """Ratings of rank 2 with noise: three quarters are training ratings, the others validate."""
     random = np.random.default_rng(SEED)
     taste = random.normal(size=(USERS, 2)) @ random.normal(size=(2, ITEMS))
     users, items = np.nonzero(random.random((USERS, ITEMS)) < 0.5)
@@ -48,13 +48,13 @@ class Training:
     def __init__(self, spark, store, ratings, settings=SETTINGS, previous=None):
         self.tables, self.settings = Tables(spark, str(store)), settings
         index = [spark.range(n) for n in (USERS, ITEMS)]
-        self.sizes: Sizes = measure(self.tables, ratings, *index, settings, 10)
+        self.sizes: DataSizes = measure(self.tables, ratings, *index, settings)
         write_blocks(self.tables, ratings.where("part = 'train'"), self.sizes)
         write_user_blocks(self.tables, "valid_rating_blocks", ratings.where("part = 'valid'"), self.sizes)
         self.problem = make_problem(self.tables, self.sizes, settings, None, None)
         self.checkpoints = Checkpoints(self.tables)
         self.warm = write_start(
-            self.checkpoints.of_round(0), ITEMS, self.sizes.item_blocks, self.problem.shape, seed=SEED,
+            self.checkpoints.round_folder(0), ITEMS, self.sizes.item_blocks, self.problem.shape, seed=SEED,
             scale=settings.init_scale, previous=previous,
         )  # fmt: skip
 
@@ -73,24 +73,24 @@ class Training:
 
     def table(self, side, number):
         blocks = {"user": self.sizes.user_blocks, "item": self.sizes.item_blocks}[side]
-        store = self.checkpoints.of_round(number)
+        store = self.checkpoints.round_folder(number)
         return collect_factors(solved_factors(store, side), blocks, self.problem.shape.width, max_bytes=ANY)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(spark, ratings, tmp_path_factory):
-    training = Training(spark, tmp_path_factory.mktemp("undisturbed"), ratings)
+def uninterrupted(spark, ratings, tmp_path_factory):
+    training = Training(spark, tmp_path_factory.mktemp("uninterrupted"), ratings)
     return training, training.run(4)
 
 
-def test_the_objective_falls_and_the_world_is_learned(undisturbed):
-    _, state = undisturbed
+def test_the_objective_falls_and_the_ratings_are_learned(uninterrupted):
+    _, state = uninterrupted
     totals = [entry["objective"]["total"] for entry in state.history]
     assert all(later < earlier * (1 + 1e-6) for earlier, later in itertools.pairwise(totals))
     assert state.history[-1]["valid"] < 0.7  # the mean alone reaches 1.5, noise alone 0.3
 
 
-def test_the_objective_is_logged_by_term(undisturbed, spark, ratings, tmp_path):
+def test_the_objective_is_logged_by_term(uninterrupted, spark, ratings, tmp_path):
     training, stream = Training(spark, tmp_path, ratings), io.StringIO()
     configure_logging("text", stream)
     try:
@@ -98,40 +98,40 @@ def test_the_objective_is_logged_by_term(undisturbed, spark, ratings, tmp_path):
     finally:
         logger.handlers[:] = []
         logger.propagate = True
-    terms = undisturbed[1].history[0]["objective"]
+    terms = uninterrupted[1].history[0]["objective"]
     assert f"user prior {terms['user_prior']:.5g}" in stream.getvalue()
     assert f"item prior {terms['item_prior']:.5g}" in stream.getvalue()
 
 
-def test_routed_rounds_equal_broadcast_ones(undisturbed, spark, ratings, tmp_path):
-    shuffled = Training(spark, tmp_path, ratings, SETTINGS.model_copy(update=ROUTED))
+def test_rounds_with_shuffled_tables_equal_those_with_broadcast_ones(uninterrupted, spark, ratings, tmp_path):
+    shuffled = Training(spark, tmp_path, ratings, SETTINGS.model_copy(update=SHUFFLED))
     state = shuffled.run(4)
-    np.testing.assert_allclose(shuffled.table("user", 4), undisturbed[0].table("user", 4), atol=1e-4)
-    np.testing.assert_allclose(shuffled.table("item", 4), undisturbed[0].table("item", 4), atol=1e-4)
-    assert state.best_value == pytest.approx(undisturbed[1].best_value, abs=1e-5)
+    np.testing.assert_allclose(shuffled.table("user", 4), uninterrupted[0].table("user", 4), atol=1e-4)
+    np.testing.assert_allclose(shuffled.table("item", 4), uninterrupted[0].table("item", 4), atol=1e-4)
+    assert state.best_value == pytest.approx(uninterrupted[1].best_value, abs=1e-5)
 
 
-def test_blocks_change_nothing(undisturbed, spark, ratings, tmp_path):
+def test_blocks_change_nothing(uninterrupted, spark, ratings, tmp_path):
     cut = Training(spark, tmp_path, ratings, SETTINGS.model_copy(update={"block_rows": 1}))
     cut.run(4)
-    np.testing.assert_allclose(cut.table("user", 4), undisturbed[0].table("user", 4), atol=1e-4)
+    np.testing.assert_allclose(cut.table("user", 4), uninterrupted[0].table("user", 4), atol=1e-4)
 
 
-def test_rounds_of_conjugate_gradients_go_on_from_the_last_ones(spark, ratings, tmp_path):
+def test_rounds_of_conjugate_gradients_continue_from_the_last_factors(spark, ratings, tmp_path):
     plays = ratings.withColumn("rating", f.lit(1.0).cast("float"))
     numbers = {"mode": "implicit", "unobserved_weight": 0.2}
-    found = {}
+    totals = {}
     for steps in (0, 1):
         settings = SETTINGS.model_copy(update={**numbers, "cg_steps": steps})
         training = Training(spark, tmp_path / str(steps), plays, settings)
         state = training.run(8)
-        found[steps] = [entry["objective"]["total"] for entry in state.history]
-    assert all(later < earlier * (1 + 1e-6) for earlier, later in itertools.pairwise(found[1]))
-    assert found[1][0] > found[0][0] + 0.1  # one step does not solve a row
-    assert found[1][-1] == pytest.approx(found[0][-1], rel=0.01)  # many rounds of one step do
+        totals[steps] = [entry["objective"]["total"] for entry in state.history]
+    assert all(later < earlier * (1 + 1e-6) for earlier, later in itertools.pairwise(totals[1]))
+    assert totals[1][0] > totals[0][0] + 0.1  # one step does not solve a row
+    assert totals[1][-1] == pytest.approx(totals[0][-1], rel=0.01)  # many rounds of one step do
 
 
-def test_a_round_that_was_cut_off_is_made_again_and_no_other(undisturbed, spark, ratings, tmp_path):
+def test_an_interrupted_round_is_repeated_and_no_other(uninterrupted, spark, ratings, tmp_path):
     training, rounds = Training(spark, tmp_path, ratings), []
     real = training.validator()
 
@@ -152,7 +152,7 @@ def test_a_round_that_was_cut_off_is_made_again_and_no_other(undisturbed, spark,
     state = training.run(4, validate=counts)
     assert len(finished) == 2
     assert [entry["round"] for entry in state.history] == [1, 2, 3, 4]
-    np.testing.assert_array_equal(training.table("user", 4), undisturbed[0].table("user", 4))
+    np.testing.assert_array_equal(training.table("user", 4), uninterrupted[0].table("user", 4))
 
 
 def test_patience_counts_from_the_best_round(spark, ratings, tmp_path):
@@ -163,41 +163,43 @@ def test_patience_counts_from_the_best_round(spark, ratings, tmp_path):
     assert training.table("user", 2).shape == (USERS, 5)  # the best round stays beside the last
 
 
-def test_final_rounds_learn_from_what_was_held_out(undisturbed, spark, ratings, tmp_path):
-    training, state = undisturbed
+def test_final_rounds_learn_from_validation_ratings(uninterrupted, spark, ratings, tmp_path):
+    training, state = uninterrupted
     everything = Tables(spark, str(tmp_path))
     write_blocks(everything, ratings, training.sizes)
     problem = make_problem(everything, training.sizes, SETTINGS, None, None)
-    served = final_rounds(problem, training.checkpoints.of_round(state.best_round), everything, 2)
+    served = final_rounds(problem, training.checkpoints.round_folder(state.best_round), everything, 2)
     validate = training.validator()
     assert validate(solved_factors(served, "user"), solved_factors(served, "item")) < 0.8 * state.best_value
 
 
 class TestWarmStart:
     @pytest.fixture
-    def stored(self, undisturbed, spark, tmp_path):
-        """A model that knows all items but the last five."""
-        training, _ = undisturbed
-        known = Training.table(training, "item", 4)[: ITEMS - 5]
-        cells = [(block, len(known[block::3]), bytearray(known[block::3].tobytes())) for block in range(3)]
+    def stored(self, uninterrupted, spark, tmp_path):
+        """A stored model of all items but the last five."""
+        training, _ = uninterrupted
+        earlier = Training.table(training, "item", 4)[: ITEMS - 5]
+        cells = [(block, len(earlier[block::3]), bytearray(earlier[block::3].tobytes())) for block in range(3)]
         blocks = spark.createDataFrame(cells, "block int, n_rows int, factors binary")
         facts = {**dict.fromkeys(FACTS), "shape": {"rank": 4, "bias": True, "mean": 3.0}, "item_blocks": 3}
         return ModelStore(Tables(spark, str(tmp_path / "models"))).save("run", {"item_factors": blocks}, {}, {}, facts)
 
-    def test_known_music_keeps_its_factors_and_new_music_is_drawn(self, stored, undisturbed, spark, ratings, tmp_path):
-        training = Training(spark, tmp_path / "night", ratings, previous=stored)
+    def test_earlier_items_keep_their_factors_and_new_items_get_random_ones(
+        self, stored, uninterrupted, spark, ratings, tmp_path
+    ):
+        training = Training(spark, tmp_path / "run", ratings, previous=stored)
         start = training.table("item", 0)
         assert training.warm
-        np.testing.assert_array_equal(start[: ITEMS - 5], undisturbed[0].table("item", 4)[: ITEMS - 5])
-        drawn = SETTINGS.init_scale * normals(SEED, 0, ITEM_SIDE, np.arange(ITEMS - 5, ITEMS), 4)
+        np.testing.assert_array_equal(start[: ITEMS - 5], uninterrupted[0].table("item", 4)[: ITEMS - 5])
+        drawn = SETTINGS.init_scale * normal_numbers(SEED, 0, ITEM_SIDE, np.arange(ITEMS - 5, ITEMS), 4)
         np.testing.assert_allclose(start[ITEMS - 5 :, :4], drawn, rtol=1e-5)
 
-    def test_a_warm_start_is_ahead_of_a_cold_one(self, stored, undisturbed, spark, ratings, tmp_path):
-        first = Training(spark, tmp_path / "night", ratings, previous=stored).run(1)
-        assert first.best_value < undisturbed[1].history[0]["valid"]
+    def test_a_warm_start_is_ahead_of_a_cold_one(self, stored, uninterrupted, spark, ratings, tmp_path):
+        first = Training(spark, tmp_path / "run", ratings, previous=stored).run(1)
+        assert first.best_value < uninterrupted[1].history[0]["valid"]
 
-    def test_a_model_of_another_rank_does_not_fit(self, stored, spark, ratings, tmp_path):
+    def test_a_model_of_another_rank_is_not_used(self, stored, spark, ratings, tmp_path):
         other = SETTINGS.model_copy(update={"rank": 3})
-        training = Training(spark, tmp_path / "night", ratings, other, previous=stored)
+        training = Training(spark, tmp_path / "run", ratings, other, previous=stored)
         assert not training.warm
         assert training.table("item", 0).shape == (ITEMS, 4)

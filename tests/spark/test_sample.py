@@ -1,4 +1,4 @@
-"""The distributed draw: partitions, blocks, broadcast and routed; a chain that was killed; the wide table's scores."""
+"""The distributed draw in any partitioning; a killed chain; broadcasts; the scores of the wide table."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from bgmrec.sampler.conditionals.hyper import RowPrior
 from bgmrec.sampler.conditionals.sums import add_all
 from bgmrec.sampler.draw_step import DrawNumbers, draw_step
 from bgmrec.sampler.drawn import broadcast_or_shuffle_drawn, read_drawn
-from bgmrec.sampler.link_matrix import FeatureBlock, chosen, write_link_matrices
+from bgmrec.sampler.link_matrix import FeatureBlock, pick_columns, write_link_matrices
 from bgmrec.sampler.wide import wide_factors, wide_shape
 from bgmrec.storage.tables import Tables
 
 USERS, ITEMS, COLUMNS = 23, 17, 4
 SHAPE = ModelShape(3, bias=True, mean=2.5)
 WIDTH = SHAPE.width
-BROADCAST, ROUTED = 10**6, 100
+BROADCAST, SHUFFLED = 10**6, 100
 ANY = 10**9
 EVEN = RowScale()
 
@@ -60,7 +60,7 @@ class World:
         n = USERS if side == "user" else ITEMS
         blocks = rating_blocks(self.rows, *names, count, n, partitions=partitions)
         feature_block = FeatureBlock(
-            0, COLUMNS, self.cells("features", side, count), COLUMNS, chosen(np.arange(COLUMNS))
+            0, COLUMNS, self.cells("features", side, count), COLUMNS, pick_columns(np.arange(COLUMNS))
         )
         return write_link_matrices(store, side, blocks, [feature_block], scale, 10)
 
@@ -89,15 +89,15 @@ def drawn(world, store, *, dst=2, src=3, partitions=None, bytes_=BROADCAST, stre
         blocks = store.read("user_linked_blocks")
         blocks = blocks if partitions is None else blocks.repartition(partitions, "block")
         items = weighted(world, "item", src).selectExpr("*", "cast('' as binary) as sums").cache()
-        source, _ = broadcast_or_shuffle_drawn(items, ITEMS, src, WIDTH + 1, bytes_)
         numbers = DrawNumbers(prior(), RowScale(exponent, 5.0), 1.5, strength, 0.9, 1.1, 7, 3, 0)
-        own = weighted(world, "user", dst) if strength else None
-        made = draw_step(
-            blocks, source, own, SHAPE, numbers, num_blocks=dst, own_is_small=bytes_ == BROADCAST,
-        ).cache()  # fmt: skip
-        table = collect_factors(made, dst, WIDTH + 1, max_bytes=ANY)
-        sums = add_all([bytes(row[0]) for row in made.select("sums").collect() if row[0]], WIDTH)
-        made.unpersist()
+        last_draw = weighted(world, "user", dst) if strength else None
+        with broadcast_or_shuffle_drawn(items, ITEMS, src, WIDTH + 1, bytes_) as (source, _):
+            rows = draw_step(
+                blocks, source, last_draw, SHAPE, numbers, num_blocks=dst, broadcast_last_draw=bytes_ == BROADCAST
+            ).cache()
+            table = collect_factors(rows, dst, WIDTH + 1, max_bytes=ANY)
+            sums = add_all([bytes(row[0]) for row in rows.select("sums").collect() if row[0]], WIDTH)
+            rows.unpersist()
     return table, sums
 
 
@@ -114,11 +114,11 @@ def expected(world, tmp_path_factory):
         {"dst": 10, "partitions": 7},
         {"dst": 30, "partitions": 40},
         {"dst": 1, "src": 20},
-        {"dst": 5, "src": 3, "bytes_": ROUTED},
+        {"dst": 5, "src": 3, "bytes_": SHUFFLED},
     ],
     ids=str,
 )
-def test_a_draw_does_not_depend_on_how_the_data_are_cut(world, expected, tmp_path, cut):
+def test_a_draw_does_not_depend_on_partitions_and_blocks(world, expected, tmp_path, cut):
     table, sums = drawn(world, Tables(world.spark, str(tmp_path)), **cut)
     np.testing.assert_allclose(table, expected[0], atol=1e-4)
     assert (sums.rows, sums.ratings) == (USERS, world.n_ratings)
@@ -145,7 +145,7 @@ def test_the_sums_weigh_rows_by_their_scales(world, tmp_path):
     np.testing.assert_allclose(table[11, :WIDTH], means[0], atol=1e-5)
 
 
-def test_one_noise_for_all_keeps_weights_of_one(world, tmp_path):
+def test_without_row_noise_all_weights_are_1(world, tmp_path):
     table, sums = drawn(world, Tables(world.spark, str(tmp_path)), strength=0.0)
     np.testing.assert_array_equal(table[:, WIDTH], 1)
     assert sums.log_weights == 0
@@ -158,55 +158,55 @@ def chain(world, root, *, draws=3, seed=5, bytes_=BROADCAST):
         link_matrices = {
             s: world.with_links(store, s, count, scale=scales[s]) for s, count in (("user", 3), ("item", 2))
         }
-    numbers = ChainNumbers(2, draws, 4.0, 0.1, 2, seed, bytes_)
+    numbers = ChainNumbers(2, draws, 4.0, seed, bytes_)
     return Chain(store, SHAPE, chain_sides((USERS, 3), (ITEMS, 2), store, link_matrices, scales), numbers)
 
 
-def run(world, made):
+def run(world, sampled_chain):
     start = {side: world.cells("factors", side, count) for side, count in (("user", 3), ("item", 2))}
-    start_chain(made, start["user"], start["item"], 2.0 * world.n_ratings)
-    return run_chain(made, Progress())
+    start_chain(sampled_chain, start["user"], start["item"], 2.0 * world.n_ratings)
+    return run_chain(sampled_chain, Progress())
 
 
-def tables(made):
+def tables(sampled_chain):
     counts = {"user": 3, "item": 2}
     return {
         (side, number): collect_factors(
-            read_drawn(made.of_draw(number), f"{side}_draw"), counts[side], WIDTH + 1, max_bytes=ANY
+            read_drawn(sampled_chain.draw_folder(number), f"{side}_draw"), counts[side], WIDTH + 1, max_bytes=ANY
         )
         for side in counts
-        for number in made.kept
+        for number in sampled_chain.kept_draws
     }
 
 
 @pytest.fixture(scope="module")
 def whole(world, tmp_path_factory):
-    made = chain(world, tmp_path_factory.mktemp("whole"))
-    return made, run(world, made), tables(made)
+    sampled_chain = chain(world, tmp_path_factory.mktemp("whole"))
+    return sampled_chain, run(world, sampled_chain), tables(sampled_chain)
 
 
-def test_a_killed_chain_goes_on_as_if_nothing_had_happened(world, whole, tmp_path):
+def test_a_killed_chain_resumes_and_gives_the_same_draws(world, whole, tmp_path):
     short = chain(world, tmp_path, draws=1)
     run(world, short)
-    made = chain(world, tmp_path)
-    state = run(world, made)
+    sampled_chain = chain(world, tmp_path)
+    state = run(world, sampled_chain)
     assert state.history == whole[1].history
     assert (state.ridges, state.scales) == (whole[1].ridges, whole[1].scales)
-    for key, table in tables(made).items():
+    for key, table in tables(sampled_chain).items():
         np.testing.assert_array_equal(table, whole[2][key])
 
 
-def test_a_routed_chain_is_the_broadcast_one(world, whole, tmp_path):
-    made = chain(world, tmp_path, bytes_=ROUTED)
-    run(world, made)
-    for key, table in tables(made).items():
+def test_a_chain_with_shuffled_tables_gives_the_same_draws(world, whole, tmp_path):
+    sampled_chain = chain(world, tmp_path, bytes_=SHUFFLED)
+    run(world, sampled_chain)
+    for key, table in tables(sampled_chain).items():
         np.testing.assert_allclose(table, whole[2][key], atol=1e-3)
 
 
-def test_only_kept_draws_stay(whole):
-    made, _, _ = whole
-    present = [number for number in range(6) if made.of_draw(number).exists("user_draw")]
-    assert present == list(made.kept) == [3, 4, 5]
+def test_only_the_averaged_draws_are_kept(whole):
+    sampled_chain, _, _ = whole
+    present = [number for number in range(6) if sampled_chain.draw_folder(number).exists("user_draw")]
+    assert present == list(sampled_chain.kept_draws) == [3, 4, 5]
 
 
 def test_another_seed_is_another_chain(world, whole, tmp_path):
@@ -215,11 +215,11 @@ def test_another_seed_is_another_chain(world, whole, tmp_path):
 
 
 def test_the_wide_table_scores_the_mean_of_the_draws(world, whole):
-    made, _, draws = whole
+    sampled_chain, _, draws = whole
     shape, wide = wide_shape(SHAPE, 3), {}
     with arrow_batch(world.spark, 2):
         for side, count in (("user", 3), ("item", 2)):
-            paths = [made.of_draw(number).path(f"{side}_draw") for number in made.kept]
+            paths = [sampled_chain.draw_folder(number).path(f"{side}_draw") for number in sampled_chain.kept_draws]
             rows = wide_factors(world.spark, paths, SHAPE, scaled=side == "user", partitions=2)
             wide[side] = collect_factors(rows.cache(), count, shape.width, max_bytes=ANY)
 
@@ -227,6 +227,6 @@ def test_the_wide_table_scores_the_mean_of_the_draws(world, whole):
         biases = users[:, rank : rank + 1] + items[:, rank]
         return users[:, :rank] @ items[:, :rank].T + biases
 
-    mean = np.mean([scores(draws["user", at], draws["item", at], 3) for at in made.kept], axis=0)
+    mean = np.mean([scores(draws["user", at], draws["item", at], 3) for at in sampled_chain.kept_draws], axis=0)
     np.testing.assert_allclose(scores(wide["user"], wide["item"], shape.rank), mean, atol=1e-4)
     world.spark.catalog.clearCache()

@@ -1,4 +1,4 @@
-"""The shared session itself: its workers see the package and own one core each."""
+"""The shared session: its workers import the package and use one core each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_workers_import_the_package_and_pin_their_threads(spark: SparkSession) -
     assert [(row.package, row.threads) for row in rows] == [(bgmrec.__file__, "1")]
 
 
-def test_java_is_asked_once_for_the_names_that_every_column_needs(spark: SparkSession) -> None:
+def test_names_that_every_column_needs_are_looked_up_in_java_once(spark: SparkSession) -> None:
     java = spark.sparkContext._jvm
     assert java.functions is java.functions and java.org.apache.hadoop.fs.Path is java.org.apache.hadoop.fs.Path
     assert java.functions.lit(3).toString() == "3"
@@ -49,13 +49,13 @@ def test_blocks_move_a_few_at_a_time_and_narrow_rows_as_before(spark: SparkSessi
     before = [spark.conf.get(name) for name in names]
     with arrow_batch(spark, 4):
         assert [spark.conf.get(name) for name in names] == ["4", "4"]
-        with arrow_batch(spark, 10_000):  # the reader's own bound is never raised
+        with arrow_batch(spark, 10_000):  # the bound of the reader is never raised
             assert [spark.conf.get(name) for name in names] == ["10000", "4"]
     assert [spark.conf.get(name) for name in names] == before
 
 
-def test_what_spark_submit_was_told_stands_but_for_the_meaning_of_rows(tmp_path: Path) -> None:
-    asked = {
+def test_settings_of_spark_submit_win_except_those_that_decide_values(tmp_path: Path) -> None:
+    submitted = {
         "spark.sql.shuffle.partitions": "7",
         "spark.sql.session.timeZone": "Asia/Tokyo",
         "spark.eventLog.x": "site",
@@ -67,10 +67,10 @@ def test_what_spark_submit_was_told_stands_but_for_the_meaning_of_rows(tmp_path:
         "from bgmrec.runtime.session import build_session\n"
         "conf = {'spark.eventLog.x': 'settings', 'spark.eventLog.y': 'settings'}\n"
         "spark = build_session(SparkSettings(master='local[2]', shuffle_partitions=4, conf=conf))\n"
-        f"print(json.dumps([spark.conf.get(key) for key in {[*asked, 'spark.eventLog.y', 'spark.master']}]))\n"
+        f"print(json.dumps([spark.conf.get(key) for key in {[*submitted, 'spark.eventLog.y', 'spark.master']}]))\n"
     )
     command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[1]"]
-    command += [part for key, value in asked.items() for part in ("--conf", f"{key}={value}")]
+    command += [part for key, value in submitted.items() for part in ("--conf", f"{key}={value}")]
     done = subprocess.run([*command, str(script)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["7", "UTC", "site", "settings", "local[1]"]
@@ -83,8 +83,8 @@ def test_what_spark_submit_was_told_stands_but_for_the_meaning_of_rows(tmp_path:
         ("io.openlineage.spark.agent.OpenLineageSparkListener", EXIT_SETTINGS),
     ],
 )
-def test_a_listener_of_the_settings_listens_and_a_missing_one_is_named(listener: str, status: int) -> None:
-    """As `conf/openlineage.toml` asks for one, whose jar is not part of the project."""
+def test_a_listener_of_the_settings_is_used_and_a_missing_one_is_named(listener: str, status: int) -> None:
+    """`conf/openlineage.toml` names one whose jar is not part of the project."""
     script = (
         "from bgmrec.runtime.command import guarded, progress_for\n"
         "from bgmrec.config import load_settings\n"
@@ -104,5 +104,5 @@ def test_a_listener_of_the_settings_listens_and_a_missing_one_is_named(listener:
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == status, done.stderr
     if status:
-        assert "Spark finds no such listener" in done.stderr and f"ClassNotFoundException: {listener}" in done.stderr
+        assert "Spark cannot load a listener" in done.stderr and f"ClassNotFoundException: {listener}" in done.stderr
         assert "spark.jars" in done.stderr

@@ -1,4 +1,4 @@
-"""What a stage's summary says of Spark's work is what Spark did, spilled bytes included."""
+"""Spark's work for a block of code is counted, with spilled bytes and failed attempts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_tasks_and_bytes_are_those_of_the_block_alone(spark: SparkSession, tmp_p
     assert work.spilled_bytes == work.spilled_memory_bytes == 0
 
 
-def test_what_does_not_fit_is_seen_to_spill(spark: SparkSession) -> None:
+def test_what_does_not_fit_spills(spark: SparkSession) -> None:
     before = spark.conf.get(SPILL)
     spark.conf.set(SPILL, "50")  # rows; as if memory were full after them
     try:
@@ -39,7 +39,7 @@ def test_what_does_not_fit_is_seen_to_spill(spark: SparkSession) -> None:
     assert work.spilled_bytes > 0 and work.spilled_memory_bytes > 0
 
 
-def test_tries_that_fail_are_counted(spark: SparkSession) -> None:
+def test_failed_attempts_are_counted(spark: SparkSession) -> None:
     fails = f.udf(lambda n: 1 // n, "int")
     with counted(spark) as work, pytest.raises(PythonException, match="ZeroDivisionError"):
         spark.range(1).select(fails("id")).collect()

@@ -1,4 +1,4 @@
-"""Tables are complete or not there; documents and uploads are replaced in one step."""
+"""Tables are complete or do not exist; documents and uploads are replaced in one step."""
 
 import json
 import threading
@@ -23,14 +23,14 @@ def tables(request: pytest.FixtureRequest, spark: SparkSession, tmp_path: Path) 
     return Tables(spark, store)
 
 
-def test_a_table_comes_back_as_it_went_in(tables: Tables) -> None:
+def test_a_table_is_read_as_it_was_written(tables: Tables) -> None:
     df = tables.spark.createDataFrame(ROWS, "user_id string, user_idx long")
     back = tables.write(df, "user_index")
     assert sorted(map(tuple, back.collect())) == ROWS
     assert back.schema["user_idx"].dataType == t.IntegerType()  # the contract's type, not the writer's
 
 
-def test_a_reader_of_finished_tables_looks_at_each_once(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_reader_of_finished_tables_opens_each_once(spark: SparkSession, tmp_path: Path) -> None:
     writer, reader = Tables(spark, str(tmp_path)), Tables(spark, str(tmp_path), {})
     writer.below("a").write(spark.createDataFrame(ROWS, "user_id string, user_idx long"), "user_index")
     assert reader.below("a").read("user_index") is reader.below("a").read("user_index")
@@ -48,7 +48,7 @@ def test_only_what_repeats_gets_a_dictionary(spark: SparkSession, tmp_path: Path
     assert not any("DICTIONARY" in name for name in encodings["factors"])
 
 
-def test_a_missing_column_is_named_at_the_door(tables: Tables) -> None:
+def test_a_missing_column_is_named(tables: Tables) -> None:
     df = tables.spark.createDataFrame([("u1",)], "user_id string")
     with pytest.raises(InputError, match="user_idx"):
         tables.write(df, "user_index")
@@ -58,7 +58,7 @@ def test_a_table_without_its_mark_is_refused(tables: Tables) -> None:
     tables.write(tables.spark.createDataFrame(ROWS, "user_id string, user_idx int"), "user_index")
     files.delete(tables.spark, f"{tables.path('user_index')}/_SUCCESS")
     assert not tables.exists("user_index")
-    with pytest.raises(InputError, match="not finished"):
+    with pytest.raises(InputError, match="missing or incomplete"):
         tables.read("user_index")
 
 
@@ -67,7 +67,7 @@ def test_documents_are_replaced_whole(tables: Tables) -> None:
     tables.write_json("state", {"round": 1, "title": "Ünïcode ♫"})
     tables.write_json("state", {"round": 2})
     assert tables.read_json("state") == {"round": 2}
-    assert [path.rsplit("/", 1)[-1] for path in files.glob(tables.spark, f"{tables.root}/*")] == ["state.json"]
+    assert [path.rsplit("/", 1)[-1] for path in files.children(tables.spark, tables.root)] == ["state.json"]
 
 
 def test_bytes_of_any_value_survive(tables: Tables) -> None:
@@ -78,7 +78,7 @@ def test_bytes_of_any_value_survive(tables: Tables) -> None:
 
 
 def test_a_document_is_never_missing_while_it_is_replaced(tables: Tables, tmp_path: Path) -> None:
-    """Hadoop's own rename deletes the old file first where the file system is local."""
+    """Hadoop's rename deletes the old file first if the file system is local."""
     tables.write_json("state", {"round": 0})
     (document,) = tmp_path.rglob("state.json")
     over, seen = threading.Event(), []

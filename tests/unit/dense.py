@@ -1,4 +1,4 @@
-"""Dense worlds for the solvers: a rating matrix with its mask, factors and priors, and what NumPy makes of them."""
+"""Dense problems for the solvers: a rating matrix with its mask, factors and priors, and NumPy's solution."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Problem:
         positions = block.src_ids[block.src_pos]
         return solve_block(block, self.src, positions, self.prior, self.shape, self.regularisation, unobserved)
 
-    def approach(self, steps: int, start: np.ndarray | None = None) -> SolvedBlock:
+    def take_steps(self, steps: int, start: np.ndarray | None = None) -> SolvedBlock:
         block = self.block()
         unobserved = Unobserved(self.alpha0, source_gram(self.src, self.shape))
         basis = shared_basis(unobserved, self.shape, self.regularisation)

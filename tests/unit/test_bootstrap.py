@@ -1,11 +1,11 @@
-"""Intervals over users: of a mean they are the textbook's, of equal models there is no difference."""
+"""Bootstrap intervals over users against textbook intervals, p values, and their adjustment."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from bgmrec.report.bootstrap import UserSums, bootstrap, difference, estimate
+from bgmrec.report.bootstrap import UserSums, bootstrap, difference, estimate, holm
 
 
 def mean_of(values: np.ndarray) -> UserSums:
@@ -31,8 +31,8 @@ def test_about_one_interval_in_twenty_misses_the_truth():
     assert 3 <= missed <= 22  # 10 expected, standard deviation 3.1
 
 
-def test_a_users_ratings_come_and_stay_away_together():
-    """RMSE of ratings whose error is the user's: as uncertain as its users are few, however many ratings each has."""
+def test_all_ratings_of_a_user_are_drawn_together():
+    """RMSE where all ratings of a user have the same error: the number of users alone decides how certain it is."""
     error = np.abs(np.random.default_rng(0).normal(1.0, 0.5, 50))
     few = UserSums(error**2, np.ones(50), root=True)
     many = UserSums(1000 * error**2, np.full(50, 1000.0), root=True)
@@ -60,8 +60,26 @@ def test_equal_models_do_not_differ():
     assert (found.low, found.high, found.p) == (0.0, 0.0, 1.0)
 
 
-def test_draws_do_not_depend_on_how_they_are_cut(monkeypatch):
+def test_values_do_not_depend_on_the_size_of_the_chunks(monkeypatch):
     values = np.random.default_rng(1).random(90)
     whole = bootstrap({"m": mean_of(values)}, draws=70, seed=2)["m"]
     monkeypatch.setattr("bgmrec.report.bootstrap._CELLS", 1000)
     np.testing.assert_allclose(bootstrap({"m": mean_of(values)}, draws=70, seed=2)["m"], whole)
+
+
+def test_holm_multiplies_the_smallest_p_value_most() -> None:
+    # sorted .005 .01 .03 .04, times 4 3 2 1: .02 .03 .06 .04, and never below a smaller one's: .02 .03 .06 .06
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2] and holm([]) == []
+
+
+def test_of_many_equal_models_holm_rarely_finds_one_different() -> None:
+    """20 comparisons without a difference: some raw p value is below .05 in most samples, an adjusted one in few."""
+    found = {"raw": 0, "adjusted": 0}
+    for seed in range(100):
+        p = np.random.default_rng(seed).random(20).tolist()
+        found["raw"] += min(p) < 0.05
+        found["adjusted"] += min(holm(p)) < 0.05
+    assert found["raw"] > 50  # 1 − .95²⁰ = 64 expected
+    assert found["adjusted"] <= 12  # 5 expected, standard deviation 2.2

@@ -1,4 +1,4 @@
-"""The trust in an encoder's prior means, from entities that it was not fitted to."""
+"""The calibration of prior means by entities held out of the fit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from bgmrec.encoders.calibrate import MIN_ROWS, calibrate
-from bgmrec.encoders.state import EncoderState, initial_state
 
 N = 400
 
@@ -27,7 +26,7 @@ def test_the_line_is_the_least_squares_one_for_factors_and_bias_apart():
     assert line.apply(outputs[:1]) == pytest.approx(np.array([[0.8, 1.0]]))
 
 
-def test_outputs_that_know_nothing_leave_the_mean_alone():
+def test_unrelated_outputs_give_the_mean_of_the_targets():
     targets = draw(N, 5) + 3
     line = calibrate(draw(N, 5, seed=2), targets, rank=4)
     assert line is not None
@@ -35,7 +34,7 @@ def test_outputs_that_know_nothing_leave_the_mean_alone():
     assert line.apply(np.zeros((1, 5), np.float32))[0] == pytest.approx(targets.mean(0), abs=0.1)
 
 
-def test_outputs_that_know_all_are_believed_and_never_more_than_that():
+def test_the_slope_of_exact_outputs_is_1_and_never_more():
     targets = draw(N, 5)
     for outputs, slope in ((targets, 1.0), (targets / 2, 1.0), (targets * 2, 0.5), (-targets, 0.0)):
         line = calibrate(outputs, targets, rank=4)
@@ -43,17 +42,7 @@ def test_outputs_that_know_all_are_believed_and_never_more_than_that():
         assert line.slope == pytest.approx(np.full(5, slope), abs=1e-6)
 
 
-def test_too_few_rows_and_constant_outputs_are_no_evidence():
+def test_too_few_rows_give_no_calibration_and_constant_outputs_a_slope_of_0():
     assert calibrate(draw(MIN_ROWS - 1, 3), draw(MIN_ROWS - 1, 3), rank=2) is None
     line = calibrate(np.ones((N, 3), np.float32), draw(N, 3), rank=2)
     assert line is not None and not line.slope.any()
-
-
-def test_a_state_keeps_its_line():
-    state = initial_state("text_cnn", {"vocabulary_size": 5, "feature_width": 2, "width": 3}, 1)
-    assert EncoderState.from_bytes(state.to_bytes()).calibration is None
-    line = calibrate(draw(N, 3), draw(N, 3), rank=2)
-    again = EncoderState.from_bytes(EncoderState(state.kind, state.numbers, state.weights, line).to_bytes())
-    assert again.calibration is not None and line is not None
-    assert np.array_equal(again.calibration.shift, line.shift) and again.weights.keys() == state.weights.keys()
-    again.network()

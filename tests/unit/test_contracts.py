@@ -1,28 +1,40 @@
-"""The contracts agree with themselves, with the README and with the settings."""
+"""The contracts agree with the tables, with the settings and with bgmrec/publish/README.md."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from bgmrec.config.serving import PublishSettings
-from bgmrec.publish.contracts import CONTRACTS, Contract, columns_ddl, document
+from bgmrec.publish import contracts, gate_table
+from bgmrec.publish.contracts import CONTRACTS, Contract, columns_ddl
 from bgmrec.storage import columns as c
 from bgmrec.storage.schemas import TABLES
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "bgmrec" / "publish" / "README.md"
 
 
-def test_the_readme_shows_the_contracts() -> None:
-    """Rebuild: replace what stands between the marks by the output of `python -m bgmrec.publish.contracts`."""
-    shown = (
-        README.read_text()
-        .split("<!-- python -m bgmrec.publish.contracts -->\n")[1]
-        .split("<!-- end of contracts -->")[0]
-    )
-    assert shown.strip() == document()
+@pytest.mark.parametrize(
+    ("start", "end", "document"),
+    [
+        ("<!-- python -m bgmrec.publish.contracts -->", "<!-- end of contracts -->", contracts.document),
+        ("<!-- python -m bgmrec.publish.gate_table -->", "<!-- end of gate -->", gate_table.document),
+    ],
+    ids=["contracts", "gate"],
+)
+def test_the_readme_has_the_generated_sections(start: str, end: str, document: Callable[[], str]) -> None:
+    """Rebuild: BGMREC_REBUILD_GOLDEN=1 .venv/bin/python -m pytest tests/unit/test_contracts.py."""
+    before, _, rest = README.read_text().partition(f"{start}\n")
+    section, mark, after = rest.partition(end)
+    assert mark == end
+    if os.environ.get("BGMREC_REBUILD_GOLDEN"):
+        section = f"{document()}\n"
+        README.write_text(f"{before}{start}\n{section}{end}{after}")
+    assert section == f"{document()}\n"
 
 
 def test_every_table_that_can_be_published_has_a_contract() -> None:

@@ -1,4 +1,4 @@
-"""Draws of rows: their mean and covariance over many seeds, zero noise, and independence of the blocks."""
+"""Draws of rows: mean and covariance over many seeds, zero noise, and independence of the blocks."""
 
 from __future__ import annotations
 
@@ -33,17 +33,27 @@ class Case:
         self.precision = basis @ basis.T + 2 * np.eye(SHAPE.width)
 
     def block(self, number: int = 0, count: int = 1):
-        mine = self.dst % count == number
-        return build_block(number, count, 6, self.dst[mine], self.src_idx[mine], self.ratings[mine], self.weights[mine])
+        in_block = self.dst % count == number
+        return build_block(
+            number, count, 6, self.dst[in_block], self.src_idx[in_block], self.ratings[in_block], self.weights[in_block]
+        )
 
     def draw(self, seed: int, number: int = 0, count: int = 1, std: float = ALPHA**-0.5, round_: int = 1, scales=None):
         block = self.block(number, count)
         positions = block.src_ids[block.src_pos]
         noise = Noise(seed, round_, 0, std)
         means = self.means[number::count]
-        own = (np.ones(6) if scales is None else scales)[number::count]
+        row_scales = (np.ones(6) if scales is None else scales)[number::count]
         return draw_block(
-            block, self.source, positions, means, self.precision / ALPHA, SHAPE, noise, scales=own, num_blocks=count
+            block,
+            self.source,
+            positions,
+            means,
+            self.precision / ALPHA,
+            SHAPE,
+            noise,
+            scales=row_scales,
+            num_blocks=count,
         )
 
 
@@ -57,16 +67,16 @@ def many() -> tuple[Case, np.ndarray]:
 def test_draws_have_the_posterior_mean_and_covariance(many, row):
     """A mean of 4000 draws is off by 1/63 of a standard deviation, an element of the covariance by 1/45 or so."""
     case, draws = many
-    mine = case.dst == row
+    in_row = case.dst == row
     mean, covariance = row_posterior(
-        case.ratings[mine].astype(float), case.weights[mine].astype(float),
-        case.source[case.src_idx[mine]].astype(float), case.means[row].astype(float), case.precision,
+        case.ratings[in_row].astype(float), case.weights[in_row].astype(float),
+        case.source[case.src_idx[in_row]].astype(float), case.means[row].astype(float), case.precision,
         rank=SHAPE.rank, mean=SHAPE.mean, alpha=ALPHA,
     )  # fmt: skip
     spread = np.sqrt(np.diag(covariance))
-    found = draws[:, row]
-    np.testing.assert_allclose((found.mean(axis=0) - mean) / spread, 0, atol=0.07)
-    np.testing.assert_allclose((np.cov(found.T) - covariance) / np.outer(spread, spread), 0, atol=0.09)
+    of_row = draws[:, row]
+    np.testing.assert_allclose((of_row.mean(axis=0) - mean) / spread, 0, atol=0.07)
+    np.testing.assert_allclose((np.cov(of_row.T) - covariance) / np.outer(spread, spread), 0, atol=0.09)
 
 
 def test_zero_noise_solves():
@@ -127,4 +137,4 @@ def test_a_scale_multiplies_the_precision_of_the_prior():
     ],
 )
 def test_scales_grow_with_the_ratings(exponent, scales):
-    np.testing.assert_allclose(RowScale(exponent, mean_ratings=4.0).of(np.array([0, 1, 4, 16])), scales)
+    np.testing.assert_allclose(RowScale(exponent, mean_ratings=4.0).scales(np.array([0, 1, 4, 16])), scales)

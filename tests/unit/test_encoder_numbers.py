@@ -1,4 +1,4 @@
-"""Settings become numbers that networks and fits take as they are."""
+"""Settings become constructor arguments of networks and hyper-parameters of fits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from bgmrec.config.model import FeedSettings, FitSettings, ItemEncoderSettings, UserEncoderSettings
 from bgmrec.encoders.losses import LossWeights
-from bgmrec.encoders.numbers import asdae_loss, asdae_numbers, fit_numbers, text_cnn_numbers
+from bgmrec.encoders.numbers import DECAYS, asdae_loss, asdae_numbers, fit_numbers, text_cnn_numbers
 from bgmrec.encoders.state import initial_state
 
 
@@ -20,7 +20,7 @@ def test_every_setting_of_an_encoder_reaches_its_network():
     items = text_cnn_numbers(ItemEncoderSettings(filters=7), vocabulary_size=9, feature_width=3, width=4)
     assert initial_state("text_cnn", items, 1).weights["convolutions.0.weight"].shape == (7, 32, 3)
     # a setting that is nobody's business would be a lie to the reader
-    known = set(UserEncoderSettings.model_fields) - {"kind", "fit", "linear", "activation", "reconstruction_weight"}
+    known = set(UserEncoderSettings.model_fields) - {"kind", "fit", "linear", "reconstruction_weight"}
     of_loss, of_inputs = {"latent_weight", "prediction_weight", "rating_loss_weight"}, {"center_ratings"}
     assert known - set(numbers) == of_loss | of_inputs
     assert set(ItemEncoderSettings.model_fields) - set(items) == {"kind", "fit", "linear", "word_vectors"}
@@ -34,9 +34,9 @@ def test_alpha_shares_the_reconstruction_out():
 def test_the_first_fit_has_its_own_epochs_and_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
     settings, loss = FitSettings(first_epochs=7, epochs=2, batch_size=9), LossWeights()
-    first = fit_numbers(settings, FeedSettings(), loss, first=True)
+    first = fit_numbers(settings, FeedSettings(), loss, DECAYS["asdae"], first=True)
     assert (first.epochs, first.batch_size, first.threads) == (7, 9, 4)
-    assert fit_numbers(settings, FeedSettings(processes=2), loss, first=False).threads == 2
-    assert fit_numbers(settings, FeedSettings(processes=2), loss, first=False).epochs == 2
-    assert fit_numbers(settings, FeedSettings(processes=9, threads=3), loss, first=True).threads == 3
-    assert fit_numbers(settings, FeedSettings(processes=2, local=False), loss, first=True).threads == 1
+    assert fit_numbers(settings, FeedSettings(processes=2), loss, DECAYS["asdae"], first=False).threads == 2
+    assert fit_numbers(settings, FeedSettings(processes=2), loss, DECAYS["asdae"], first=False).epochs == 2
+    assert fit_numbers(settings, FeedSettings(processes=9, threads=3), loss, DECAYS["asdae"], first=True).threads == 3
+    assert fit_numbers(settings, FeedSettings(processes=2, local=False), loss, DECAYS["asdae"], first=True).threads == 1

@@ -74,8 +74,8 @@ def test_precision_has_the_wishart_mean(draws):
     rows, features = world()
     freedom, inverse, _, _ = link_posterior(rows.astype(float), features.astype(float), RIDGES[GROUPS], SCALE)
     expected = freedom * np.linalg.inv(inverse)
-    found = np.mean([draw.precision for draw in draws], axis=0)
-    np.testing.assert_allclose(found, expected, atol=0.015 * np.abs(expected).max())
+    mean = np.mean([draw.precision for draw in draws], axis=0)
+    np.testing.assert_allclose(mean, expected, atol=0.015 * np.abs(expected).max())
 
 
 def test_link_and_mean_have_the_regression_posterior(draws):
@@ -98,18 +98,18 @@ def test_link_and_mean_have_the_regression_posterior(draws):
 def test_without_features_it_is_the_normal_wishart_of_bpmf():
     """W*⁻¹ = W0⁻¹ + N S̄ + beta0 N / (beta0 + N) x̄ x̄ᵀ (Salakhutdinov & Mnih 2008, eq. 14)."""
     rows, _ = world()
-    none = np.zeros((N, 0), np.float32)
+    no_features = np.zeros((N, 0), np.float32)
     exact, mean = rows.astype(float), rows.astype(float).mean(axis=0)
     inverse = SCALE * WIDTH * np.eye(WIDTH) + N * np.cov(exact.T, bias=True) + N / (1 + N) * np.outer(mean, mean)
-    sums = sums_of(rows, none)
-    found = [draw_prior(stream(seed, 1, 1), sums, no_link_matrix(), np.zeros(0), SCALE) for seed in range(3000)]
+    sums = sums_of(rows, no_features)
+    priors = [draw_prior(stream(seed, 1, 1), sums, no_link_matrix(), np.zeros(0), SCALE) for seed in range(3000)]
     expected = (WIDTH + N) * np.linalg.inv(inverse)
     np.testing.assert_allclose(
-        np.mean([one.precision for one in found], axis=0), expected, atol=0.02 * np.abs(expected).max()
+        np.mean([prior.precision for prior in priors], axis=0), expected, atol=0.02 * np.abs(expected).max()
     )
-    offsets = np.stack([one.offset for one in found])
+    offsets = np.stack([prior.offset for prior in priors])
     np.testing.assert_allclose(offsets.mean(axis=0), N * mean / (1 + N), atol=0.02)
-    assert found[0].means(none).shape == (N, WIDTH)
+    assert priors[0].means(no_features).shape == (N, WIDTH)
 
 
 def test_wishart_mean_and_variance():
@@ -117,10 +117,10 @@ def test_wishart_mean_and_variance():
     random = np.random.default_rng(0)
     inverse = np.array([[2.0, 0.5], [0.5, 1.0]])
     scale, freedom = np.linalg.inv(inverse), 7.5
-    found = np.stack([wishart(random, inverse, freedom) for _ in range(20_000)])
-    np.testing.assert_allclose(found.mean(axis=0), freedom * scale, rtol=0.03)
+    draws = np.stack([wishart(random, inverse, freedom) for _ in range(20_000)])
+    np.testing.assert_allclose(draws.mean(axis=0), freedom * scale, rtol=0.03)
     variance = freedom * (scale**2 + np.outer(np.diag(scale), np.diag(scale)))
-    np.testing.assert_allclose(found.var(axis=0), variance, rtol=0.08)
+    np.testing.assert_allclose(draws.var(axis=0), variance, rtol=0.08)
 
 
 def test_ridges_and_noise_have_their_gamma_means():
@@ -128,11 +128,11 @@ def test_ridges_and_noise_have_their_gamma_means():
     link_matrix = link_of(features)
     prior = draw_prior(stream(0, 1, 0), sums_of(rows, features), link_matrix, RIDGES, SCALE)
     random = np.random.default_rng(1)
-    found = np.mean([draw_ridges(random, prior, link_matrix) for _ in range(5000)], axis=0)
+    ridges = np.mean([draw_ridges(random, prior, link_matrix) for _ in range(5000)], axis=0)
     for group in (0, 1):
         part = prior.weights[group * 2 : group * 2 + 2]
         rate = 0.01 + 0.5 * np.trace(part @ prior.precision @ part.T)
-        assert found[group] == pytest.approx((1 + 0.5 * 2 * WIDTH) / rate, rel=0.05)
+        assert ridges[group] == pytest.approx((1 + 0.5 * 2 * WIDTH) / rate, rel=0.05)
     noise = np.mean([draw_noise_precision(random, 50.0, 80.0) for _ in range(5000)])
     assert noise == pytest.approx(41 / 26, rel=0.02)
 

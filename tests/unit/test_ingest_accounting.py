@@ -32,7 +32,7 @@ def test_states_add_up_to_the_rows_that_came_in():
     assert facts["reject_reasons"] == {"missing user id": 4, "unknown item": 6}
 
 
-def test_the_share_is_of_judged_rows_and_its_bound_passes():
+def test_the_share_is_of_kept_and_rejected_rows_and_its_bound_passes():
     check_rejects(COUNTS, 0.1, setting="ratings.max_reject_share", rejects_at="somewhere")  # 10 / (10 + 90)
 
 
@@ -40,13 +40,13 @@ def test_too_many_rejects_name_reasons_counts_and_an_example():
     with pytest.raises(InputError) as caught:
         check_rejects(COUNTS, 0.099, setting="ratings.max_reject_share", rejects_at="work/rating_rejects")
     text = str(caught.value)
-    assert "10 of 100 rows were refused (10.0%)" in text
+    assert "10 of 100 rows were rejected (10.0%)" in text
     assert text.index("6 × unknown item in log") < text.index("4 × missing user id in old")
     assert '{"item":"0"}' in text and "work/rating_rejects" in text and "ratings.max_reject_share" in text
     assert caught.value.exit_status == 3
 
 
-def test_a_run_without_any_judged_row_is_not_refused_here():
+def test_a_run_without_kept_or_rejected_rows_passes():
     check_rejects([count("log", "filtered", 5)], 0.0, setting="s", rejects_at="r")
 
 

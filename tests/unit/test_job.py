@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from bgmrec import errors
-from bgmrec.stages.job import guarded
+from bgmrec.runtime.command import guarded
 
 
 def raising(error: BaseException) -> int:
@@ -33,13 +33,13 @@ def test_each_error_has_its_status(error: BaseException, status: int) -> None:
 
 
 def test_an_error_from_a_worker_keeps_its_family_and_its_message(caplog: pytest.LogCaptureFixture) -> None:
-    told = (
+    message = (
         "An exception was thrown from the Python worker:\nTraceback (most recent call last):\n"
         '  File "solve.py", line 9\nbgmrec.errors.TrainingError: a row could not be solved\n  where: block 3\n'
         "\n\tat java"
     )
     with caplog.at_level("ERROR", logger="bgmrec"):
-        assert raising(RuntimeError(told)) == errors.EXIT_TRAINING
+        assert raising(RuntimeError(message)) == errors.EXIT_TRAINING
     assert caplog.messages == ["a row could not be solved\n  where: block 3"]
 
 
@@ -48,10 +48,10 @@ def test_nothing_raised_is_published() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [("print('line\\n' * 100_000)", b""), ("print('line', flush=True); sys.stdin.read(); 1 / 0", b"division by zero")],
 )
-def test_only_a_reader_who_has_seen_enough_is_no_failure_to_tell_of(body: str, told: bytes) -> None:
+def test_closed_output_is_not_reported_and_other_failures_are(body: str, message: bytes) -> None:
     job = f"import sys\nfrom bgmrec.runtime.command import guarded\ndef body():\n    {body}\nsys.exit(guarded(body))\n"
     with subprocess.Popen(
         [sys.executable, "-c", job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -60,8 +60,8 @@ def test_only_a_reader_who_has_seen_enough_is_no_failure_to_tell_of(body: str, t
         process.stdout.readline()
         process.stdout.close()
         process.stdin.close()
-        found = process.stderr.read()
-        assert told in found and bool(told) == bool(found)
+        log = process.stderr.read()
+        assert message in log and bool(message) == bool(log)
     assert process.returncode == errors.EXIT_UNEXPECTED
 
 

@@ -24,7 +24,7 @@ def tile_of(out, a, b, depth, sign):
 
 
 @numba.njit
-def border_of(out, a, b, depth):
+def weight_rhs_of(out, a, b, depth):
     multiply_weight_rhs(out, 0, LANES, a, 0, LANES, b, 0, WEIGHT_RHS, depth, np.float32(1))
 
 
@@ -75,11 +75,11 @@ def test_a_tile_is_a_sum_of_outer_products(depth, sign):
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3, 4, 5, 62])
-def test_a_border_takes_rows_up_to_its_step(depth):
+def test_weight_and_rhs_columns_read_rows_up_to_their_step(depth):
     a, b, out = floats(64, LANES), floats(64, WEIGHT_RHS), floats(WEIGHT_RHS, LANES)
     b[depth : -(-depth // WEIGHT_RHS_STEP) * WEIGHT_RHS_STEP] = 0
     expected = out + b[:depth].T @ a[:depth]
-    border_of(out.reshape(-1), a.reshape(-1), b.reshape(-1), depth)
+    weight_rhs_of(out.reshape(-1), a.reshape(-1), b.reshape(-1), depth)
     np.testing.assert_allclose(out, expected, atol=1e-4)
 
 
@@ -133,7 +133,7 @@ def test_many_dot_products_keep_their_lanes(count):
 
 
 @pytest.mark.parametrize("count", [1, 2, LANES - 1, LANES])
-def test_a_sum_of_rows_takes_those_that_count(count):
+def test_a_sum_of_rows_takes_the_first_count_rows(count):
     table, scales, target = floats(40, 2 * LANES + 3), floats(LANES, seed=1), floats(2 * LANES + 2, seed=2)
     rows = np.random.default_rng(5).integers(0, 40, LANES).astype(np.int32)
     expected = target.copy()

@@ -1,4 +1,4 @@
-"""Blocks of ratings: the worked example of layout.py, any order of triples, and the cells they travel in."""
+"""Blocks of ratings: the worked example of layout.py, ratings in any order, and cells."""
 
 from __future__ import annotations
 
@@ -37,29 +37,31 @@ def test_the_worked_example():
 def test_a_block_holds_its_triples_sorted(n_dst, n_src, num_blocks, share, seed):
     random = np.random.default_rng(seed)
     block_id = int(random.integers(num_blocks))
-    own = block_idx(n_dst, num_blocks, block_id)
-    wanted = int(share * 60) if own.size else 0
+    entities = block_idx(n_dst, num_blocks, block_id)
+    n_pairs = int(share * 60) if entities.size else 0
     pairs = (
-        np.unique(np.stack([random.choice(own, wanted), random.integers(0, n_src, wanted)]), axis=1) if wanted else None
+        np.unique(np.stack([random.choice(entities, n_pairs), random.integers(0, n_src, n_pairs)]), axis=1)
+        if n_pairs
+        else None
     )
     dst, src = (np.zeros(0, np.int32),) * 2 if pairs is None else pairs.astype(np.int32)
     ratings, weights = random.random((2, dst.size), dtype=np.float32)
     order = random.permutation(dst.size)
     block = build_block(block_id, num_blocks, n_dst, *(array[order] for array in (dst, src, ratings, weights)))
 
-    assert block.n_rows == rows_in_block(n_dst, num_blocks, block_id) == own.size
+    assert block.n_rows == rows_in_block(n_dst, num_blocks, block_id) == entities.size
     rows = np.repeat(np.arange(block.n_rows), np.diff(block.row_offsets))
-    np.testing.assert_array_equal(own[rows], dst)  # np.unique sorted the expected triples by (dst, src)
+    np.testing.assert_array_equal(entities[rows], dst)  # np.unique sorted the expected triples by (dst, src)
     np.testing.assert_array_equal(block.src_ids[block.src_pos], src)
     np.testing.assert_array_equal(block.ratings, ratings)
     np.testing.assert_array_equal(block.weights, weights)
     np.testing.assert_array_equal(block.src_ids, np.unique(src))
 
 
-def test_every_entity_has_exactly_one_place():
-    places = np.concatenate([block_idx(11, 4, block) for block in range(4)])
+def test_every_entity_is_in_exactly_one_block():
+    entities = np.concatenate([block_idx(11, 4, block) for block in range(4)])
     assert [rows_in_block(11, 4, block) for block in range(4)] == [3, 3, 3, 2]
-    assert sorted(places) == list(range(11))
+    assert sorted(entities) == list(range(11))
 
 
 @pytest.mark.parametrize("weight", [1.0, 2.0])
@@ -70,7 +72,7 @@ def test_cells_give_the_block_back(weight):
         np.testing.assert_array_equal(getattr(again, name), value)
 
 
-def test_cells_that_do_not_fit_together_are_refused():
+def test_cells_of_contradicting_lengths_are_refused():
     cells = build_block(0, 1, 2, ints(0, 1), ints(7, 9), floats(1, 2), floats(1, 1)).cells()
     with pytest.raises(InputError, match="block 0"):
         RatingBlock.from_cells({**cells, "ratings": cells["ratings"][:-4]})

@@ -1,4 +1,4 @@
-"""Loss terms by hand, and sums over shards that equal the sum over all."""
+"""Loss terms computed by hand, and shards whose gradients sum up to the whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TARGET = torch.zeros(3, 2)
 WEIGHT = torch.tensor([1.0, 2.0, 0.0])
 
 
-def test_latent_term_is_the_weighted_square_and_cold_rows_weigh_nothing():
+def test_latent_term_is_the_weighted_square_and_cold_rows_do_not_count():
     terms = latent_terms(PRIOR, TARGET, WEIGHT)
     assert terms.sums.tolist() == [1 * 1 + 2 * 4 + 0 * 2, 0, 0, 0]
     assert terms.sizes.tolist() == [3, 0, 0, 0]
@@ -43,9 +43,9 @@ def test_reconstruction_terms_are_sums_per_row_and_prediction_counts_hidden_rati
 
 
 def test_an_encoder_without_item_factors_or_ratings_lacks_their_terms():
-    none = torch.zeros(0)
-    assert autoencoder_terms(_encoded(predicted=none), TARGET, WEIGHT, torch.ones(3, 4)).sums.tolist() == [9, 0, 2, 12]
-    bare = _encoded(ratings=none, predicted=none, centred=none, hidden=none, features=torch.zeros(3, 0))
+    empty = torch.zeros(0)
+    assert autoencoder_terms(_encoded(predicted=empty), TARGET, WEIGHT, torch.ones(3, 4)).sums.tolist() == [9, 0, 2, 12]
+    bare = _encoded(ratings=empty, predicted=empty, centred=empty, hidden=empty, features=torch.zeros(3, 0))
     assert autoencoder_terms(bare, TARGET, WEIGHT, torch.zeros(3, 0)).sums.tolist() == [9, 0, 0, 0]
 
 

@@ -1,4 +1,4 @@
-"""Memory of a process tree: what a child holds counts, what it shares with its parent counts once."""
+"""Memory of a process tree: that of children counts, and shared pages count once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_page_tables_are_walked_only_where_memory_has_grown(monkeypatch):
 
 
 def test_a_child_that_is_just_starting_hides_nothing_that_grows_later(monkeypatch):
-    """Before it is a program of its own it has all pages of its parent: resident twice, taken once."""
+    """Between fork and exec it shares all pages of its parent: resident twice, used once."""
     resident, walks = iter([200 * MB, 100 * MB, 100 * MB]), []
     monkeypatch.setattr(memory, "INTERVAL", 0.02)
     monkeypatch.setattr(memory, "_resident_bytes", lambda process: next(resident, 150 * MB))

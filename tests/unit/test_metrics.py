@@ -14,10 +14,10 @@ from tests.reference import metrics as reference
 
 
 def metrics_of(lists: list[tuple[list[int], set[int]]], k: int) -> dict[str, float]:
-    """Mean metrics of (items, targets) pairs through the arrays that Spark hands over."""
-    hits = [[folder for folder, item in enumerate(items, start=1) if item in targets] for items, targets in lists]
+    """Mean metrics of (items, targets) pairs through the arrays that Spark passes."""
+    hits = [[position for position, item in enumerate(items, start=1) if item in targets] for items, targets in lists]
     offsets = np.cumsum([0, *map(len, hits)])
-    positions = np.array([folder for places in hits for folder in places], np.int32)
+    positions = np.array([position for of_user in hits for position in of_user], np.int32)
     parts = list_metrics(offsets, positions, np.array([len(targets) for _, targets in lists]), k)
     assert tuple(parts) == RANKING
     return {name: float(total.sum() / weight.sum()) for name, (total, weight) in parts.items()}

@@ -1,4 +1,4 @@
-"""Normal numbers by counter: normal, independent, and the same whoever draws them."""
+"""Counter-based normal numbers: normal, independent, and the same in any partitioning."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from bgmrec.factorize.kernels.init import initial_rows
-from bgmrec.factorize.kernels.noise import ITEM_SIDE, USER_SIDE, normals
+from bgmrec.factorize.kernels.noise import ITEM_SIDE, USER_SIDE, normal_numbers
 from bgmrec.factorize.kernels.shape import ModelShape
 
 
 def test_moments_and_tails_are_those_of_the_normal_distribution():
-    draws = normals(1, 0, USER_SIDE, np.arange(100_000), 8).ravel().astype(float)
+    draws = normal_numbers(1, 0, USER_SIDE, np.arange(100_000), 8).ravel().astype(float)
     error = 1 / np.sqrt(draws.size)
     assert abs(draws.mean()) < 4 * error
     assert abs(draws.var() - 1) < 4 * np.sqrt(2) * error
@@ -21,7 +21,7 @@ def test_moments_and_tails_are_those_of_the_normal_distribution():
 
 
 def test_coordinates_and_neighbours_are_uncorrelated():
-    draws = normals(1, 0, USER_SIDE, np.arange(50_000), 6).astype(float)
+    draws = normal_numbers(1, 0, USER_SIDE, np.arange(50_000), 6).astype(float)
     together = np.hstack([draws[:-1], draws[1:], draws[:-1] ** 2 - 1])
     correlation = np.corrcoef(together.T) - np.eye(18)
     assert np.abs(correlation).max() < 5 / np.sqrt(50_000)
@@ -30,15 +30,15 @@ def test_coordinates_and_neighbours_are_uncorrelated():
 @pytest.mark.parametrize("other", [(2, 0, USER_SIDE), (1, 1, USER_SIDE), (1, 0, ITEM_SIDE), (-1, 0, USER_SIDE)])
 def test_seed_round_and_side_give_other_numbers(other):
     idx = np.arange(20_000)
-    one, two = normals(1, 0, USER_SIDE, idx, 1), normals(*other, idx, 1)
+    one, two = normal_numbers(1, 0, USER_SIDE, idx, 1), normal_numbers(*other, idx, 1)
     assert abs(np.corrcoef(one[:, 0], two[:, 0])[0, 1]) < 5 / np.sqrt(20_000)
 
 
 def test_a_row_depends_on_its_idx_alone():
-    everything = normals(3, 2, ITEM_SIDE, np.arange(50), 5)
+    everything = normal_numbers(3, 2, ITEM_SIDE, np.arange(50), 5)
     some = np.array([49, 0, 7])
-    np.testing.assert_array_equal(normals(3, 2, ITEM_SIDE, some, 5), everything[some])
-    np.testing.assert_array_equal(normals(3, 2, ITEM_SIDE, some, 3), everything[some, :3])
+    np.testing.assert_array_equal(normal_numbers(3, 2, ITEM_SIDE, some, 5), everything[some])
+    np.testing.assert_array_equal(normal_numbers(3, 2, ITEM_SIDE, some, 3), everything[some, :3])
 
 
 def test_initial_rows_have_their_scale_and_no_bias():

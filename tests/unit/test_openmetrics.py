@@ -1,4 +1,4 @@
-"""The OpenMetrics text of a summary, read back by Prometheus's own strict parser."""
+"""The OpenMetrics text of a summary, read back by the strict parser of the Prometheus client."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bgmrec.runtime.openmetrics import openmetrics
 
 IDENTITY = {"run_id": "2025-01-31-001", "ds": "2025-01-31", "fingerprint": "abc", "versions": {"bgmrec": "0.1.0"}}
 CHECKS = [
-    {"name": "rows", "where": "recommendations", "status": "passed", "measured": 8, "wanted": "at least 1"},
-    {"name": "gaps", "where": "top_n", "status": "failed", "measured": 3, "wanted": "at most 0"},
-    {"name": "share of rows lost", "where": "recommendations", "status": "skipped", "measured": None, "wanted": ""},
+    {"name": "rows", "where": "recommendations", "status": "passed", "measured": 8, "threshold": "at least 1"},
+    {"name": "gaps", "where": "top_n", "status": "failed", "measured": 3, "threshold": "at most 0"},
+    {"name": "share of rows lost", "where": "recommendations", "status": "skipped", "measured": None, "threshold": ""},
 ]
 SUMMARY = {
     **IDENTITY,
@@ -28,7 +28,7 @@ SUMMARY = {
 
 
 def parsed(summary: dict[str, Any]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    families = text_string_to_metric_families(openmetrics(summary))
+    families = text_string_to_metric_families(openmetrics(summary).decode())
     return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
 
 
@@ -58,8 +58,8 @@ def test_every_number_of_the_summary_is_a_sample() -> None:
     }
 
 
-def test_a_night_that_failed_early_says_so() -> None:
+def test_a_run_that_failed_early_says_so() -> None:
     failed = {**IDENTITY, "result": {"published": False, "exit_status": 3, "error": "no log"}}
-    found = parsed(failed)
-    assert (found[sample("published")], found[sample("exit_status")]) == (0, 3)
-    assert len(found) == 3
+    samples = parsed(failed)
+    assert (samples[sample("published")], samples[sample("exit_status")]) == (0, 3)
+    assert len(samples) == 3

@@ -1,4 +1,4 @@
-"""The parts of a score: they sum to it, and each is what its rating alone brings."""
+"""The parts of a score: they sum to it, and each is the effect of its rating alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bgmrec.factorize.kernels.reasons import SolvedFrom, score_parts
+from bgmrec.factorize.kernels.reasons import RowInputs, score_parts
 from bgmrec.factorize.kernels.terms import Unobserved, source_gram
 from tests.reference import normal_equations as reference
 from tests.unit.dense import Problem, problem
@@ -18,12 +18,12 @@ ROW = 3
 def parts_of(case: Problem, row: int, scored: np.ndarray):
     rated = case.observed[row]
     unobserved = Unobserved(case.alpha0, source_gram(case.src, case.shape)) if case.alpha0 else None
-    known = SolvedFrom(case.src[rated], case.ratings[row, rated], case.weights[row, rated], case.prior[row])
-    return score_parts(known, scored, case.shape, case.regularisation, unobserved)
+    inputs = RowInputs(case.src[rated], case.ratings[row, rated], case.weights[row, rated], case.prior[row])
+    return score_parts(inputs, scored, case.shape, case.regularisation, unobserved)
 
 
 def newer(case: Problem) -> np.ndarray:
-    """Item rows of a later half step: a night's users are solved before its items are."""
+    """Item rows of a later half step: in a round users are solved before items."""
     return case.src + np.random.default_rng(5).normal(0, 0.1, case.src.shape).astype(np.float32)
 
 
@@ -42,8 +42,8 @@ def test_the_parts_sum_to_the_score_of_the_compiled_half_step(alpha0, bias, mean
 
 @pytest.mark.parametrize("alpha0", [0.0, 0.3])
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_ratings_part_is_what_the_score_loses_without_its_right_side(alpha0, bias):
-    """In the dense equation a rating that equals its offset has no right side, whatever it has in the matrix."""
+def test_the_part_of_a_rating_is_what_the_score_loses_without_its_right_hand_side(alpha0, bias):
+    """In the dense equation a rating that equals its offset adds nothing to the right-hand side."""
     case = problem(alpha0=alpha0, bias=bias, mean=2.0, weighted=True)
     scored = newer(case)
     parts = parts_of(case, ROW, scored)
@@ -60,7 +60,7 @@ def test_a_ratings_part_is_what_the_score_loses_without_its_right_side(alpha0, b
 
 
 @pytest.mark.parametrize("alpha0", [0.0, 0.3])
-def test_the_priors_part_is_what_the_score_loses_with_a_prior_mean_of_zero(alpha0):
+def test_the_part_of_the_prior_is_what_the_score_loses_with_a_prior_mean_of_zero(alpha0):
     case = problem(alpha0=alpha0, bias=True, mean=2.0, exponent=0.5)
     scored = newer(case)
     without = replace(case, prior=np.zeros_like(case.prior)).expected()
@@ -74,7 +74,7 @@ def test_without_offsets_unobserved_pairs_have_no_part():
     np.testing.assert_array_equal(parts_of(case, ROW, newer(case)).unobserved, 0.0)
 
 
-def test_what_nobody_rated_is_scored_by_the_prior_alone():
+def test_a_user_without_ratings_is_scored_by_the_prior_alone():
     case = problem(bias=True, mean=3.0)
     cold = int(np.flatnonzero(~case.observed.any(axis=1))[0])
     parts = parts_of(case, cold, case.src)

@@ -1,4 +1,4 @@
-"""What may go: properties over any inventory, and the rules by hand."""
+"""What retention deletes: properties over any inventory, and the rules by hand."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgmrec.config.serving import RetentionSettings
-from bgmrec.publish.retention import Inventory, plan
+from bgmrec.publish.retention import Inventory, deletions
 
 TODAY = date(2025, 3, 14)
-SETTINGS = RetentionSettings(published_days=10, unseen_days=4, work_days=2, mapped_days=15, summary_days=20)
+SETTINGS = RetentionSettings(published_days=10, unreferenced_days=4, work_days=2, row_cache_days=15, summary_days=20)
 
 
 def day(back: int) -> str:
@@ -29,15 +29,15 @@ def manifest(run_id: str, replaced: str | None = None, model: str | None = None)
 
 @st.composite
 def inventories(draw: st.DrawFn) -> Inventory:
-    """Nights of some dates: published, replaced, withdrawn or refused, some by an older run's model."""
+    """Runs of some dates: published, replaced, unpublished or refused, some with an older run's model."""
     manifests, records, runs = {}, {}, []
     for back in draw(st.sets(st.integers(-2, 30), max_size=8)):
-        made = [run(back, number) for number in range(1, draw(st.integers(1, 4)))]
-        runs += made
-        for run_id in made:
+        run_ids = [run(back, number) for number in range(1, draw(st.integers(1, 4)))]
+        runs += run_ids
+        for run_id in run_ids:
             if draw(st.booleans()):
-                records[run_id] = manifest(run_id, model=draw(st.sampled_from(made)))
-        published = [run_id for run_id in made if run_id in records]
+                records[run_id] = manifest(run_id, model=draw(st.sampled_from(run_ids)))
+        published = [run_id for run_id in run_ids if run_id in records]
         if published and draw(st.booleans()):
             replaced = draw(st.sampled_from([None, *published[:-1]]))
             manifests[day(back)] = {**records[published[-1]], "replaced": replaced}
@@ -46,47 +46,47 @@ def inventories(draw: st.DrawFn) -> Inventory:
 
 
 @given(inventories(), st.sampled_from([None, 1, 10]), st.sampled_from([None, 1, 5]))
-def test_nothing_that_a_reader_or_a_rollback_needs_ever_goes(
-    found: Inventory, published_days: int | None, unseen_days: int | None
+def test_nothing_is_deleted_that_a_reader_or_a_rollback_needs(
+    inventory: Inventory, published_days: int | None, unreferenced_days: int | None
 ) -> None:
-    settings = SETTINGS.model_copy(update={"published_days": published_days, "unseen_days": unseen_days})
-    goes = plan(found, settings, TODAY)
-    stay = {ds: one for ds, one in found.manifests.items() if ds not in goes.dates}
-    assert (max(found.manifests) in stay) if found.manifests else not goes.dates
-    for one in stay.values():
-        for run_id in filter(None, (one["run_id"], one["replaced"])):
-            assert run_id not in goes.records
-            assert ("recommendations", run_id) not in goes.versions
-            assert found.records[run_id]["model"]["run_id"] not in goes.models
-            assert run_id not in goes.summaries
-    for run_id, record in found.records.items():
-        if run_id not in goes.records:  # a withdrawn run that --to can bring back
-            assert ("recommendations", run_id) not in goes.versions
-            assert record["model"]["run_id"] not in goes.models
-    assert all(found.work[ds] for ds in goes.work)
+    settings = SETTINGS.model_copy(update={"published_days": published_days, "unreferenced_days": unreferenced_days})
+    old = deletions(inventory, settings, TODAY)
+    kept = {ds: document for ds, document in inventory.manifests.items() if ds not in old.dates}
+    assert (max(inventory.manifests) in kept) if inventory.manifests else not old.dates
+    for document in kept.values():
+        for run_id in filter(None, (document["run_id"], document["replaced"])):
+            assert run_id not in old.records
+            assert ("recommendations", run_id) not in old.versions
+            assert inventory.records[run_id]["model"]["run_id"] not in old.models
+            assert run_id not in old.summaries
+    for run_id, record in inventory.records.items():
+        if run_id not in old.records:  # an unpublished run that --to can publish again
+            assert ("recommendations", run_id) not in old.versions
+            assert record["model"]["run_id"] not in old.models
+    assert all(inventory.work[ds] for ds in old.work)
 
 
 @given(inventories())
-def test_what_goes_is_gone_the_second_time(found: Inventory) -> None:
-    goes = plan(found, SETTINGS, TODAY)
-    left = Inventory(
-        {ds: one for ds, one in found.manifests.items() if ds not in goes.dates},
-        {run_id: one for run_id, one in found.records.items() if run_id not in goes.records},
+def test_a_second_time_there_is_nothing_to_delete(inventory: Inventory) -> None:
+    old = deletions(inventory, SETTINGS, TODAY)
+    rest = Inventory(
+        {ds: document for ds, document in inventory.manifests.items() if ds not in old.dates},
+        {run_id: record for run_id, record in inventory.records.items() if run_id not in old.records},
         {
             "recommendations": [
-                r for r in found.versions["recommendations"] if ("recommendations", r) not in goes.versions
+                r for r in inventory.versions["recommendations"] if ("recommendations", r) not in old.versions
             ]
         },
-        [run_id for run_id in found.models if run_id not in goes.models],
-        {ds: done for ds, done in found.work.items() if ds not in goes.work},
-        [run_id for run_id in found.summaries if run_id not in goes.summaries],
+        [run_id for run_id in inventory.models if run_id not in old.models],
+        {ds: done for ds, done in inventory.work.items() if ds not in old.work},
+        [run_id for run_id in inventory.summaries if run_id not in old.summaries],
     )
-    assert plan(left, SETTINGS, TODAY).lines() == []
+    assert deletions(rest, SETTINGS, TODAY).lines() == []
 
 
 def test_the_rules_by_hand() -> None:
     runs = [run(0, 1), run(0, 2), run(4, 1), run(4, 2), run(4, 3), run(9), run(10), run(25)]
-    found = Inventory(
+    inventory = Inventory(
         manifests={
             day(0): manifest(run(0, 2), replaced=run(0, 1), model=run(0, 1)),
             day(4): manifest(run(4, 3), replaced=run(4, 2)),
@@ -95,46 +95,54 @@ def test_the_rules_by_hand() -> None:
             day(25): manifest(run(25)),
         },
         records={run_id: manifest(run_id) for run_id in runs},
-        versions={"similar_items": [*runs, run(12)]},  # of 12 only half a version is left
-        models=[*runs, run(3), run(5), run(6)],  # of nights that published nothing
+        versions={"similar_items": [*runs, run(12)]},  # of day 12 only a part of a version exists
+        models=[*runs, run(3), run(5), run(6)],  # of runs that published nothing
         work={day(0): True, day(1): True, day(2): True, day(5): False},
-        under_way=[run(5)],
-        mapped={
-            ("way", f"{day(15)}-000"): False,
-            ("way", f"{day(14)}-000"): False,
-            ("way", f"{day(4)}-000"): True,
-            ("way", f"{day(3)}-000"): True,
+        unfinished=[run(5)],
+        row_cache={
+            ("key", f"{day(15)}-000"): False,
+            ("key", f"{day(14)}-000"): False,
+            ("key", f"{day(4)}-000"): True,
+            ("key", f"{day(3)}-000"): True,
             ("another", f"{day(40)}-001"): False,
         },
         summaries=[run(0, 1), run(19), run(20)],
     )
-    assert plan(found, SETTINGS, TODAY).lines() == [
+    assert deletions(inventory, SETTINGS, TODAY).lines() == [
         f"date {day(25)}",
         f"date {day(10)}",
         *(f"version similar_items {run_id}" for run_id in (run(25), run(12), run(10), run(4, 1))),
         *(f"record {run_id}" for run_id in (run(25), run(10), run(4, 1))),
         *(f"model {run_id}" for run_id in (run(25), run(10), run(6), run(4, 1))),
         f"work {day(2)}",
-        f"mapped another {day(40)}-001",
-        f"mapped way {day(15)}-000",
-        f"mapped way {day(4)}-000",
+        f"cached rows another {day(40)}-001",
+        f"cached rows key {day(15)}-000",
+        f"cached rows key {day(4)}-000",
         f"summary {run(20)}",
     ]
 
 
-def test_the_newest_date_stays_however_old_it_is_and_off_keeps_everything() -> None:
-    found = Inventory({day(99): manifest(run(99))}, {}, {"t": [run(99)]}, [run(99)])  # whose record was lost
-    assert plan(found, SETTINGS, TODAY).lines() == []
+def test_the_newest_date_is_kept_at_any_age_and_off_keeps_everything() -> None:
+    inventory = Inventory({day(99): manifest(run(99))}, {}, {"t": [run(99)]}, [run(99)])  # without a record
+    assert deletions(inventory, SETTINGS, TODAY).lines() == []
     off = RetentionSettings.model_validate(
-        dict.fromkeys(("published_days", "unseen_days", "work_days", "mapped_days", "summary_days"), "off")
+        dict.fromkeys(("published_days", "unreferenced_days", "work_days", "row_cache_days", "summary_days"), "off")
     )
-    old = Inventory(
+    inventory = Inventory(
         {day(n): manifest(run(n)) for n in (1, 999)},
         {},
         {"t": [run(999)]},
         [run(999)],
         {day(999): True},
         (),
-        {("way", day(999)): True},
+        {("key", day(999)): True},
     )
-    assert plan(old, off, TODAY).lines() == []
+    assert deletions(inventory, off, TODAY).lines() == []
+
+
+@given(inventories())
+def test_deletions_can_be_taken_apart_by_their_logical_dates(inventory: Inventory) -> None:
+    old = deletions(inventory, SETTINGS, TODAY)
+    parts = [old.of([ds]) for ds in old.logical_dates()]
+    assert sorted(line for part in parts for line in part.lines()) == sorted(old.lines())
+    assert all(part.logical_dates() == [ds] for part, ds in zip(parts, old.logical_dates(), strict=True))

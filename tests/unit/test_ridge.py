@@ -1,4 +1,4 @@
-"""The solved link against ridge regression written out, with scales, groups and a cold row."""
+"""The link matrix by ridge regression against least squares, with scales, groups and a cold row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GROUPS, RIDGES = np.array([0, 0, 1, 1]), np.array([2.0, 30.0])
 
 
 class World:
-    """Rows that features nearly decide; the last one is cold and far off."""
+    """Rows that are nearly linear in their features; the last row is cold and far from the others."""
 
     def __init__(self, scales: np.ndarray):
         random = np.random.default_rng(2)
@@ -50,13 +50,13 @@ def test_it_is_the_least_squares_solution_of_the_augmented_rows(cold: float) -> 
     np.testing.assert_allclose(world.prior(RIDGES), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_cold_row_has_no_say() -> None:
+def test_a_row_of_scale_0_does_not_count() -> None:
     means = World(scales(0.0)).prior(np.array([0.01, 0.01]))
     assert np.abs(means - World(scales(0.0)).rows)[:-1].max() < 0.5
     assert np.abs(World(scales(1.0)).prior(np.array([0.01, 0.01]))[:-1] - means[:-1]).max() > 1
 
 
-def test_large_ridges_give_everybody_the_mean() -> None:
+def test_large_ridges_give_every_row_the_mean() -> None:
     world = World(scales(0.0))
     mean = np.average(world.rows, axis=0, weights=world.scales)
     np.testing.assert_allclose(world.prior(np.array([1e9, 1e9])), np.tile(mean, (N, 1)), rtol=1e-4)

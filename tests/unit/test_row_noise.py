@@ -1,4 +1,4 @@
-"""Noise weights of rows: the weights of ratings, and draws from the right Gamma by counter."""
+"""Noise weights of rows: the weights of ratings, and draws from the posterior Gamma distribution."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from bgmrec.sampler.conditionals.row_noise import draw_weights, pair_weights
 def block_of(number: int = 0, count: int = 1, weight: float = 1.0):
     dst = np.array([0, 0, 1, 2, 2, 2], np.int32)
     src = np.array([0, 2, 1, 0, 1, 2], np.int32)
-    mine = dst % count == number
-    ones = np.full(int(mine.sum()), weight, np.float32)
-    return build_block(number, count, 3, dst[mine], src[mine], ones, ones)
+    in_block = dst % count == number
+    ones = np.full(int(in_block.sum()), weight, np.float32)
+    return build_block(number, count, 3, dst[in_block], src[in_block], ones, ones)
 
 
 @pytest.mark.parametrize("weight", [1.0, 3.0])
-def test_a_rating_weighs_the_product_of_its_row_and_its_source(weight):
-    own, source = np.array([2.0, 3.0, 5.0], np.float32), np.array([1.0, 10.0, 100.0], np.float32)
+def test_the_weight_of_a_rating_is_the_product_of_its_rows_weights(weight):
+    rows, source = np.array([2.0, 3.0, 5.0], np.float32), np.array([1.0, 10.0, 100.0], np.float32)
     block = block_of(weight=weight)
-    found = pair_weights(block, own, source, block.src_ids[block.src_pos])
-    np.testing.assert_allclose(found, weight * np.array([2.0, 200.0, 30.0, 5.0, 50.0, 500.0]))
+    weights = pair_weights(block, rows, source, block.src_ids[block.src_pos])
+    np.testing.assert_allclose(weights, weight * np.array([2.0, 200.0, 30.0, 5.0, 50.0, 500.0]))
 
 
 def test_weights_have_the_posterior_gamma():

@@ -1,4 +1,4 @@
-"""Secrets come from the environment and leave no trace in what is told."""
+"""Secrets come from the environment and do not appear in errors and logs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bgmrec.runtime.logs import configure_logging, logger
 from bgmrec.runtime.secrets import WithoutSecrets, filled, redacted
 
 
-def test_every_name_is_filled_in_and_what_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_name_is_replaced_and_a_missing_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONE", "o'n{e}")
     monkeypatch.setenv("TWO", "2")
     monkeypatch.delenv("THREE", raising=False)
@@ -23,7 +23,7 @@ def test_every_name_is_filled_in_and_what_is_not_there_is_named(monkeypatch: pyt
     assert (caught.value.where, caught.value.expected) == ("here", "environment variable THREE")
 
 
-def test_secrets_are_struck_out_of_texts_and_log_lines() -> None:
+def test_secrets_are_replaced_in_texts_and_log_lines() -> None:
     assert redacted("user me, password hunter2", ("hunter2", "me,")) == "user *** password ***"
     record = logging.LogRecord("bgmrec", logging.INFO, "", 0, "at %s with %d tries", ("hunter2", 3), None)
     assert WithoutSecrets(("hunter2",)).filter(record)

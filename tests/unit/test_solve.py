@@ -175,7 +175,7 @@ def test_scores_equal_the_dense_model():
 
 
 @pytest.mark.parametrize("spoil", ["ratings", "src", "prior", "reg"])
-def test_what_cannot_be_solved_names_the_row(spoil):
+def test_a_row_that_cannot_be_solved_is_named(spoil):
     case = problem()
     if spoil == "reg":
         case = replace(case, regularisation=Regularisation(-1e3, 0.5))

@@ -27,7 +27,7 @@ def block_of(values: np.ndarray):
 
 
 def iterate(values: np.ndarray, normalised: bool, rounds: int = 30):
-    """(dst rows, src rows, transforms) as the distributed loop makes them."""
+    """((dst rows, src rows), transforms) by the steps of the distributed loop."""
     sides = block_of(values), block_of(values.T)
     start = np.random.default_rng(1).normal(size=(N_SRC, 10)).astype(np.float32)
     rows = [np.zeros(0), np.hstack([start, row_degrees(sides[1], normalised)[:, None].astype(np.float32)])]
@@ -57,11 +57,11 @@ def test_features_are_the_leading_singular_vectors_times_their_values(normalised
     rows, transforms = iterate(values, normalised)
     left, singular, right = np.linalg.svd(expected(values, normalised))
     for side, vectors, n in ((0, left, N_DST), (1, right.T, N_SRC)):
-        found = rows[side][:, :-1] @ transforms[side]
+        features = rows[side][:, :-1] @ transforms[side]
         exact = vectors[:, :RANK] * singular[:RANK]
         exact *= np.sqrt(n) / np.linalg.norm(exact)
-        np.testing.assert_allclose(np.abs(found), np.abs(exact), atol=0.02)
-        assert np.mean((found**2).sum(axis=1)) == pytest.approx(1, abs=0.01)
+        np.testing.assert_allclose(np.abs(features), np.abs(exact), atol=0.02)
+        assert np.mean((features**2).sum(axis=1)) == pytest.approx(1, abs=0.01)
 
 
 def test_a_matrix_of_low_rank_keeps_only_its_directions():

@@ -1,9 +1,9 @@
-"""The table of a study: mean and spread over seeds, baselines once per seed, known figures beside."""
+"""The text table of a study: mean and spread over seeds, baselines once per seed, other methods."""
 
 from __future__ import annotations
 
-from bgmrec.study.published_results import known_figures
-from bgmrec.study.table import mean_and_spread, study_table
+from bgmrec.study.console_table import mean_and_spread, study_table
+from bgmrec.study.peer_results import peer_results
 
 
 def result(seed: int, rmse: float, **more):
@@ -11,17 +11,17 @@ def result(seed: int, rmse: float, **more):
     return {**keys, "seed": seed, "rmse_cold_item": rmse, "seconds": 10.0 * seed, **more}
 
 
-def test_a_spread_is_that_of_the_sample():
+def test_the_spread_is_the_sample_standard_deviation():
     assert mean_and_spread([0.5]) == "0.5000"
     assert mean_and_spread([1.0, 2.0, 3.0]) == "2.0000 ± 1.0000"  # √((1 + 0 + 1) / 2)
 
 
-def test_seeds_are_one_line_with_the_known_figures_below():
+def test_seeds_are_one_line_with_other_methods_below():
     lines = study_table([result(1, 1.0), result(2, 1.2)]).splitlines()
     assert lines[0].split() == ["model", "fraction", "side", "information", "seeds", "rmse_cold_item", "seconds"]
     assert lines[1].split() == ["cold", "real", "2", "1.1000", "±", "0.1414", "15"]
-    known = known_figures("ml-1m-cold", None)
-    assert len(lines) == 2 + len(known)
+    peers = peer_results("ml-1m-cold", None)
+    assert len(lines) == 2 + len(peers)
     assert lines[2].startswith("mean + user or item bias (measured)") and lines[2].endswith("1.0661")
 
 
@@ -32,6 +32,6 @@ def test_a_baseline_counts_once_per_seed_however_many_models_share_it():
     assert len(lines) == 1 and lines[0].split()[-2:] == ["1", "1.0400"]
 
 
-def test_fractions_have_known_figures_of_their_own():
-    assert {known.method for known in known_figures("ml-1m-random", 0.4)} == {"PHD", "ConvMF", "PMF"}
-    assert known_figures("random", 0.8) == []
+def test_fractions_have_their_own_other_methods():
+    assert {peer.method for peer in peer_results("ml-1m-random", 0.4)} == {"PHD", "ConvMF", "PMF"}
+    assert peer_results("random", 0.8) == []

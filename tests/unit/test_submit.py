@@ -1,4 +1,4 @@
-"""The spark-submit command for every kind of cluster, as golden files, and what is refused before Spark is asked.
+"""The spark-submit command for every kind of cluster, as golden files, and what is refused before Spark starts.
 
 Rebuild after a change: BGMREC_REBUILD_GOLDEN=1 .venv/bin/python -m pytest tests/unit/test_submit.py
 """
@@ -33,16 +33,15 @@ OVERRIDES = (
 
 
 def command(target: Target, configs: tuple[str, ...] = CONFIGS, overrides: tuple[str, ...] = OVERRIDES) -> list[str]:
-    given = list(overrides)
-    settings = load_settings([ROOT / name for name in configs], given)
-    arguments = JobArguments(Path("jobs/nightly.py"), configs, given, date(2025, 3, 14), "json")
+    settings = load_settings([ROOT / name for name in configs], list(overrides))
+    arguments = JobArguments(Path("jobs/nightly.py"), configs, list(overrides), date(2025, 3, 14), "json")
     return submit_command(settings, target, arguments, spark_submit="spark-submit")
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_command_is_what_it_was(target: Target) -> None:
+def test_the_command_equals_the_golden_file(target: Target) -> None:
     parts = [part.replace(sys.executable, "PYTHON") for part in command(target)]
-    # an option and its value on a line, as one would write it
+    # an option and its value per line
     lines = [f" \\\n  {part}" if part.startswith("-") else f" {shlex.quote(part)}" for part in parts]
     golden = GOLDEN / f"{target}.txt"
     if os.environ.get("BGMREC_REBUILD_GOLDEN"):
@@ -57,16 +56,16 @@ def test_a_driver_on_the_cluster_finds_its_settings_by_their_names() -> None:
     assert job[1:5] == ["--config", "base.toml", "--config", "demo.toml"]
 
 
-def test_settings_of_one_name_are_refused_only_where_they_would_meet() -> None:
+def test_settings_files_of_one_name_are_refused_only_where_they_share_a_folder() -> None:
     twice = ("conf/ml-1m.toml", "conf/ml-1m/deep.toml", "conf/kuairand/deep.toml")
-    with pytest.raises(SettingsError, match="of one name") as caught:
+    with pytest.raises(SettingsError, match="have the same name") as caught:
         command("yarn", twice)
     assert caught.value.found == "conf/ml-1m/deep.toml, conf/kuairand/deep.toml"
     assert "conf/kuairand/deep.toml" in command("standalone", twice)
 
 
 @pytest.mark.parametrize("key", ["paths.root", "paths.data"])
-@pytest.mark.parametrize("path", ["build/night", "./x"])
+@pytest.mark.parametrize("path", ["build/run", "./x"])
 def test_relative_paths_are_refused(key: str, path: str) -> None:
     with pytest.raises(SettingsError, match="relative path") as caught:
         command("standalone", CONFIGS, (*OVERRIDES, f"{key}={path}"))

@@ -23,7 +23,7 @@ def seen_of(rows: list[list[int]]) -> Seen:
 
 def as_pairs(lists: TopLists) -> list[list[tuple[int, float]]]:
     return [
-        [(int(lists.idx[row, folder]), float(lists.scores[row, folder])) for folder in range(lists.counts[row])]
+        [(int(lists.idx[row, at]), float(lists.scores[row, at])) for at in range(lists.counts[row])]
         for row in range(len(lists.counts))
     ]
 
@@ -119,8 +119,8 @@ def test_merging_leaves_its_arguments_alone() -> None:
 
 @pytest.mark.parametrize("items", [511, 513, 2000])
 @pytest.mark.parametrize("rows", [1, 255, 300])
-def test_equal_factors_have_equal_scores_at_every_place_of_a_panel(rows: int, items: int) -> None:
-    # a BLAS sums in another order at some places of a matrix; equal items must still come by idx
+def test_equal_factors_have_equal_scores_everywhere_in_a_panel(rows: int, items: int) -> None:
+    # a BLAS adds in different orders in parts of a matrix; equal items must still be sorted by idx
     rng = np.random.default_rng(items)
     queries, one = rng.standard_normal((rows, 64)).astype(np.float32), rng.standard_normal((1, 64)).astype(np.float32)
     found = top_lists(queries, shard_of(np.repeat(one, items, axis=0)), 10)
@@ -162,7 +162,7 @@ def test_no_items_and_no_queries() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")
-def test_a_score_that_is_no_number_is_never_shown() -> None:
+def test_an_item_whose_score_is_not_a_number_is_in_no_list() -> None:
     items = shard_of(np.array([[np.nan], [1.0], [-np.inf]]))
     assert as_pairs(top_lists(np.ones((1, 1), np.float32), items, 3)) == [[(1, 1.0)]]
 

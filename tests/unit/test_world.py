@@ -13,16 +13,16 @@ import pytest
 from bgmrec.config import load_settings
 from bgmrec.synthetic import vocabulary as v
 from bgmrec.synthetic.crawl import MISSING, NEVER_CRAWLED, item_crawls, user_crawls
-from bgmrec.synthetic.dirt import EVENT_DIRT, soil_events
+from bgmrec.synthetic.dirt import EVENT_DIRT, add_dirt
 from bgmrec.synthetic.music import characters, music
 from bgmrec.synthetic.people import people, tastes
-from bgmrec.synthetic.plan import Plan
+from bgmrec.synthetic.plan import WorldPlan
 from bgmrec.synthetic.plays import plays
 from bgmrec.synthetic.taste import affinity
 from bgmrec.synthetic.texts import descriptions, titles
 
 ROOT = Path(__file__).parents[2]
-PLAN = Plan(
+PLAN = WorldPlan(
     seed=3, users=2000, items=600, events=60_000, days=14, first_day=date(2025, 3, 1), dirty_share=0.04,
     new_user_share=0.15, new_item_share=0.15, rated_share=0.6, drift=1.0,
 )  # fmt: skip
@@ -122,7 +122,7 @@ def test_arrivals_agree_with_their_count() -> None:
 def test_genres_drift_more_than_chance(events: dict[str, np.ndarray]) -> None:
     def chi_square(drift: float) -> float:
         """Of genre by first and second half of the days: expectation 15, deviation 5.5 without drift."""
-        made = plays(Plan(**{**PLAN.__dict__, "drift": drift, "new_item_share": 0.0}), IDS)
+        made = plays(WorldPlan(**{**PLAN.__dict__, "drift": drift, "new_item_share": 0.0}), IDS)
         genres = music(PLAN, made["item_idx"]).genres
         table = np.stack([np.bincount(genres[half], minlength=len(v.GENRES)) for half in _halves(made["day"])])
         expected = table.sum(axis=0) * table.sum(axis=1, keepdims=True) / table.sum()
@@ -137,7 +137,7 @@ def _halves(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_every_kind_of_dirt_has_its_share(events: dict[str, np.ndarray]) -> None:
-    soiled = soil_events(PLAN, IDS, events)
+    soiled = add_dirt(PLAN, IDS, events)
     counts = np.bincount(soiled["dirt"], minlength=len(EVENT_DIRT))
     counts[EVENT_DIRT.index("duplicate")] //= 2  # each is there twice
     expected = PLAN.events * PLAN.dirty_share / (len(EVENT_DIRT) - 1)  # 300 of each
@@ -146,7 +146,7 @@ def test_every_kind_of_dirt_has_its_share(events: dict[str, np.ndarray]) -> None
 
 
 def test_a_clean_world_has_no_dirt(events: dict[str, np.ndarray]) -> None:
-    soiled = soil_events(Plan(**{**PLAN.__dict__, "dirty_share": 0.0}), IDS, events)
+    soiled = add_dirt(WorldPlan(**{**PLAN.__dict__, "dirty_share": 0.0}), IDS, events)
     np.testing.assert_array_equal(soiled["rating"], events["rating"])
     assert not soiled["dirt"].any()
 
@@ -177,7 +177,7 @@ def test_titles_do_not_repeat_a_word() -> None:
 
 
 def test_crawls_hold_the_truth_with_gaps_and_repeats() -> None:
-    clean = Plan(**{**PLAN.__dict__, "dirty_share": 0.0})
+    clean = WorldPlan(**{**PLAN.__dict__, "dirty_share": 0.0})
     crawls = [json.loads(line) for _, line in user_crawls(clean, np.arange(PLAN.users))]
     ages = people(clean, np.arange(PLAN.users)).ages
     assert all(crawl["age"] == ages[int(crawl["user_id"][1:])] for crawl in crawls if "age" in crawl)
@@ -191,14 +191,14 @@ def test_crawls_hold_the_truth_with_gaps_and_repeats() -> None:
 
 def test_no_crawl_is_older_than_what_it_found() -> None:
     dates = PLAN.dates()
-    for day, line in item_crawls(Plan(**{**PLAN.__dict__, "dirty_share": 0.0}), np.arange(PLAN.items)):
+    for day, line in item_crawls(WorldPlan(**{**PLAN.__dict__, "dirty_share": 0.0}), np.arange(PLAN.items)):
         crawl = json.loads(line)
         assert crawl["fetched_at"].startswith(day)
         assert dates.index(day) >= PLAN.item_arrivals.day_of(np.array([int(crawl["music_id"][1:])]))[0]
 
 
 def test_dirty_crawls_are_broken_in_every_way() -> None:
-    lines = [line for _, line in item_crawls(Plan(**{**PLAN.__dict__, "dirty_share": 0.3}), np.arange(PLAN.items))]
+    lines = [line for _, line in item_crawls(WorldPlan(**{**PLAN.__dict__, "dirty_share": 0.3}), np.arange(PLAN.items))]
     whole = [json.loads(line) for line in lines if line.endswith("}")]
     n, tenth = len(lines), 0.3 / 3
     assert abs((n - len(whole)) / n - tenth) < 0.05
@@ -209,5 +209,5 @@ def test_dirty_crawls_are_broken_in_every_way() -> None:
 
 def test_the_demo_runs_on_the_last_day_of_its_world() -> None:
     world = load_settings([ROOT / "conf" / "base.toml", ROOT / "conf" / "demo.toml"]).world
-    plan = Plan(**{**PLAN.__dict__, "days": world.days, "first_day": world.first_day})
+    plan = WorldPlan(**{**PLAN.__dict__, "days": world.days, "first_day": world.first_day})
     assert f"DEMO_DS := {plan.last_day}\n" in (ROOT / "Makefile").read_text()

@@ -32,7 +32,7 @@ def test_draws_are_uniform_and_uncorrelated() -> None:
 
 @pytest.mark.parametrize("other", [(2, "stream"), (1, "other")])
 def test_another_seed_or_stream_is_another_draw(other: tuple[int, str]) -> None:
-    first, second = noise.uniform(1, "stream", IDS), noise.uniform(*other, IDS)
+    first, second = noise.uniform_per_id(1, "stream", IDS), noise.uniform_per_id(*other, IDS)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.02
 
 
@@ -48,7 +48,7 @@ def test_normals_have_mean_zero_and_deviation_one() -> None:
 
 
 def test_long_tail_falls_with_its_exponent() -> None:
-    counts = np.bincount(noise.long_tailed(noise.uniform(1, "tail", IDS), 1000, 0.5), minlength=1000)
+    counts = np.bincount(noise.long_tailed(noise.uniform_per_id(1, "tail", IDS), 1000, 0.5), minlength=1000)
     # twice as far down, 2^-.5 as often
     ratio = counts[400:500].sum() / counts[200:250].sum() / 2
     assert ratio == pytest.approx(2**-0.5, abs=0.06)

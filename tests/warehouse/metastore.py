@@ -1,4 +1,4 @@
-"""A real Hive metastore and Spark's Thrift server on loopback, each a process of its own."""
+"""A real Hive metastore and Spark's Thrift server on loopback, each in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real servers on loopback, each with a temporary data directory, ended with the test."""
+"""Real servers on loopback, each with a temporary data directory, stopped after the test."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def program(name: str, package: str, places: Sequence[str] = ()) -> str:
-    """The path of a server's program; the test fails, and says which package has it, where there is none."""
-    found = shutil.which(name, path=os.pathsep.join([*places, os.environ["PATH"], "/usr/sbin", "/usr/local/bin"]))
-    if found is None:
+def program(name: str, package: str, folders: Sequence[str] = ()) -> str:
+    """The path of a server's program; if it is missing, the test fails and names its package."""
+    path = shutil.which(name, path=os.pathsep.join([*folders, os.environ["PATH"], "/usr/sbin", "/usr/local/bin"]))
+    if path is None:
         pytest.fail(f"no {name} on this machine: apt-get install {package}")
-    return found
+    return path
 
 
 @contextmanager
 def running(command: Sequence[str], log: Path, answers: Callable[[], object], seconds: float) -> Iterator[None]:
-    """A server from its first answer to the end of the block."""
+    """Runs a server; the block starts with its first answer."""
     with log.open("wb") as out:
         server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     try:
@@ -57,35 +57,35 @@ def _wait(server: subprocess.Popen[bytes], log: Path, answers: Callable[[], obje
             answers()
             return
         except Exception:
-            told = log.read_text(errors="replace")[-4000:]
-            assert server.poll() is None, f"the server ended\n{told}"
-            assert time.monotonic() < end, f"the server does not answer\n{told}"
+            output = log.read_text(errors="replace")[-4000:]
+            assert server.poll() is None, f"the server ended\n{output}"
+            assert time.monotonic() < end, f"the server does not answer\n{output}"
             time.sleep(0.2)
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A PostgreSQL server; yields its address with `${VARIABLE}` in the password's place."""
+    """A PostgreSQL server; yields its address with `${VARIABLE}` for the password."""
     import psycopg
 
-    places = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    folders = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
     with tempfile.TemporaryDirectory(prefix="bgmrec-postgres-") as name:
         folder, port, secret = Path(name), free_port(), Path(name) / "password"
         secret.write_text(PASSWORD)
         as_user = _not_as_root(folder)
-        make = [program("initdb", "postgresql", places), "-D", f"{folder}/data", "-U", "bgmrec", "--no-sync"]
+        make = [program("initdb", "postgresql", folders), "-D", f"{folder}/data", "-U", "bgmrec", "--no-sync"]
         make += ["-A", "scram-sha-256", f"--pwfile={secret}"]
         subprocess.run([*as_user, *make], check=True, capture_output=True, cwd="/")
-        serve = [program("postgres", "postgresql", places), "-D", f"{folder}/data", "-h", "127.0.0.1", "-p", str(port)]
+        serve = [program("postgres", "postgresql", folders), "-D", f"{folder}/data", "-h", "127.0.0.1", "-p", str(port)]
         serve += ["-k", "", "-c", "fsync=off"]
         address = f"host=127.0.0.1 port={port} dbname=postgres user=bgmrec password=${{{VARIABLE}}}"
-        own = address.replace(f"${{{VARIABLE}}}", PASSWORD)
-        with running([*as_user, *serve], folder / "log", lambda: psycopg.connect(own).close(), 60):
+        url = address.replace(f"${{{VARIABLE}}}", PASSWORD)
+        with running([*as_user, *serve], folder / "log", lambda: psycopg.connect(url).close(), 60):
             yield address
 
 
 def _not_as_root(folder: Path) -> list[str]:
-    """PostgreSQL refuses to run as root; Debian's package has made a user for it."""
+    """PostgreSQL refuses to run as root; Debian's package creates a user for it."""
     if os.geteuid() != 0:
         return []
     user = pwd.getpwnam("postgres")
@@ -96,7 +96,7 @@ def _not_as_root(folder: Path) -> list[str]:
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """A Redis server; yields its address with `${VARIABLE}` in the password's place."""
+    """A Redis server; yields its address with `${VARIABLE}` for the password."""
     import redis
 
     port = free_port()

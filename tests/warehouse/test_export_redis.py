@@ -1,4 +1,4 @@
-"""The export to a real Redis server: what readers get before, while and after, and what a failure leaves."""
+"""The export to a real Redis server: what readers get before, during and after it, and after a failure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -22,9 +23,9 @@ from tests.warehouse.versions import HOSTILE, counts, polling, publish, run_id, 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patched, redis_server(tmp_path_factory.mktemp("redis")) as found:
+    with pytest.MonkeyPatch.context() as patched, redis_server(tmp_path_factory.mktemp("redis")) as url:
         patched.setenv(VARIABLE, PASSWORD)
-        yield found
+        yield url
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def client(store: Redis) -> redis.Redis:
 
 
 def read(client: redis.Redis, users: list[str]) -> tuple[str, list[list | None]]:
-    """The run, and the lists of some users of it, as a server reads them for one page."""
-    run = client.get("bgm:current")
-    texts = client.mget([f"bgm:{run}:recommendations:{user}" for user in users])
+    """The run and its lists of some users, as a server reads them for one page."""
+    run = str(client.get("bgm:current"))
+    texts: Any = client.mget([f"bgm:{run}:recommendations:{user}" for user in users])
     return run, [None if text is None else json.loads(text) for text in texts]
 
 
@@ -59,17 +60,15 @@ def test_a_list_is_one_key_with_the_best_first(spark: SparkSession, store: Redis
     assert not store.export(run_id(1), tables(spark, run_id(1), 20), counts(20)), "nothing to do"
 
 
-def test_a_version_that_is_not_the_newest_any_more_expires_and_no_other(
-    spark: SparkSession, store: Redis, client: redis.Redis
-) -> None:
+def test_only_older_versions_expire(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
     client.set("someone:else", "1")
     client.set(f"bgm:{run_id(9)}:recommendations:u1", "half of an export that was interrupted")
     for number in (1, 2):
         store.export(run_id(number), tables(spark, run_id(number), 3), counts(3))
-    left = {key: client.ttl(key) for key in client.scan_iter("*")}
-    expiring = {key for key, seconds in left.items() if 0 < seconds <= 100}
-    assert expiring == {key for key in left if run_id(1) in key or run_id(9) in key}
-    assert len(expiring) == 3 * 3 + 1 and {left[key] for key in left.keys() - expiring} == {-1}
+    seconds_left = {key: client.ttl(key) for key in client.scan_iter("*")}
+    expiring = {key for key, seconds in seconds_left.items() if 0 < seconds <= 100}
+    assert expiring == {key for key in seconds_left if run_id(1) in key or run_id(9) in key}
+    assert len(expiring) == 3 * 3 + 1 and {seconds_left[key] for key in seconds_left.keys() - expiring} == {-1}
     store.export(run_id(1), tables(spark, run_id(1), 3), counts(3))  # as after a rollback
     assert {client.ttl(key) for key in client.scan_iter(f"bgm:{run_id(1)}:*")} == {-1}
 
@@ -81,20 +80,20 @@ def test_a_reader_that_polls_gets_whole_versions_only(spark: SparkSession, store
     with polling(lambda: read(client, names)) as seen:
         for number in (2, 3, 4):
             store.export(run_id(number), tables(spark, run_id(number), users[number]), counts(users[number]))
-    held = {(run, sum(one is not None for one in lists)) for run, lists in seen}
-    assert held <= {(run_id(number), users[number]) for number in users}
+    answers = {(run, sum(entries is not None for entries in lists)) for run, lists in seen}
+    assert answers <= {(run_id(number), users[number]) for number in users}
     assert len(seen) > 20 and seen[0][0] == run_id(1)
 
 
-def test_lost_rows_are_never_switched_to(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
+def test_the_pointer_is_not_set_if_rows_were_lost(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
     store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
-    with pytest.raises(PublishingError, match="other rows of recommendations") as caught:
+    with pytest.raises(PublishingError, match="another number of rows of recommendations") as caught:
         store.export(run_id(2), tables(spark, run_id(2), 3), counts(4))
     assert (caught.value.expected, caught.value.found) == ("8", "6")
     assert client.get("bgm:current") == run_id(1)
 
 
-def test_hostile_ids_come_out_as_they_went_in(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
+def test_hostile_ids_are_unchanged(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
     store.export(run_id(1), tables(spark, run_id(1), 1, hostile=True), counts(1 + len(HOSTILE)))
     assert read(client, HOSTILE)[1] == [[["m1", 0.33333334], ["m2", 0.25]]] * len(HOSTILE)
 
@@ -119,3 +118,31 @@ def test_the_job_exports_what_latest_names(
     done = run_job("export_redis", *(part for item in sets for part in ("--set", item)))
     assert client.get("bgm:current") == run_id(1) and client.dbsize() == 1 + 3 * 3
     assert PASSWORD not in done.stderr + done.stdout
+
+
+def test_a_failure_after_the_pointer_is_set_does_not_fail_the_export(
+    spark: SparkSession, store: Redis, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
+
+    def broken(*_: object, **__: object) -> None:
+        raise redis.ConnectionError("connection reset")
+
+    with pytest.MonkeyPatch.context() as patched, caplog.at_level("WARNING", "bgmrec"):
+        patched.setattr(redis.Redis, "scan_iter", broken)
+        assert store.export(run_id(2), tables(spark, run_id(2), 3), counts(3))
+    assert client.get("bgm:current") == run_id(2) and "readers get it" in caplog.text
+    assert not store.export(run_id(2), tables(spark, run_id(2), 3), counts(3)), "nothing to write"
+    assert 0 < client.ttl(f"bgm:{run_id(1)}:recommendations:u0") <= 100
+
+
+def test_a_connection_that_breaks_while_the_pointer_is_set_claims_nothing_about_what_readers_get(
+    spark: SparkSession, store: Redis
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise redis.TimeoutError("no answer")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(redis.Redis, "set", broken)
+        with pytest.raises(PublishingError, match="or the previous version, never a mix"):
+            store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))

@@ -1,4 +1,4 @@
-"""Readers that are not bgmrec: DuckDB, pandas and pyarrow by path, a Python client of Spark's Thrift server."""
+"""Other readers than bgmrec: DuckDB, pandas and pyarrow by path, a Python client of Spark's Thrift server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from bgmrec.publish.contracts import CONTRACTS
 from tests.e2e.nights import PROJECT
 from tests.warehouse.metastore import embedded, rows, thrift_server
-from tests.warehouse.night import NEWER, OLDER
+from tests.warehouse.publisher import NEWER, OLDER
 from tests.warehouse.versions import run_id
 
 
@@ -26,14 +26,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two dates, the newer one published twice, the older one in between."""
     folder = tmp_path_factory.mktemp("readers")
     versions = [f"{run_id(1, NEWER)}=3", f"{run_id(1, OLDER)}=5", f"{run_id(2, NEWER)}=4"]
-    command = [sys.executable, "-m", "tests.warehouse.night", str(folder), *versions]
+    command = [sys.executable, "-m", "tests.warehouse.publisher", str(folder), *versions]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-4000:]
     return folder
 
 
 def location(root: Path, manifest: str, table: str) -> str:
-    """What a reader by path looks up each time."""
+    """The location that a reader by path looks up before each query."""
     document = json.loads((root / "published" / "_manifests" / f"{manifest}.json").read_text())
     return document["tables"][table]["location"].removeprefix("file:")
 
@@ -47,7 +47,7 @@ def test_duckdb_pandas_and_pyarrow_read_by_path(root: Path, manifest: str, run: 
         assert list(frame.columns) == contract.schema.names and len(frame) == rows
         assert set(frame["run_id"]) == {run} and not frame.isna().to_numpy().any()
         assert ds.dataset(folder, format="parquet").count_rows() == rows
-        # or DuckDB takes ds from the folder's name, and for a date
+        # without hive_partitioning = false DuckDB takes ds from the folder's name, as a date
         files = f"read_parquet('{folder}/*.parquet', hive_partitioning = false)"
         assert duckdb.sql(f"SELECT count(*), min(ds), max(run_id) FROM {files}").fetchall() == [(rows, run[:10], run)]
     folder = location(root, manifest, "recommendations")
@@ -74,15 +74,15 @@ def test_a_hiveserver2_client_reads_partitions_and_views(thrift: Any) -> None:
     [query for contract in CONTRACTS.values() for query in contract.examples.values()],
     ids=[text for contract in CONTRACTS.values() for text in contract.examples],
 )
-def test_the_contracts_examples_answer(thrift: Any, query: str) -> None:
+def test_the_example_queries_of_the_contracts_return_rows(thrift: Any, query: str) -> None:
     if "similar_items" in query:
-        query = query.replace("'m1'", "'u1'")  # a track that has similar ones here
-    found = rows(thrift, query.format(database="bgmrec", ds=NEWER))
-    assert found and all(value is not None for row in found for value in row)
+        query = query.replace("'m1'", "'u1'")  # an item with similar items in this data
+    answer = rows(thrift, query.format(database="bgmrec", ds=NEWER))
+    assert answer and all(value is not None for row in answer for value in row)
 
 
 @pytest.mark.parametrize("table", CONTRACTS)
-def test_the_catalogue_says_what_the_contract_says(thrift: Any, table: str) -> None:
+def test_the_catalogue_has_the_columns_and_comments_of_the_contract(thrift: Any, table: str) -> None:
     described = rows(thrift, f"DESCRIBE bgmrec.{table}")
     columns = described[: next(n for n, row in enumerate(described) if row[0].startswith("#"))]
     fields = {field.name: field for field in CONTRACTS[table].schema}

@@ -1,4 +1,4 @@
-"""Small versions of the published tables, whose every row says which version it is of, and a reader that polls."""
+"""Small versions of the published tables, each row with its version, and a reader that polls."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def run_id(number: int, ds: str = DS) -> str:
 
 
 def tables(spark: SparkSession, run: str, users: int, hostile: bool = False) -> dict[str, DataFrame]:
-    """Lists of two for each user, one reason per place, and one similar track each; scores fall with the position."""
+    """Lists of two items per user, a reason per position and a similar item per item; scores fall with the position."""
     ds, ids = run[:10], [f"u{n}" for n in range(users)] + (HOSTILE if hostile else [])
     lists = [(ds, user, p, f"m{p}", 1.0 / (p + 2), "warm", run) for user in ids for p in (1, 2)]
     similar = [(ds, item, 1, "m9", 0.93, run) for item in ids]
     reasons = [(ds, user, p, f"m{p}", 1, "rating", "m9", 1.0 / (p + 2), run) for user in ids for p in (1, 2)]
-    made = {"recommendations": lists, "similar_items": similar, "recommendation_reasons": reasons}
-    return {name: spark.createDataFrame(rows, schemas.TABLES[name]).repartition(3) for name, rows in made.items()}
+    by_table = {"recommendations": lists, "similar_items": similar, "recommendation_reasons": reasons}
+    return {name: spark.createDataFrame(rows, schemas.TABLES[name]).repartition(3) for name, rows in by_table.items()}
 
 
 def counts(users: int) -> dict[str, int]:
@@ -50,16 +50,16 @@ def counts(users: int) -> dict[str, int]:
 def publish(spark: SparkSession, root: Path, run: str, users: int, database: str | None = None) -> Versions:
     """Publishes a version below `root`."""
     versions = Versions(Tables(spark, f"file://{root}/published"), database)
-    made = {}
+    published = {}
     for name, df in tables(spark, run, users).items():
-        made[name] = {"location": versions.stage(df, name, run[:10], run), "rows": counts(users)[name]}
-    versions.promote({"ds": run[:10], "run_id": run, "tables": made, "model": {"run_id": run}})
+        published[name] = {"location": versions.stage(df, name, run[:10], run), "rows": counts(users)[name]}
+    versions.promote({"ds": run[:10], "run_id": run, "tables": published, "model": {"run_id": run}})
     return versions
 
 
 @contextmanager
 def polling(read: Callable[[], T]) -> Iterator[list[T]]:
-    """What a reader saw that never stopped reading; it must never fail."""
+    """All answers that a reader gets who polls inside the block; no query may fail."""
     seen: list[T] = []
     failures: list[Exception] = []
     over = threading.Event()

@@ -1,1 +1,1 @@
-"""Encoders over Spark: their fit in several processes, and prior means of whole tables."""
+"""Encoders on Spark: the fit in several processes, and the prior means of whole tables."""

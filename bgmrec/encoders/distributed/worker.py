@@ -1,4 +1,4 @@
-"""One training process: joins the process group, fits, and tells its errors and epochs to the driver."""
+"""One training process: joins the process group, fits, and reports epochs and errors to the driver."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bgmrec import errors
 from bgmrec.encoders.fit import EpochLoss, Feed, FitNumbers, fit
 from bgmrec.encoders.state import EncoderState
 
-# lines by which a worker's output, the only way back while it runs or after it failed, reaches the driver
+# a process can reach the driver only through its output, while it runs and after it failed: these mark such lines
 EPOCH_MARK = "bgmrec-epoch "
 ERROR_MARK = "bgmrec-error "
-_LONGEST = 3000  # characters of an error's text: a longer line could be torn where processes write to one pipe
+_LONGEST = 3000  # characters of an error's text: processes share one pipe, in which longer lines could be split
 
 
 def train(
@@ -30,14 +30,31 @@ def train(
     seed: int,
     use_gpu: bool,
 ) -> tuple[bytes, list[dict[str, Any]]]:
-    """Runs in every process that TorchDistributor starts; rank 0's result is the fitted state and the losses."""
-    sys.excepthook = _report
+    """The function that TorchDistributor runs in every process.
+
+    Args:
+        content: the state to start from, from `EncoderState.to_bytes`.
+        open_feed: (rank, number of shards) → the rows of this process.
+        numbers: hyper-parameters.
+        rows_written: rows of the feed table.
+        seed: seed of corruption and dropout.
+        use_gpu: whether this process uses a GPU.
+
+    Returns:
+        On rank 0: (the fitted state as bytes, the loss of each epoch as a dict).
+
+    Raises:
+        SettingsError: the process should use a GPU, and Torch finds none.
+    """
+    sys.excepthook = _report_error
     if use_gpu:
         if not cuda.is_available():
             raise errors.SettingsError(
-                "Spark gave a training process a GPU, and Torch finds none",
+                "Spark assigned a GPU to a training process, but Torch finds none",
                 where="feed.use_gpu",
-                hint="install Torch's CUDA build there, or set feed.use_gpu to false",
+                expected="a CUDA device",
+                found="torch.cuda.is_available() is False",
+                hint="install Torch's CUDA build on that machine, or set feed.use_gpu to false",
             )
         cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if use_gpu else "gloo")
@@ -50,52 +67,66 @@ def train(
         rank=distributed.get_rank(),
         world=distributed.get_world_size(),
         device="cuda" if use_gpu else "cpu",
-        on_epoch=_tell,
+        on_epoch=_report_epoch,
     )
     distributed.destroy_process_group()
     if os.environ["LOCAL_RANK"] != "0":
-        sys.exit(0)  # TorchDistributor's processes beside the driver all write one result file: only one may
+        sys.exit(0)  # all local processes of TorchDistributor write the same result file: only one of them may
     return state.to_bytes(), [asdict(loss) for loss in losses]
 
 
-def _tell(loss: EpochLoss) -> None:
-    print(EPOCH_MARK + json.dumps(asdict(loss)), flush=True)
+def _report_epoch(loss: EpochLoss) -> None:
+    sys.stdout.write(f"{EPOCH_MARK}{json.dumps(asdict(loss))}\n")
+    sys.stdout.flush()
 
 
-def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """The exception hook: the usual traceback, and one line that the driver can make an error of again."""
+def _report_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The exception hook: prints the usual traceback, and one line from which the driver rebuilds the error."""
     sys.__excepthook__(kind, error, trace)
     fields = {"kind": kind.__name__, "rank": int(os.environ.get("RANK", 0)), "message": str(error)[:_LONGEST]}
     if isinstance(error, errors.BgmrecError):
-        known = {name: getattr(error, name) for name in ("message", "where", "expected", "found", "hint")}
-        fields |= {name: text[: _LONGEST // 5] for name, text in known.items()}
+        texts = {name: getattr(error, name) for name in ("message", "where", "expected", "found", "hint")}
+        fields |= {name: text[: _LONGEST // 5] for name, text in texts.items()}
     sys.stderr.write(f"\n{ERROR_MARK}{json.dumps(fields)}\n")
     sys.stderr.flush()
 
 
-def error_of(output: str) -> errors.BgmrecError:
-    """The error that a failed worker told in its output.
+def error_from_output(output: str) -> errors.BgmrecError:
+    """The error of a failed process, rebuilt from the output of all processes.
 
-    Where several did, an error that bgmrec raised on purpose comes before others: those are mostly the broken
-    connections of the processes that lost a peer.
+    If several failed, an error of bgmrec comes first: the others are mostly broken connections to the process that
+    failed first.
+
+    Args:
+        output: the last lines of all processes.
     """
     marked = [line.split(ERROR_MARK, 1)[1] for line in output.splitlines() if ERROR_MARK in line]
-    told = [fields for text in marked if (fields := _parsed(text))]
-    ours = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
-    for fields in told:
-        if fields["kind"] in ours and issubclass(ours[fields["kind"]], errors.BgmrecError):
+    reports = [fields for text in marked if (fields := _parsed(text))]
+    classes = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
+    for fields in reports:
+        if fields["kind"] in classes and issubclass(classes[fields["kind"]], errors.BgmrecError):
             details = {name: fields[name] for name in ("where", "expected", "found", "hint")}
-            return ours[fields["kind"]](fields["message"], **details)
-    if told:
-        first = told[0]
+            return classes[fields["kind"]](fields["message"], **details)
+    if reports:
+        first = reports[0]
         found = f"{first['kind']}: {first['message']}"
-        return errors.TrainingError("a training process failed", where=f"process {first['rank']}", found=found)
-    tail = "\n".join(output.splitlines()[-30:])
-    return errors.TrainingError("a training process died without a word", found=tail, hint="look for its memory limit")
+        return errors.TrainingError(
+            "a training process failed",
+            where=f"process {first['rank']}",
+            found=found,
+            hint="set feed.processes = 0: the driver then runs the fit itself and shows the traceback",
+        )
+    return errors.TrainingError(
+        "a training process exited without an error message; it was probably killed for memory",
+        where="feed.processes",
+        expected="an epoch's loss or an error in the output of every process",
+        found="\n".join(output.splitlines()[-30:]) or "no output",
+        hint="look for an out-of-memory kill or a container's limit; lower feed.processes or feed.memory_bytes",
+    )
 
 
 def _parsed(text: str) -> dict[str, Any] | None:
-    # Spark may quote the output inside its own message, so that something can follow the object
+    # Spark may quote the output inside its own message, with further text after the JSON object
     try:
         return json.JSONDecoder().raw_decode(text)[0]
     except ValueError:

@@ -1,1 +1,1 @@
-"""How ratings and factors are laid out as blocks of rows in Spark tables."""
+"""Ratings and factors as blocks of rows in Spark tables."""

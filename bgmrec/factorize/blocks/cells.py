@@ -1,4 +1,4 @@
-"""Rows of binary cells between Arrow batches and arrays, without copies and without pyspark."""
+"""Rows of binary cells: between Arrow batches and arrays, without copies. No pyspark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-# what mapInArrow runs on a partition
+# the function that mapInArrow runs on a partition
 OnBatches = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
@@ -21,16 +21,16 @@ _frozen_modules = 0
 
 
 def lighten_worker() -> None:
-    """Spares a reused Spark worker what it would do again around every task; nothing in any other process.
+    """Shortens what PySpark does around every task in a reused worker; does nothing in other processes.
 
-    After a task PySpark collects garbage over everything that is imported, and before the next one it reads the
-    directory of pyspark.zip again for every package in it: 0.16 s of processor time per task, whatever the task
-    does, and 0.002 s with this. Frozen objects are not looked at; a dropped importer is made again on demand.
+    After a task PySpark collects garbage over all imported modules, and before the next one it reads the directory of
+    pyspark.zip again for every package in it: 0.16 s of processor time per task, 0.002 s with this function. The
+    garbage collector skips frozen objects; Python makes a dropped importer again on demand.
     """
     global _frozen_modules
     if not _IN_WORKER:
         return
-    if len(sys.modules) != _frozen_modules:  # once per new import: what a task leaves in cycles is still collected
+    if len(sys.modules) != _frozen_modules:  # only after new imports, so that cycles left by tasks are still collected
         _frozen_modules = len(sys.modules)
         gc.collect()
         gc.freeze()
@@ -40,7 +40,11 @@ def lighten_worker() -> None:
 
 
 def read_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
-    """Every row as a dict; binary cells are buffers into the batch, lists are the Arrow arrays of their items."""
+    """Every row as a dict; binary cells are buffers of the batch, lists are the Arrow arrays of their items.
+
+    Args:
+        batches: of one task.
+    """
     lighten_worker()
     for batch in batches:
         for row in range(batch.num_rows):
@@ -56,7 +60,11 @@ def _value(scalar: pa.Scalar) -> Any:
 
 
 def one_row(**values: Any) -> pa.RecordBatch:
-    """A batch of one row: int → int32, float → double, bytes and arrays → binary."""
+    """A batch of one row.
+
+    Args:
+        **values: column name → value: int becomes int32, float double, bytes and arrays binary.
+    """
     return pa.RecordBatch.from_arrays([_column(value) for value in values.values()], list(values))
 
 
@@ -68,7 +76,12 @@ def _column(value: Any) -> pa.Array:
 
 
 def split_binary(data: np.ndarray, sizes: np.ndarray) -> pa.Array:
-    """A contiguous array cut into binary cells of the given sizes in bytes, without a copy."""
+    """A contiguous array as binary cells, without a copy.
+
+    Args:
+        data: C-contiguous.
+        sizes: bytes of each cell, (cells,); their sum is the size of the array.
+    """
     offsets = np.zeros(len(sizes) + 1, dtype=np.int32)
     np.cumsum(sizes, out=offsets[1:])
     return pa.Array.from_buffers(pa.binary(), len(sizes), [None, pa.py_buffer(offsets), pa.py_buffer(data)])

@@ -1,4 +1,4 @@
-"""Factor blocks: from rows and back, the first ones, and a small table as one array."""
+"""Factor blocks: random ones, from rows and back to rows, and a small table as one array."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bgmrec.storage import schemas
 from bgmrec.storage.arrays import FLOAT, from_cell
 from bgmrec.storage.tables import Tables
 
-CHUNK_BYTES = 2**26  # collected at once
+CHUNK_BYTES = 2**26  # collected in one job
 
 _ROWS = t.StructType([t.StructField(c.IDX, t.IntegerType()), t.StructField(c.FEATURES, t.BinaryType())])
 
@@ -31,7 +31,17 @@ _ROWS = t.StructType([t.StructField(c.IDX, t.IntegerType()), t.StructField(c.FEA
 def initial_factors(
     spark: SparkSession, n: int, num_blocks: int, shape: ModelShape, *, seed: int, side: int, scale: float
 ) -> DataFrame:
-    """Factor blocks of n entities before the first half step; see init.initial_rows."""
+    """`schemas.FACTOR_BLOCKS` of n entities before the first half step: random, see `init.initial_rows`.
+
+    Args:
+        spark: the session.
+        n: entities.
+        num_blocks: their blocks.
+        shape: shape of the model.
+        seed: seed of the run.
+        side: USER_SIDE or ITEM_SIDE.
+        scale: standard deviation of a coordinate.
+    """
 
     def draw(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
@@ -48,18 +58,23 @@ def _every_block(spark: SparkSession, num_blocks: int) -> DataFrame:
 
 
 def pack_factors(rows: DataFrame, n: int, num_blocks: int) -> DataFrame:
-    """Rows (idx, features) of n entities → factor blocks.
+    """`schemas.FACTOR_BLOCKS` from one row (idx, features) per entity.
+
+    Args:
+        rows: (idx, features), in any order.
+        n: entities.
+        num_blocks: their blocks.
 
     Raises:
-        InputError: an entity is missing, there twice or outside 0..n, or widths differ.
+        InputError: when run: an entity is missing, occurs twice or is not in 0..n-1, or widths differ.
     """
     spark = rows.sparkSession
-    placed = rows.select((f.col(c.IDX) % num_blocks).cast("int").alias(c.BLOCK), c.IDX, c.FEATURES)
+    with_block = rows.select((f.col(c.IDX) % num_blocks).cast("int").alias(c.BLOCK), c.IDX, c.FEATURES)
     every = _every_block(spark, num_blocks).select(
         c.BLOCK, f.lit(None).cast("int").alias(c.IDX), f.lit(None).cast("binary").alias(c.FEATURES)
     )
     partitions = min(num_blocks, int(str(spark.conf.get("spark.sql.shuffle.partitions"))))
-    grouped = placed.unionByName(every).repartition(partitions, c.BLOCK).sortWithinPartitions(c.BLOCK)
+    grouped = with_block.unionByName(every).repartition(partitions, c.BLOCK).sortWithinPartitions(c.BLOCK)
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         lighten_worker()
@@ -79,7 +94,7 @@ def pack_factors(rows: DataFrame, n: int, num_blocks: int) -> DataFrame:
 
 
 def _runs(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The batch cut where the block changes."""
+    """The batch, split where the block changes."""
     blocks = batch.column(0).to_numpy()
     ends = [*(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(blocks)] if len(blocks) else []
     first = 0
@@ -95,18 +110,23 @@ def _packed(block: int, parts: list[pa.RecordBatch], n: int, num_blocks: int) ->
     n_rows, sizes = rows_in_block(n, num_blocks, block), {len(cell) for cell in cells}
     if len(idx) != n_rows or not np.array_equal(np.sort(idx), block_idx(n, num_blocks, block)) or len(sizes) > 1:
         raise InputError(
-            "the rows do not fill their factor block",
+            "a factor block does not have one row per entity",
             where=f"block {block} of {num_blocks}",
-            expected=f"each of {n_rows} entities below {n} once, all of one width",
+            expected=f"each of its {n_rows} entities (idx below {n}) once, all rows of one width",
             found=f"{len(idx)} rows, {len(np.unique(idx))} distinct entities, cells of {sorted(sizes)} bytes",
-            hint="give one vector per entity of the index, cold ones included",
+            hint="the table needs one row for every entity of the index, cold ones included",
         )
     table = from_cell(b"".join(cells)).reshape(n_rows, -1) if n_rows else np.zeros((0, 0), FLOAT)
     return one_row(block=block, n_rows=n_rows, factors=table[np.argsort(idx)])
 
 
 def unpack_factors(blocks: DataFrame, num_blocks: int) -> DataFrame:
-    """Factor blocks → rows (idx, features)."""
+    """One row (idx, features) per entity from `schemas.FACTOR_BLOCKS`.
+
+    Args:
+        blocks: `schemas.FACTOR_BLOCKS`.
+        num_blocks: their number.
+    """
 
     def unpack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in read_rows(batches):
@@ -119,44 +139,57 @@ def unpack_factors(blocks: DataFrame, num_blocks: int) -> DataFrame:
 
 
 def count_rows(blocks: DataFrame) -> int:
-    """Entities of a factor table; reads `n_rows` only. An action."""
+    """The number of entities of a factor table. An action that reads `n_rows` only."""
     return int(blocks.agg(f.sum(c.N_ROWS)).collect()[0][0] or 0)
 
 
 def collect_factors(blocks: DataFrame, num_blocks: int, width: int, *, max_bytes: int) -> np.ndarray:
-    """A small factor table as one array (n, width). An action; the table should be written or cached.
+    """A small factor table as one array, float32 (n, width). An action; the table should be written or cached.
+
+    Args:
+        blocks: `schemas.FACTOR_BLOCKS`.
+        num_blocks: their number.
+        width: floats per row.
+        max_bytes: the largest table to collect.
 
     Raises:
-        TrainingError: it is larger than `max_bytes`, or blocks are missing or of another width.
+        TrainingError: the table is larger than `max_bytes`, or blocks are missing or have another width.
     """
     n = count_rows(blocks)
     if n * width * FLOAT.itemsize > max_bytes:
         raise TrainingError(
-            "a factor table is too large for one machine",
+            "a factor table is too large to be collected to the driver",
             where="collect_factors",
             expected=f"at most {max_bytes} bytes",
-            found=f"{n} rows of {width} floats",
-            hint="raise factorize.broadcast_bytes, if driver and executors have the memory",
+            found=f"{n} rows of {width} floats, {n * width * FLOAT.itemsize} bytes",
+            hint="lower factorize.rank, or set user_encoder.prediction_weight = 0 (its encoder reads all item factors)",
         )
     return collect_table(blocks, n, num_blocks, width)
 
 
 def collect_table(blocks: DataFrame, n: int, num_blocks: int, width: int) -> np.ndarray:
-    """collect_factors of n entities for a caller who has checked the size."""
+    """`collect_factors` of n entities, for callers that have checked the size. An action.
+
+    Args:
+        blocks: `schemas.FACTOR_BLOCKS`.
+        n: entities.
+        num_blocks: their blocks.
+        width: floats per row.
+    """
     cells = collect_cells(blocks.select(c.BLOCK, c.N_ROWS, c.FACTORS), c.BLOCK, num_blocks, n * width * FLOAT.itemsize)
     return table_of(cells, n, num_blocks, width)
 
 
 def collect_cells(rows: DataFrame, key: str, n_keys: int, total_bytes: int) -> Iterator[dict[Hashable, Any]]:
-    """Rows with large binary cells, by name. Actions; by Arrow, which takes half of collect's time.
+    """Collects rows with large binary cells as dicts, by Arrow, which takes half of the time of collect(). Actions.
 
-    Java holds a result several times over on its way to Python: a large one comes in pieces, a job each.
+    Java holds several copies of a result on its way to Python: a large result is collected in several jobs.
 
     Args:
-        rows: written in the order of `key`, so that a piece reads its own pages alone; else read again for each piece.
-        key: an integer column, of which a piece is a range.
-        n_keys: its values are 0..n_keys.
-        total_bytes: of all cells, about.
+        rows: a table written in the order of `key`, so that each job reads only its own pages.
+        key: an integer column; each job collects a range of it.
+        n_keys: values of `key` are 0..n_keys-1.
+        total_bytes: approximate size of all cells.
     """
     chunks = max(1, math.ceil(total_bytes / CHUNK_BYTES))
     for chunk in range(chunks):
@@ -167,34 +200,45 @@ def collect_cells(rows: DataFrame, key: str, n_keys: int, total_bytes: int) -> I
 
 
 def table_of(rows: Iterable[dict[Hashable, Any]], n: int, num_blocks: int, width: int) -> np.ndarray:
-    """Collected factor blocks of n entities as one array (n, width).
+    """Collected factor blocks of n entities as one array, float32 (n, width).
+
+    Args:
+        rows: rows of `schemas.FACTOR_BLOCKS` as dicts.
+        n: entities.
+        num_blocks: their blocks.
+        width: floats per row.
 
     Raises:
-        TrainingError: blocks are missing or of another width.
+        TrainingError: blocks are missing or have another width.
     """
-    table, met = np.empty((n, width), FLOAT), []
+    table, block_numbers = np.empty((n, width), FLOAT), []
     for row in rows:
         block, cell = row[c.BLOCK], row[c.FACTORS]
-        met.append(block)
-        store = table[block::num_blocks] if 0 <= block < num_blocks else table[:0]
-        if len(cell) != store.nbytes or len(store) != row[c.N_ROWS]:
+        block_numbers.append(block)
+        target = table[block::num_blocks] if 0 <= block < num_blocks else table[:0]
+        if len(cell) != target.nbytes or len(target) != row[c.N_ROWS]:
             raise _no_table(n, num_blocks, width, f"block {block} with {row[c.N_ROWS]} rows in {len(cell)} bytes")
-        store[:] = from_cell(cell, width)
-    if sorted(met) != list(range(num_blocks)):
-        raise _no_table(n, num_blocks, width, f"{len(met)} blocks, {len(set(met))} distinct")
+        target[:] = from_cell(cell, width)
+    if sorted(block_numbers) != list(range(num_blocks)):
+        raise _no_table(n, num_blocks, width, f"{len(block_numbers)} blocks, {len(set(block_numbers))} distinct")
     return table
 
 
 def _no_table(n: int, num_blocks: int, width: int, found: str) -> TrainingError:
     return TrainingError(
-        "factor blocks do not make a table",
+        "factor blocks do not form one table",
         where="collect_factors",
-        expected=f"blocks 0..{num_blocks - 1}, once each, of {n} rows in all and {width} floats per row",
+        expected=f"blocks 0..{num_blocks - 1}, once each, with {n} rows in all and {width} floats per row",
         found=found,
-        hint="write the factor table again with this number of blocks and this rank",
+        hint="the table comes from another number of blocks or another rank: delete the run's scratch and train again",
     )
 
 
 def solved_factors(store: Tables, side: str) -> DataFrame:
-    """The factor blocks that a half step left for a side, `schemas.FACTORS`."""
+    """The factors of a side as a half step wrote them: `schemas.HALF_STEP`, which holds factor blocks.
+
+    Args:
+        store: folder of a round.
+        side: user or item.
+    """
     return store.read(f"{side}_half_step")

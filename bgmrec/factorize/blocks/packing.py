@@ -1,4 +1,4 @@
-"""Narrow rows → a few binary cells by block, so that a shuffle moves few large rows and not one for each of them."""
+"""Packs narrow rows into a few binary cells per block, so that a shuffle moves few large rows."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from bgmrec.factorize.blocks.cells import OnBatches, lighten_worker, split_binar
 from bgmrec.factorize.kernels.layout import stable_order
 from bgmrec.storage import columns as c
 
-PACKED = "packed"  # rows of one block, as a structured array's bytes
+PACKED = "packed"  # rows of one block as the bytes of a structured array
 PACKED_SCHEMA = f"{c.BLOCK} int, {PACKED} binary"
 
-_PACKED_ROWS = 1 << 20  # packed at a time, 16 MB
+_PACKED_ROWS = 1 << 20  # packed together, 16 MB
 
 
 def packer(records: Callable[[pa.RecordBatch], np.ndarray], key: str, num_blocks: int) -> OnBatches:
-    """For `mapInArrow`: rows → `PACKED_SCHEMA`, by the entity that each belongs to.
+    """The function for `mapInArrow` that packs rows into `PACKED_SCHEMA` by the block of their entity.
 
     Args:
-        records: batch → structured array, a record per row.
-        key: its int32 field with the entity.
+        records: batch → structured array with a record per row.
+        key: the int32 field that holds the entity.
         num_blocks: blocks of the entities.
     """
 

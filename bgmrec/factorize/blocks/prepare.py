@@ -1,4 +1,4 @@
-"""What the rounds need, measured and written once: sizes, rating blocks of both sides, blocks to validate on."""
+"""Prepares the rounds: sizes of the data, and the rating blocks of both sides, each computed once per training."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from bgmrec.runtime.session import arrow_batch
 from bgmrec.storage import columns as c
 from bgmrec.storage.tables import Tables
 
-# rows into blocks: the ratings come as narrow rows, Spark's default; blocks go out one per batch anyway
+# input of blocking: ratings are narrow rows, for which Spark's default is right; blocks leave one per batch anyway
 ROWS_PER_BATCH = 10_000
+MINIMUM_RATINGS = 10  # with fewer the input is wrong, whatever the model
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much there is, and how it is cut into blocks.
+class DataSizes:
+    """Sizes of the data, and the number of blocks.
 
     Args:
-        users, items: entities of the index, cold ones included.
-        train, valid: ratings of each part.
+        users: users of the index, cold ones included.
+        items: items of the index, cold ones included.
+        train: training ratings.
+        valid: validation ratings.
         mean: weighted mean of the training ratings.
-        user_blocks, item_blocks: blocks per side.
+        user_blocks: blocks of the user side.
+        item_blocks: blocks of the item side.
     """
 
     users: int
@@ -39,7 +43,11 @@ class Sizes:
     item_blocks: int
 
     def shape(self, settings: FactorizeSettings) -> ModelShape:
-        """The model's shape; nothing is centred in implicit mode."""
+        """The shape of the model; implicit mode has no mean.
+
+        Args:
+            settings: `[factorize]`.
+        """
         centred = settings.center and settings.mode == "explicit"
         return ModelShape(settings.rank, settings.bias, self.mean if centred else 0.0)
 
@@ -50,60 +58,59 @@ def measure(
     user_index: DataFrame,
     item_index: DataFrame,
     settings: FactorizeSettings,
-    minimum_ratings: int,
-) -> Sizes:
-    """Counts once and remembers it in the scratch. An action.
+) -> DataSizes:
+    """Counts ratings and entities, once per training: the result is kept in the scratch. An action.
 
     Args:
-        scratch: of the training.
+        scratch: scratch of the training.
         ratings: `schemas.RATINGS_SPLIT`.
-        user_index, item_index: all entities.
+        user_index: `schemas.USER_INDEX`.
+        item_index: `schemas.ITEM_INDEX`.
         settings: `[factorize]`.
-        minimum_ratings: fewer training ratings than this are no base for a model.
 
     Raises:
         TrainingError: there are too few training ratings.
     """
-    known = scratch.read_json("sizes")
-    if known is not None:
-        return Sizes(**known)
+    saved = scratch.read_json("sizes")
+    if saved is not None:
+        return DataSizes(**saved)
     weight = f.col(c.WEIGHT).cast("double")
     parts = ratings.groupBy(c.PART).agg(
         f.count(f.lit(1)).alias("n"), f.sum(weight).alias("weight"), f.sum(weight * f.col(c.RATING)).alias("total")
     )
-    found = {row[c.PART]: row for row in parts.collect()}
-    train = found.get(c.TRAIN)
-    if train is None or train["n"] < minimum_ratings or not train["weight"]:
+    by_part = {row[c.PART]: row for row in parts.collect()}
+    train = by_part.get(c.TRAIN)
+    if train is None or train["n"] < MINIMUM_RATINGS or not train["weight"]:
         raise TrainingError(
             "there are too few training ratings",
             where="ratings_split",
-            expected=f"at least {minimum_ratings} with weight (train.minimum_ratings)",
-            found=str(train["n"] if train else 0),
-            hint="check the rating sources, the rejects and [split]",
+            expected=f"at least {MINIMUM_RATINGS}, with a total weight above 0",
+            found=f"{train['n']} with a total weight of {train['weight']}" if train else "none",
+            hint="look at the counts of ingest_ratings, at rating_rejects, and at the dates in [split]",
         )
-    valid = found[c.VALID]["n"] if c.VALID in found else 0
+    valid = by_part[c.VALID]["n"] if c.VALID in by_part else 0
     users, items = user_index.count(), item_index.count()
-    every = train["n"] + valid
-    sizes = Sizes(
+    ratings_in_all = train["n"] + valid
+    sizes = DataSizes(
         users,
         items,
         train["n"],
         valid,
         train["total"] / train["weight"],
-        num_blocks(users, every, settings),
-        num_blocks(items, every, settings),
+        num_blocks(users, ratings_in_all, settings),
+        num_blocks(items, ratings_in_all, settings),
     )
     scratch.write_json("sizes", asdict(sizes))
     return sizes
 
 
-def write_blocks(store: Tables, ratings: DataFrame, sizes: Sizes) -> None:
-    """Writes the rating blocks of both sides, unless an interrupted run left them.
+def write_blocks(store: Tables, ratings: DataFrame, sizes: DataSizes) -> None:
+    """Writes the rating blocks of both sides, unless an interrupted run has written them. An action.
 
     Args:
-        place: gets `user_rating_blocks` and `item_rating_blocks`.
+        store: gets `user_rating_blocks` and `item_rating_blocks`.
         ratings: the ratings to solve for.
-        sizes: of the night.
+        sizes: sizes of the data.
     """
     sides = (
         (c.USER_IDX, c.ITEM_IDX, "user", sizes.user_blocks, sizes.users),
@@ -113,8 +120,15 @@ def write_blocks(store: Tables, ratings: DataFrame, sizes: Sizes) -> None:
         _write_once(store, f"{name}_rating_blocks", ratings, (dst, src, blocks, n))
 
 
-def write_user_blocks(store: Tables, name: str, ratings: DataFrame, sizes: Sizes) -> None:
-    """Writes some ratings as blocks of the user side: held-out ones to be scored, or what users have heard."""
+def write_user_blocks(store: Tables, name: str, ratings: DataFrame, sizes: DataSizes) -> None:
+    """Writes some ratings as blocks of the user side, unless an interrupted run has written them. An action.
+
+    Args:
+        store: gets the table.
+        name: name of the table.
+        ratings: for example held-out ratings to score, or the items that users have seen.
+        sizes: sizes of the data.
+    """
     side = (c.USER_IDX, c.ITEM_IDX, sizes.user_blocks, sizes.users)
     _write_once(store, name, ratings, side)
 

@@ -1,8 +1,8 @@
-"""Rating rows → rating blocks, distributed.
+"""From rating rows to rating blocks, distributed.
 
-Each task packs its rows by block into a few binary cells, so that the shuffle moves few large rows and not one
-per rating; after it, each block's triples are sorted by (dst, src), which makes a block independent of the
-partitioning. A task holds its partition's packed rows: give it as many partitions as fit its memory.
+Each task packs its rows by block into a few binary cells, so that the shuffle moves few large rows instead of one per
+rating. After the shuffle the ratings of a block are sorted by (dst, src), which makes a block independent of the
+partitioning. A task holds the packed rows of its partition in memory: use enough partitions.
 """
 
 from __future__ import annotations
@@ -34,24 +34,31 @@ _UNPACKED = t.StructType(
 
 
 def num_blocks(n_rows: int, n_ratings: int, settings: FactorizeSettings) -> int:
-    """Blocks of a side, so that one holds about `block_rows` entities and `block_ratings` ratings at most."""
+    """The number of blocks of a side: about `block_rows` entities and `block_ratings` ratings per block at most.
+
+    Args:
+        n_rows: entities of the side.
+        n_ratings: ratings in all.
+        settings: `[factorize]`.
+    """
     return max(1, -(-n_rows // settings.block_rows), -(-n_ratings // settings.block_ratings))
 
 
 def rating_blocks(
     ratings: DataFrame, dst: str, src: str, num_blocks: int, n_dst: int, *, partitions: int | None = None
 ) -> DataFrame:
-    """Every block of one side, `schemas.RATING_BLOCKS`, also those without ratings.
+    """`schemas.RATING_BLOCKS` of one side: every block, also blocks without ratings.
 
     Args:
-        ratings: has the integer columns `dst` and `src`, and `rating` and `weight`; (dst, src) is unique.
-        dst, src: name of the solved and of the fixed side's index column.
+        ratings: has the columns `rating`, `weight` and the two index columns; pairs are unique.
+        dst: name of the solved side's index column.
+        src: name of the fixed side's index column.
         num_blocks: blocks of the solved side.
         n_dst: entities of the solved side.
-        partitions: of the result, hash-partitioned by block; default: Spark's shuffle partitions.
+        partitions: of the result, which is hash-partitioned by block; None: Spark's shuffle partitions.
 
     Raises:
-        InputError: an index is null or outside 0..n, a rating or weight is null, or a block exceeds a cell.
+        InputError: when run: an index is null or not in 0..n-1, a rating or weight is null, or a block exceeds a cell.
     """
     spark = ratings.sparkSession
     partitions = partitions or int(str(spark.conf.get("spark.sql.shuffle.partitions")))
@@ -65,8 +72,8 @@ def rating_blocks(
     every = spark.range(0, num_blocks, 1, min(partitions, num_blocks)).select(
         f.col("id").cast("int").alias(c.BLOCK), f.lit(b"").alias(PACKED)
     )
-    placed = packed.unionByName(every).repartition(min(partitions, num_blocks), c.BLOCK).sortWithinPartitions(c.BLOCK)
-    return placed.mapInArrow(_builder(num_blocks, n_dst), schemas.RATING_BLOCKS)
+    rows = packed.unionByName(every).repartition(min(partitions, num_blocks), c.BLOCK).sortWithinPartitions(c.BLOCK)
+    return rows.mapInArrow(_builder(num_blocks, n_dst), schemas.RATING_BLOCKS)
 
 
 def _triples(batch: pa.RecordBatch, n_dst: int) -> np.ndarray:
@@ -74,18 +81,18 @@ def _triples(batch: pa.RecordBatch, n_dst: int) -> np.ndarray:
     for name in _TRIPLE.names or ():
         column = batch.column(batch.schema.get_field_index(name))
         if column.null_count:
-            raise _bad_rating(f"{column.null_count} nulls in {name}", "no null")
+            raise _bad_rating(f"{column.null_count} nulls in the column {name}", "no nulls")
         rows[name] = column.to_numpy()
     if len(rows) and (rows["dst"].min() < 0 or rows["dst"].max() >= n_dst or rows["src"].min() < 0):
-        found = f"solved side {rows['dst'].min()}..{rows['dst'].max()}, fixed side from {rows['src'].min()}"
-        raise _bad_rating(found, f"indices from 0, below {n_dst} on the solved side")
+        found = f"dst indices {rows['dst'].min()}..{rows['dst'].max()}, smallest src index {rows['src'].min()}"
+        raise _bad_rating(found, f"dst indices 0..{n_dst - 1}, src indices from 0")
     return rows
 
 
 def _bad_rating(found: str, expected: str) -> InputError:
-    hint = "index users and items before blocking, from the same ratings"
+    hint = "ratings and index come from different runs: run build_features again"
     return InputError(
-        "ratings cannot be put into blocks", where="indexed ratings", expected=expected, found=found, hint=hint
+        "ratings cannot be put into blocks", where="ratings_split", expected=expected, found=found, hint=hint
     )
 
 
@@ -98,7 +105,7 @@ def _builder(num_blocks: int, n_dst: int) -> OnBatches:
                 where=f"block {block} of {num_blocks}",
                 expected=f"at most {MAX_CELL_BYTES // LONG.itemsize} ratings",
                 found=f"{len(rows)} ratings",
-                hint="lower factorize.block_ratings; one entity with that many ratings has to be sampled",
+                hint="lower factorize.block_ratings; if one user or item has that many ratings, sample its ratings",
             )
         columns = (np.ascontiguousarray(rows[name]) for name in _TRIPLE.names or ())
         return one_row(**build_block(block, num_blocks, n_dst, *columns).cells())
@@ -119,13 +126,13 @@ def _builder(num_blocks: int, n_dst: int) -> OnBatches:
 
 
 def unpack_ratings(blocks: DataFrame, num_blocks: int) -> DataFrame:
-    """Rating blocks → a row per entity of the solved side: idx, n, and its ratings by rising source index as cells.
+    """One row per entity of the solved side, with its ratings sorted by source index.
 
     Run the plan inside `session.arrow_batch`.
 
     Args:
         blocks: `schemas.RATING_BLOCKS`.
-        num_blocks: how many there are.
+        num_blocks: their number.
 
     Returns:
         (idx, n, rated_idx: int32 (n,), rated_values: float32 (n,))

@@ -1,1 +1,1 @@
-"""The mathematics of a half step: normal equations, solvers, layouts. Compiled by numba, no Spark."""
+"""Mathematics of the half step: normal equations, solvers, block layouts. Compiled by numba; no Spark."""

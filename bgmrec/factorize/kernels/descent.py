@@ -1,12 +1,13 @@
-"""Conjugate gradients over the rows of a block, in the basis of conjugate.py. Compiled.
+"""Compiled conjugate gradients over the rows of a block, in the basis of conjugate.py.
 
 For row i with design rows d, ratings Ω and diagonal D = s_i + shared, the equation is
 
-    (D + Σ_Ω w d dᵀ) y = right + s_i m + Σ_Ω [(w + alpha0) r − w o] d
+    (D + Σ_Ω w d dᵀ) y = rhs + s_i m + Σ_Ω [(w + alpha0) r − w o] d
 
 and D is the preconditioner. A step costs one pass over the row's ratings: the dot product of each design row with
-the direction, and its share of the sum, while it is in the first-level cache. Scores follow along, so that the squared
-error of the result needs no pass of its own. Vectors and sums are float32, the squared error float64.
+the direction, and its share of the sum while the row is in the first-level cache. The scores are updated with each
+step, so that the squared error of the result needs no further pass. Vectors and sums are float32, the squared error
+is float64.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ from typing import NamedTuple
 import numpy as np
 
 from bgmrec.factorize.kernels.dots import rows_add
-from bgmrec.factorize.kernels.equation import ONE, Rated, Source, aligned, compiled, inlined
-from bgmrec.factorize.kernels.rank_updates import SOLVED, dots
+from bgmrec.factorize.kernels.equation import ONE, Rated, SourceRows, aligned_zeros, compiled, inlined
+from bgmrec.factorize.kernels.row_loops import SOLVED, source_dots
 from bgmrec.factorize.kernels.vectors import LANES, row_add, row_dot, row_multiply, row_scale
 
-_CONVERGED = 1e-20  # of rᵀ D⁻¹ r: nothing is left to go for
+_CONVERGED = 1e-20  # rᵀ D⁻¹ r below this is rounding error
 
 
 class Shared(NamedTuple):
-    """What all rows of a block share: float32 (size,), `size` is the width rounded up to whole vectors."""
+    """The part of the equation that all rows share, float32 (size,); `size` is the width rounded up to LANES."""
 
     diagonal: np.ndarray
     rhs: np.ndarray
 
 
 class Vectors(NamedTuple):
-    """Room to work in, once per block: float32 (size,), and one number for each rating of the longest row."""
+    """Working arrays, allocated once per block: float32 (size,) except where another shape is given."""
 
     solution: np.ndarray
     residual: np.ndarray
@@ -41,8 +42,8 @@ class Vectors(NamedTuple):
     diagonal: np.ndarray
     inverse: np.ndarray  # 1 / diagonal
     preconditioned: np.ndarray  # inverse · residual
-    scores: np.ndarray  # (longest row rounded up,): d·solution
-    steps: np.ndarray  # the same: d·direction
+    scores: np.ndarray  # (ratings of the longest row, rounded up to LANES): d·solution
+    steps: np.ndarray  # same shape: d·direction
     scales: np.ndarray  # (LANES,)
 
 
@@ -50,14 +51,15 @@ class Vectors(NamedTuple):
 def _make_vectors(size: int, longest: int) -> Vectors:
     ratings = -(-longest // LANES) * LANES
     return Vectors(
-        aligned(size), aligned(size), aligned(size), aligned(size), aligned(size), aligned(size), aligned(size),
-        aligned(ratings), aligned(ratings), aligned(LANES),
+        aligned_zeros(size), aligned_zeros(size), aligned_zeros(size), aligned_zeros(size), aligned_zeros(size),
+        aligned_zeros(size), aligned_zeros(size),
+        aligned_zeros(ratings), aligned_zeros(ratings), aligned_zeros(LANES),
     )  # fmt: skip
 
 
 @inlined
-def _add(source: Source, rows: np.ndarray, first: int, count: int, scales: np.ndarray, target: np.ndarray) -> None:
-    """target += Σ scales[l] · d over the same ratings."""
+def _add(source: SourceRows, rows: np.ndarray, first: int, count: int, scales: np.ndarray, target: np.ndarray) -> None:
+    """target += Σ_l scales[l] · d_l over the ratings first … first + count."""
     rank, vectors = source.rank, source.rank // LANES
     rows_add(target, 0, source.table, 0, source.stride, rows, first, count, scales, 0, vectors)
     for p in range(count):
@@ -66,33 +68,33 @@ def _add(source: Source, rows: np.ndarray, first: int, count: int, scales: np.nd
 
 
 @inlined
-def _offset(source: Source, row: int) -> float:
+def _offset(source: SourceRows, row: int) -> float:
     return source.mean + source.table[row * source.stride + source.rank] if source.stride > source.rank else source.mean
 
 
 @compiled
-def _add_residual(source: Source, rated: Rated, unobserved: float, workspace: Vectors) -> None:
+def _add_residual(source: SourceRows, rated: Rated, unobserved: float, workspace: Vectors) -> None:
     """residual += Σ [(w + alpha0) r − w (o + d·solution)] d; scores := d·solution."""
     for first in range(0, rated.rows.size, LANES):
         count = min(LANES, rated.rows.size - first)
-        dots(source, rated.rows, first, count, workspace.solution, workspace.scores)
+        source_dots(source, rated.rows, first, count, workspace.solution, workspace.scores)
         for p in range(count):
             weight = rated.weights[first + p] if rated.weights.size else ONE
-            rating, known = (
+            rating, score = (
                 rated.ratings[first + p],
                 _offset(source, rated.rows[first + p]) + workspace.scores[first + p],
             )
-            workspace.scales[p] = weight * (rating - known) + unobserved * rating
+            workspace.scales[p] = weight * (rating - score) + unobserved * rating
         _add(source, rated.rows, first, count, workspace.scales, workspace.residual)
 
 
 @compiled
-def _multiply(source: Source, rated: Rated, workspace: Vectors) -> None:
+def _multiply(source: SourceRows, rated: Rated, workspace: Vectors) -> None:
     """product := (D + Σ w d dᵀ) direction; steps := d·direction."""
     row_multiply(workspace.product, 0, workspace.diagonal, 0, workspace.direction, 0, workspace.product.size // LANES)
     for first in range(0, rated.rows.size, LANES):
         count = min(LANES, rated.rows.size - first)
-        dots(source, rated.rows, first, count, workspace.direction, workspace.steps)
+        source_dots(source, rated.rows, first, count, workspace.direction, workspace.steps)
         for p in range(count):
             workspace.scales[p] = workspace.steps[first + p] * (rated.weights[first + p] if rated.weights.size else ONE)
         _add(source, rated.rows, first, count, workspace.scales, workspace.product)
@@ -100,7 +102,7 @@ def _multiply(source: Source, rated: Rated, workspace: Vectors) -> None:
 
 @compiled
 def _precondition(workspace: Vectors) -> float:
-    """preconditioned := D⁻¹ r of the residual r; gives rᵀ D⁻¹ r."""
+    """preconditioned := D⁻¹ r for the residual r; returns rᵀ D⁻¹ r."""
     vectors = workspace.residual.size // LANES
     row_multiply(workspace.preconditioned, 0, workspace.inverse, 0, workspace.residual, 0, vectors)
     return row_dot(workspace.preconditioned, 0, workspace.residual, 0, vectors)
@@ -114,7 +116,7 @@ def _pair_error(rating: float, score: float, weight: float | np.float32, unobser
 
 
 @compiled
-def _error(source: Source, rated: Rated, unobserved: float, scores: np.ndarray) -> float:
+def _error(source: SourceRows, rated: Rated, unobserved: float, scores: np.ndarray) -> float:
     """Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over the ratings of one row."""
     total = 0.0
     for p in range(rated.rows.size):
@@ -125,10 +127,10 @@ def _error(source: Source, rated: Rated, unobserved: float, scores: np.ndarray) 
 
 @compiled
 def _descend(
-    source: Source, rated: Rated, unobserved: float, rhs: np.ndarray, mean: np.ndarray, scale: float, steps: int,
+    source: SourceRows, rated: Rated, unobserved: float, rhs: np.ndarray, mean: np.ndarray, scale: float, steps: int,
     workspace: Vectors,
 ) -> float:  # fmt: skip
-    """Goes `steps` steps from `solution`; returns the squared error there."""
+    """Takes at most `steps` steps from `solution`; returns the squared error of the result."""
     vectors = workspace.solution.size // LANES
     row_multiply(workspace.residual, 0, workspace.diagonal, 0, workspace.solution, 0, vectors)
     row_scale(workspace.residual, 0, workspace.residual, 0, -ONE, vectors)
@@ -136,26 +138,26 @@ def _descend(
     for c in range(mean.size):
         workspace.residual[c] += scale * mean[c]
     _add_residual(source, rated, unobserved, workspace)
-    left, ratio = _precondition(workspace), 0.0
+    residual_norm, ratio = _precondition(workspace), 0.0
     row_scale(workspace.direction, 0, workspace.direction, 0, np.float32(0), vectors)
     for _ in range(steps):
-        if left < _CONVERGED:
+        if residual_norm < _CONVERGED:
             break
         row_scale(workspace.direction, 0, workspace.direction, 0, np.float32(ratio), vectors)
         row_add(workspace.direction, 0, workspace.preconditioned, 0, ONE, vectors)
         _multiply(source, rated, workspace)
-        length = np.float32(left / row_dot(workspace.direction, 0, workspace.product, 0, vectors))
+        length = np.float32(residual_norm / row_dot(workspace.direction, 0, workspace.product, 0, vectors))
         row_add(workspace.solution, 0, workspace.direction, 0, length, vectors)
         row_add(workspace.residual, 0, workspace.product, 0, -length, vectors)
         row_add(workspace.scores, 0, workspace.steps, 0, length, -(-rated.rows.size // LANES))
-        before, left = left, _precondition(workspace)
-        ratio = left / before
+        before, residual_norm = residual_norm, _precondition(workspace)
+        ratio = residual_norm / before
     return _error(source, rated, unobserved, workspace.scores)
 
 
 @compiled
 def descend_rows(
-    source: Source,
+    source: SourceRows,
     offsets: np.ndarray,
     rated: Rated,
     unobserved: float,
@@ -166,20 +168,22 @@ def descend_rows(
     out: np.ndarray,
     errors: np.ndarray,
 ) -> int:
-    """Goes a number of steps for every row with ratings.
+    """Takes conjugate gradient steps for every row that has ratings.
 
     Args:
-        source: design rows d, and behind them the bias b of o = mean + b, where there is one.
-        offsets: int64 (n_rows + 1,), where each row's ratings begin in `rated`.
+        source: design rows d, each followed by the bias b of o = mean + b where the model has one.
+        offsets: first rating of each row in `rated`, int64 (n_rows + 1,).
+        rated: the ratings of all rows.
         unobserved: alpha0.
-        means: float32 (n_rows, width), prior means m_i.
-        scales: float64 (n_rows,), s_i.
-        steps: at most so many.
-        out: float32 (n_rows, width), where each row starts; gets where it arrives.
-        errors: float64 (n_rows,), gets Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over each row's ratings.
+        shared: the part of the equation that all rows share.
+        means: prior means m_i, float32 (n_rows, width).
+        scales: s_i, float64 (n_rows,).
+        steps: the largest number of steps.
+        out: float32 (n_rows, width); in: where each row starts, out: its result.
+        errors: float64 (n_rows,); out: Σ (w + alpha0)·(r − r̂)² − alpha0·r̂² over each row's ratings.
 
     Returns:
-        first row whose result is not finite, or SOLVED.
+        The first row whose result is not finite, or SOLVED.
     """
     width, size = out.shape[1], shared.diagonal.size
     workspace = _make_vectors(size, np.max(offsets[1:] - offsets[:-1]) if offsets.size > 1 else 0)

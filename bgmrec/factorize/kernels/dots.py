@@ -1,8 +1,8 @@
-"""LANES rows anywhere in a table at once: their dot products with one vector, and a weighted sum of them.
+"""Vector instructions over LANES table rows at once: their dot products with one vector, and their weighted sum.
 
-One dot product of 64 floats spends more on summing its lanes than on its products. Taken LANES at a time the
-lane sums come out together in one vector (measured per score at rank 64: 27 ns one by one, 9 ns together).
-Offsets and bounds as in vectors.py.
+One dot product of 64 floats spends more time on summing its lanes than on its products. For LANES rows together the
+lane sums form one vector (measured per score at rank 64: 27 ns one by one, 9 ns together).
+Offsets and bounds are those of vectors.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bgmrec.factorize.kernels.vectors import INT, LANES, ZERO, constant, fma, in
 
 
 def _lane_totals(builder: Any, vectors: list[Any]) -> Any:
-    """A vector whose lane l is the sum over all lanes of vectors[l]: neighbours are folded into one, log2 times."""
+    """A vector whose lane l is the sum over all lanes of vectors[l]: log2(LANES) times, pairs are folded into one."""
     half = LANES // 2
     while len(vectors) > 1:
         keep = [lane for lane in range(2 * LANES) if not lane & half]
@@ -31,14 +31,14 @@ def _lane_totals(builder: Any, vectors: list[Any]) -> Any:
 
 
 def _row_positions(builder: Any, matrix: Any, stride: Any, row_of: Any, count: Any) -> list[Any]:
-    """The addresses of LANES rows; those from `count` on repeat the last one."""
+    """The addresses of LANES rows; from `count` on they repeat the last row's."""
     last = builder.sub(count, constant(1))
-    places = []
+    addresses = []
     for lane in range(LANES):
         inside = builder.icmp_signed("<", constant(lane), last)
         row = builder.load(builder.gep(row_of, [builder.select(inside, constant(lane), last)]))
-        places.append(builder.gep(matrix, [builder.mul(builder.sext(row, INT), stride)]))
-    return places
+        addresses.append(builder.gep(matrix, [builder.mul(builder.sext(row, INT), stride)]))
+    return addresses
 
 
 @instruction
@@ -54,13 +54,13 @@ def rows_dot(
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         to, matrix = pointer(context, builder, signature, args, 0), pointer(context, builder, signature, args, 2)
         row_of, x = pointer(context, builder, signature, args, 5), pointer(context, builder, signature, args, 8)
-        places = _row_positions(builder, matrix, args[4], row_of, args[7])
-        sums = [cgutils.alloca_once_value(builder, ZERO) for _ in places]
+        addresses = _row_positions(builder, matrix, args[4], row_of, args[7])
+        sums = [cgutils.alloca_once_value(builder, ZERO) for _ in addresses]
         with cgutils.for_range(builder, args[10]) as loop:
             at = builder.mul(loop.index, constant(LANES))
             factor = load(builder, builder.gep(x, [at]))
-            for folder, sum_ in zip(places, sums, strict=True):
-                product = fma(builder, load(builder, builder.gep(folder, [at])), factor, builder.load(sum_))
+            for address, sum_ in zip(addresses, sums, strict=True):
+                product = fma(builder, load(builder, builder.gep(address, [at])), factor, builder.load(sum_))
                 builder.store(product, sum_)
         store(builder, _lane_totals(builder, [builder.load(sum_) for sum_ in sums]), to)
         return context.get_dummy_value()
@@ -76,13 +76,13 @@ def rows_add(
 ) -> Any:  # fmt: skip
     """target[target_at + c] += Σ_l scales[scales_at + l] · table[rows[rows_at + l] · stride + column + c].
 
-    l < `count` ≤ LANES; c runs over `vectors` · LANES elements. `scales` has LANES elements from scales_at on.
+    l < `count` ≤ LANES; c runs over `vectors` · LANES elements. `scales` has LANES elements, beginning at scales_at.
     """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         to, matrix = pointer(context, builder, signature, args, 0), pointer(context, builder, signature, args, 2)
         row_of, factors = pointer(context, builder, signature, args, 5), pointer(context, builder, signature, args, 8)
-        places = _row_positions(builder, matrix, args[4], row_of, args[7])
+        addresses = _row_positions(builder, matrix, args[4], row_of, args[7])
         scalars = []
         for lane in range(LANES):
             inside = builder.icmp_signed("<", constant(lane), args[7])
@@ -90,12 +90,12 @@ def rows_add(
             scalars.append(splat(builder, builder.select(inside, scalar, ir.Constant(ir.FloatType(), 0.0))))
         with cgutils.for_range(builder, args[10]) as loop:
             at = builder.mul(loop.index, constant(LANES))
-            folder = builder.gep(to, [at])
-            sums = [load(builder, folder), ZERO]  # two chains hide half of an FMA's latency
+            address = builder.gep(to, [at])
+            sums = [load(builder, address), ZERO]  # two chains hide half of an FMA's latency
             for lane in range(LANES):
-                row = load(builder, builder.gep(places[lane], [at]))
+                row = load(builder, builder.gep(addresses[lane], [at]))
                 sums[lane % 2] = fma(builder, row, scalars[lane], sums[lane % 2])
-            store(builder, builder.fadd(*sums), folder)
+            store(builder, builder.fadd(*sums), address)
         return context.get_dummy_value()
 
     at = types.int64

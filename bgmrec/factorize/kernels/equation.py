@@ -1,16 +1,16 @@
-"""The normal equation of one row: gather its ratings, sum them, factor, solve. Compiled.
+"""Compiled normal equation of one row: gather its ratings, sum them, factor the matrix, solve or draw.
 
-The equation of the latent coordinates is kept in tiles (tiles.py). The bias coordinate would cost a whole row
-of tiles; it is bordered instead: with A = L Lᵀ for the latent part, one more forward substitution gives its
-row of L. Ratings are gathered PANEL at a time, so that the panel stays in the first-level cache.
-Sums are float32; those that several rows share are float64 (kernels.py).
+The matrix of the latent coordinates is kept in tiles (tiles.py). The bias coordinate would cost a whole row of tiles
+and is therefore bordered: with A = L Lᵀ for the latent part, one more forward substitution gives the bias row of L.
+Ratings are gathered PANEL at a time, so that the panel stays in the first-level cache. Sums over the ratings of a row
+are float32, sums over rows float64.
 
-The equation A x = b, divided by the noise precision alpha, is also the posterior N(A⁻¹ b, A⁻¹ / alpha) of the row.
-A draw from it costs one addition: with y = L⁻¹ b and standard normal z, x = L⁻ᵀ (y + z / √alpha).
+The equation A x = b of a row, divided by the noise precision alpha, also gives the posterior N(A⁻¹ b, A⁻¹ / alpha) of
+the row. A draw from it costs one addition: with y = L⁻¹ b and standard normal z, x = L⁻ᵀ (y + z / √alpha).
 
-What a row minimises, 1/2 (xᵀ A x − 2 bᵀ x + C) with C from its ratings alone, is 1/2 (C − yᵀ y + zᵀ z / alpha) at x.
-Without the prior's and the unobserved pairs' own terms, xᵀ H x − 2 hᵀ x, that is the squared error of the row's
-ratings: they need not be read a second time for it.
+A row minimises 1/2 (xᵀ A x − 2 bᵀ x + C), where C depends on its ratings only; at x this is
+1/2 (C − yᵀ y + zᵀ z / alpha). Subtracting the terms of the prior and of the unobserved pairs, xᵀ H x − 2 hᵀ x, leaves
+the squared error of the row's ratings without reading them a second time.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import math
 from functools import partial
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from bgmrec.factorize.kernels.kernel_cache import njit
 from bgmrec.factorize.kernels.tiles import (
     WEIGHT_RHS,
     WEIGHT_RHS_STEP,
@@ -35,14 +35,15 @@ from bgmrec.factorize.kernels.vectors import LANES, row_add, row_dot, row_scale
 PANEL = 64
 ONE = np.float32(1)
 
-_njit = partial(numba.njit, cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+_njit = partial(njit, error_model="numpy", fastmath={"contract"})
 compiled = _njit()
-# where a call for every LANES ratings costs more than what it does: arrays are counted, and passed field by field
+# for functions called for every LANES ratings: numba counts references of arrays and passes tuples field by field,
+# which costs more than such a function itself
 inlined = _njit(inline="always")
 
 
-class Source(NamedTuple):
-    """The fixed side: float32 (n, stride), flat, the bias last where stride is rank + 1; and the mean."""
+class SourceRows(NamedTuple):
+    """Rows of the fixed side, float32 (n, stride), flat; the bias comes last where stride is rank + 1; and the mean."""
 
     table: np.ndarray
     stride: int
@@ -51,7 +52,7 @@ class Source(NamedTuple):
 
 
 class Rated(NamedTuple):
-    """Ratings of one row: int32 rows of the source, float32 ratings and weights (empty: all 1)."""
+    """Ratings of one row: int32 rows of the source, float32 ratings, float32 weights (empty: all weights are 1)."""
 
     rows: np.ndarray
     ratings: np.ndarray
@@ -59,7 +60,7 @@ class Rated(NamedTuple):
 
 
 class AllPairs(NamedTuple):
-    """alpha0 of every unobserved pair, and what all source rows add to every equation: float32, padded as Room is."""
+    """alpha0, and what all source rows add to every equation; float32, padded to `Workspace.size`."""
 
     weight: float
     latent: np.ndarray  # (size, size), flat: alpha0 Σ v vᵀ
@@ -69,31 +70,31 @@ class AllPairs(NamedTuple):
 
 
 class Precision(NamedTuple):
-    """P of the rows' prior N(m_i, (s_i P)⁻¹): float32, padded as Room is, 1 on the padded diagonal; bias apart."""
+    """P of the rows' prior N(m_i, (s_i P)⁻¹); float32, padded to `Workspace.size` with a diagonal of 1."""
 
     latent: np.ndarray  # (size, size), flat
-    bias_column: np.ndarray  # (size,): the bias coordinate's row
-    bias_diagonal: float  # and its diagonal element
+    bias_column: np.ndarray  # (size,): the bias coordinate's row of P
+    bias_diagonal: float  # the bias coordinate's diagonal element of P
 
 
 class Workspace(NamedTuple):
-    """Room to work in, once per block; `size` is the rank rounded up to whole vectors."""
+    """Working arrays, allocated once per block; `size` is the rank rounded up to LANES."""
 
     size: int
     panel: np.ndarray  # (PANEL, size): the source rows of up to PANEL ratings
-    weighted: np.ndarray  # the same times their weights; empty where all weights are 1
-    weight_rhs: np.ndarray  # (PANEL, BORDER): weight and right side of each rating
+    weighted: np.ndarray  # (PANEL, size): the panel times the weights; empty where all weights are 1
+    weight_rhs: np.ndarray  # (PANEL, WEIGHT_RHS): weight and right-hand side of each rating
     gram: np.ndarray  # (size, size)
-    bias_column: np.ndarray  # (2, size): the bias coordinate's row of the matrix, and the right side
+    bias_column: np.ndarray  # (2, size): the bias coordinate's row of the matrix, and the right-hand side
     inverse: np.ndarray  # (size,): 1 / the diagonal of L
     solution: np.ndarray  # (size,)
     scores: np.ndarray  # (LANES,)
 
 
 @compiled
-def aligned(n: int) -> np.ndarray:
-    """Zeros, float32 (n,)."""
-    # on a cache line's border: a vector that crosses two lines costs twice
+def aligned_zeros(n: int) -> np.ndarray:
+    """Zeros, float32 (n,), that begin at a cache line."""
+    # a vector that crosses two cache lines costs twice
     raw = np.zeros(n + 16, dtype=np.float32)
     skip = (-(raw.ctypes.data // 4)) % 16
     return raw[skip : skip + n]
@@ -101,30 +102,35 @@ def aligned(n: int) -> np.ndarray:
 
 @compiled
 def make_workspace(rank: int, weighted: bool) -> Workspace:
-    """Zeroed arrays for rows of one rank."""
+    """Zeroed working arrays.
+
+    Args:
+        rank: latent dimension.
+        weighted: whether ratings have weights.
+    """
     size = -(-rank // LANES) * LANES
     return Workspace(
         size,
-        aligned(PANEL * size),
-        aligned(PANEL * size if weighted else 0),
-        aligned(PANEL * WEIGHT_RHS),
-        aligned(size * size),
-        aligned(2 * size),
-        aligned(size),
-        aligned(size),
-        aligned(LANES),
+        aligned_zeros(PANEL * size),
+        aligned_zeros(PANEL * size if weighted else 0),
+        aligned_zeros(PANEL * WEIGHT_RHS),
+        aligned_zeros(size * size),
+        aligned_zeros(2 * size),
+        aligned_zeros(size),
+        aligned_zeros(size),
+        aligned_zeros(LANES),
     )
 
 
 @compiled
 def _gather(
-    source: Source, rated: Rated, first: int, end: int, unobserved: float, workspace: Workspace
+    source: SourceRows, rated: Rated, first: int, end: int, unobserved: float, workspace: Workspace
 ) -> tuple[float, float, float]:
-    """Fills panel, weighted and border with ratings first..end; returns Σ weight, Σ right side and their share of C.
+    """Fills panel, weighted and weight_rhs with ratings first … end; returns Σ weight, Σ rhs and their part of C.
 
-    A rating's right side is w·(r − mean − b). Where unobserved pairs have a weight alpha0, which the Gram matrix
-    counts for observed ones as well, it is (w + alpha0)·r − w·(mean + b), and its square (w + alpha0)·r² less
-    2 (w + alpha0)·r·(mean + b), plus w·(mean + b)².
+    The right-hand side of a rating is w·(r − mean − b). With unobserved pairs of weight alpha0, which the Gram matrix
+    of all source rows also counts for observed pairs, it is (w + alpha0)·r − w·(mean + b), and the rating's part of C
+    is (w + alpha0)·r² − 2 (w + alpha0)·r·(mean + b) + w·(mean + b)².
     """
     rank, size, stride = source.rank, workspace.size, source.stride
     vectors = rank // LANES
@@ -152,8 +158,17 @@ def _gather(
 
 
 @compiled
-def add_ratings(source: Source, rated: Rated, unobserved: float, workspace: Workspace) -> tuple[float, float, float]:
-    """gram += Σ w v vᵀ, edge += [Σ w v, Σ right v]; returns Σ w and Σ right, the bias coordinate's share, and C."""
+def add_ratings(
+    source: SourceRows, rated: Rated, unobserved: float, workspace: Workspace
+) -> tuple[float, float, float]:
+    """gram += Σ w v vᵀ, bias_column += [Σ w v, Σ rhs v]; returns (Σ w, Σ rhs, C): the bias's share, and C.
+
+    Args:
+        source: rows of the fixed side.
+        rated: ratings of the row.
+        unobserved: alpha0.
+        workspace: working arrays of the block.
+    """
     size = workspace.size
     sum_weight, sum_rhs, sum_square = 0.0, 0.0, 0.0
     for first in range(0, rated.rows.size, PANEL):
@@ -184,11 +199,14 @@ def add_ratings(source: Source, rated: Rated, unobserved: float, workspace: Work
 
 @compiled
 def start(precision: Precision, pull: np.ndarray, scale: float, rank: int, workspace: Workspace) -> tuple[float, float]:
-    """gram := s P, edge := s [P's bias row, P m]; returns the bias coordinate's share of both.
+    """gram := s P, bias_column := s [P's bias row, P m]; returns the bias coordinate's (diagonal, rhs).
 
     Args:
-        pull: float32 (width,), P m.
+        precision: P.
+        pull: P m, float32 (width,).
         scale: s.
+        rank: latent dimension.
+        workspace: working arrays of the block.
     """
     size, factor = workspace.size, np.float32(scale)
     row_scale(workspace.gram, 0, precision.latent, 0, factor, size * size // LANES)
@@ -201,7 +219,15 @@ def start(precision: Precision, pull: np.ndarray, scale: float, rank: int, works
 
 @compiled
 def add_all_pairs(pairs: AllPairs, workspace: Workspace) -> tuple[float, float]:
-    """gram += alpha0 Σ v vᵀ, edge += alpha0 [Σ v, −Σ (mean + b) v] over all source rows; the bias's share returned."""
+    """gram += alpha0 Σ v vᵀ, bias_column += alpha0 [Σ v, −Σ (mean + b) v] over all source rows.
+
+    Args:
+        pairs: the sums over all source rows.
+        workspace: working arrays of the block.
+
+    Returns:
+        The bias coordinate's (diagonal, rhs).
+    """
     row_add(workspace.gram, 0, pairs.latent, 0, ONE, workspace.gram.size // LANES)
     row_add(workspace.bias_column, 0, pairs.bias_column, 0, ONE, workspace.bias_column.size // LANES)
     return pairs.bias_diagonal, pairs.rhs
@@ -209,7 +235,7 @@ def add_all_pairs(pairs: AllPairs, workspace: Workspace) -> tuple[float, float]:
 
 @compiled
 def _factor(gram: np.ndarray, inverse: np.ndarray, size: int) -> bool:
-    """gram = L Lᵀ in place; returns whether it was positive definite."""
+    """Replaces gram by its factor L of gram = L Lᵀ; returns whether gram was positive definite."""
     positive = True
     for j in range(0, size, LANES):
         for i in range(j, size, LANES):
@@ -222,7 +248,7 @@ def _factor(gram: np.ndarray, inverse: np.ndarray, size: int) -> bool:
 
 @compiled
 def _forward(workspace: Workspace, at: int) -> None:
-    """edge[at : at + size] := L⁻¹ edge[at : at + size]."""
+    """bias_column[at : at + size] := L⁻¹ bias_column[at : at + size]."""
     for p in range(workspace.size):
         solved = workspace.bias_column[at + p] * workspace.inverse[p]
         tile = p - p % LANES
@@ -239,28 +265,31 @@ def _forward(workspace: Workspace, at: int) -> None:
 
 @compiled
 def _backward(workspace: Workspace) -> None:
-    """solution := L⁻ᵀ (right side)."""
+    """solution := L⁻ᵀ rhs."""
     size = workspace.size
     workspace.solution[:] = 0
     for p in range(size - 1, -1, -1):
         tile = p - p % LANES
-        known = row_dot(workspace.gram, p * size + tile, workspace.solution, tile, (size - tile) // LANES)
-        workspace.solution[p] = (workspace.bias_column[size + p] - known) * workspace.inverse[p]
+        solved = row_dot(workspace.gram, p * size + tile, workspace.solution, tile, (size - tile) // LANES)
+        workspace.solution[p] = (workspace.bias_column[size + p] - solved) * workspace.inverse[p]
 
 
 @compiled
-def solve(
+def solve_bordered(
     bias_diagonal: float, rhs: float, biased: bool, noise: np.ndarray, std: float, workspace: Workspace
 ) -> tuple[bool, float, float]:
-    """Solves the bordered equation into `solution`, or draws around it.
+    """Writes the solution of the bordered equation, or a draw around it, to `workspace.solution`.
 
     Args:
-        corner, right: the bias coordinate's diagonal and right side.
-        noise: float32 (width,), z; empty: no draw.
+        bias_diagonal: the bias coordinate's diagonal element.
+        rhs: the bias coordinate's right-hand side.
+        biased: whether the model has a bias.
+        noise: z, float32 (width,); empty: solve, no draw.
         std: 1 / √alpha.
+        workspace: working arrays of the block.
 
     Returns:
-        (whether the matrix was positive definite, the bias, zᵀ z / alpha − yᵀ y).
+        (whether the matrix was positive definite, the bias, zᵀ z / alpha − yᵀ y)
     """
     size = workspace.size
     positive = _factor(workspace.gram, workspace.inverse, size)
@@ -274,9 +303,9 @@ def solve(
         _forward(workspace, 0)
         pivot = bias_diagonal - row_dot(workspace.bias_column, 0, workspace.bias_column, 0, size // LANES)
         positive &= pivot > 0
-        left = rhs - row_dot(workspace.bias_column, 0, workspace.bias_column, size, size // LANES)
-        bias = left / pivot
-        level -= left * bias
+        remainder = rhs - row_dot(workspace.bias_column, 0, workspace.bias_column, size, size // LANES)
+        bias = remainder / pivot
+        level -= remainder * bias
         if noise.size:
             latent -= 1
             step = std * noise[latent]
@@ -295,7 +324,17 @@ def solve(
 def apart_from_ratings(
     pairs: AllPairs, precision: Precision, pull: np.ndarray, scale: float, rank: int, bias: float, workspace: Workspace
 ) -> float:
-    """xᵀ H x − 2 hᵀ x of what `start` and `add_all_pairs` put into the equation, at the solution; spoils `edge`."""
+    """xᵀ H x − 2 hᵀ x at the solution, for what `start` and `add_all_pairs` added; overwrites bias_column.
+
+    Args:
+        pairs: sums over all source rows.
+        precision: P.
+        pull: P m, float32 (width,).
+        scale: s.
+        rank: latent dimension.
+        bias: the solution's bias.
+        workspace: working arrays of the block.
+    """
     size, factor, vectors = workspace.size, np.float32(scale), workspace.size // LANES
     row_scale(workspace.bias_column, 0, precision.bias_column, 0, np.float32(2 * scale * bias), vectors)
     for c in range(rank):

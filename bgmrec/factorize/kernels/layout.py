@@ -1,4 +1,4 @@
-"""Blocks: which rows belong together, and the ratings of a block as arrays.
+"""Blocks of rows: which entities form a block, and the ratings of a block as arrays.
 
 Entity idx belongs to block idx % num_blocks at local row idx // num_blocks. Worked example, the rating matrix
 
@@ -9,7 +9,7 @@ Entity idx belongs to block idx % num_blocks at local row idx // num_blocks. Wor
                                                              src_pos     [0, 1, 2]   positions in src_ids
                                                              ratings     [5, 3, 2]
 
-Within a row ratings rise by src, so that sums do not depend on how the data were partitioned.
+Within a row the ratings are sorted by src, so that sums do not depend on the partitioning of the data.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from bgmrec.errors import InputError
+from bgmrec.factorize.kernels.kernel_cache import njit
 from bgmrec.storage.arrays import FLOAT, INT, to_cell
 
 LONG = np.dtype("<i8")
@@ -32,12 +32,13 @@ class RatingBlock:
     """The ratings of one block of the solved side.
 
     Args:
-        block, n_rows: which block, and how many entities it has.
-        row_offsets: int64 (n_rows + 1,).
-        src_ids: int32, the distinct source indices used, rising.
-        src_pos: int32 (ratings,), positions in src_ids.
+        block: number of the block.
+        n_rows: entities in the block.
+        row_offsets: first rating of each row, int64 (n_rows + 1,).
+        src_ids: the distinct source indices of the block, ascending, int32.
+        src_pos: each rating's position in src_ids, int32 (ratings,).
         ratings: float32 (ratings,).
-        weights: float32 (ratings,), or empty where all are 1.
+        weights: float32 (ratings,); empty where all weights are 1.
     """
 
     block: int
@@ -62,10 +63,10 @@ class RatingBlock:
 
     @classmethod
     def from_cells(cls, row: dict[str, Any]) -> RatingBlock:
-        """A block as views of the cells of one row.
+        """The block whose arrays are views of the cells of one row of schemas.RATING_BLOCKS.
 
         Raises:
-            InputError: the cells do not fit together.
+            InputError: the lengths of the cells contradict each other.
         """
         block = cls(
             row["block"],
@@ -80,33 +81,38 @@ class RatingBlock:
         fits = block.row_offsets.size == block.n_rows + 1 and block.row_offsets[-1] == n == block.src_pos.size
         if not fits or block.weights.size not in (0, n):
             raise InputError(
-                "a rating block's columns do not fit together",
+                "the columns of a rating block have lengths that contradict each other",
                 where=f"block {block.block}",
                 expected=f"{block.n_rows + 1} offsets ending at {n}, {n} positions, 0 or {n} weights",
                 found=f"{block.row_offsets.size} offsets, {block.src_pos.size} positions, {block.weights.size} weights",
-                hint="build the rating blocks again with this version of bgmrec",
+                hint="delete the run's scratch folder and run the training again with this version of bgmrec",
             )
         return block
 
 
 def rows_in_block(n: int, num_blocks: int, block: int) -> int:
-    """How many of n entities belong to a block."""
+    """The number of entities, out of n, in a block."""
     return (n - block + num_blocks - 1) // num_blocks
 
 
 def block_idx(n: int, num_blocks: int, block: int) -> np.ndarray:
-    """The entities of a block by local row, int64."""
+    """The entities of a block in the order of their local rows, int64 (rows_in_block,)."""
     return np.arange(block, n, num_blocks, dtype=np.int64)
 
 
 def build_block(
     block: int, num_blocks: int, n_dst: int, dst: np.ndarray, src: np.ndarray, ratings: np.ndarray, weights: np.ndarray
 ) -> RatingBlock:
-    """Sorts the triples of one block, given in any order; (dst, src) is unique.
+    """Builds a block from its ratings in any order.
 
     Args:
-        dst, src: int32 (ratings,), dense indices; every dst belongs to the block.
-        ratings, weights: float32 (ratings,).
+        block: number of the block.
+        num_blocks: blocks of the solved side.
+        n_dst: entities of the solved side.
+        dst: index of the solved side, int32 (ratings,); every one belongs to the block, and (dst, src) is unique.
+        src: index of the fixed side, int32 (ratings,).
+        ratings: float32 (ratings,).
+        weights: float32 (ratings,).
     """
     n_rows = rows_in_block(n_dst, num_blocks, block)
     order, src_ids, src_pos, row_offsets = _sort(dst // num_blocks, src, n_rows)
@@ -117,11 +123,11 @@ def build_block(
 
 
 def stable_order(keys: np.ndarray) -> np.ndarray:
-    """int64 positions that sort int32 keys ≥ 0, equal ones in their order."""
+    """The positions, int64 (n,), that sort int32 keys ≥ 0; equal keys keep their order."""
     return _by_key(keys, np.arange(keys.size))
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _by_digit(keys: np.ndarray, order: np.ndarray, shift: int) -> np.ndarray:
     """One stable counting pass over _DIGIT bits of keys[order]."""
     starts = np.zeros((1 << _DIGIT) + 1, np.int64)
@@ -137,9 +143,9 @@ def _by_digit(keys: np.ndarray, order: np.ndarray, shift: int) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _by_key(keys: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """`order` sorted stably by keys ≥ 0."""
+    """`order`, sorted stably by its keys ≥ 0."""
     largest = keys.max() if keys.size else 0
     shift = 0
     while shift == 0 or largest >> shift:
@@ -148,7 +154,7 @@ def _by_key(keys: np.ndarray, order: np.ndarray) -> np.ndarray:
     return order
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _sort(local: np.ndarray, src: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(order by (local row, src), distinct src, position of each rating's src, row offsets)."""
     order = _by_key(src, np.arange(src.size))

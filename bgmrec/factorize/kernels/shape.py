@@ -1,4 +1,4 @@
-"""The shape of a model: what one factor row holds and how two of them make a score."""
+"""The shape of a model: what a factor row holds, and how a user row and an item row make a score."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ModelShape:
-    """score = mean + u·v + a + b; a factor row is [u, a], the bias last and only where `bias`.
+    """score = mean + u·v + a + b. A user's factor row is [u, a], an item's [v, b]; without `bias`, [u] and [v].
 
     Args:
         rank: latent dimension.
-        bias: whether rows carry a bias coordinate.
-        mean: what is subtracted from every rating (0 without centring).
+        bias: whether factor rows end in a bias.
+        mean: subtracted from every rating; 0 without centring.
     """
 
     rank: int
@@ -21,5 +21,5 @@ class ModelShape:
 
     @property
     def width(self) -> int:
-        """Floats per factor row."""
+        """Floats in a factor row."""
         return self.rank + int(self.bias)

@@ -1,11 +1,8 @@
-"""Vector instructions for compiled kernels: rows of floats, LANES at a time, as LLVM vectors.
+"""LLVM vector instructions for compiled kernels: operations on rows of floats, LANES at a time.
 
-LLVM's own vectoriser cannot know that numba's arrays do not overlap, so plain loops of 16 to 128 steps spend
-most of their time in overlap checks and scalar remainders; these say exactly what is meant. Every function
-takes flat C-contiguous float32 arrays with offsets counted in elements, and does not check bounds.
-
-Trap: numba's disk cache of a kernel looks at the kernel's own file only. After a change here or in tiles.py,
-delete `factorize/__pycache__`.
+LLVM's own vectoriser cannot know that numba's arrays do not overlap, so that plain loops of 16 to 128 steps spend most
+of their time in overlap checks and scalar remainders. Every function takes flat C-contiguous float32 arrays with
+offsets counted in elements, and does not check bounds.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# 16 registers of 16 floats hold a whole tile with AVX-512; with AVX2 or NEON, 8 of 8 do
+# a tile of LANES × LANES floats has to fit the registers: 16 of 16 floats with AVX-512, 8 of 8 with AVX2 or NEON
 LANES = 16 if llvm.get_host_cpu_features().get("avx512f", False) else 8
 
 INT = ir.IntType(64)
@@ -31,7 +28,7 @@ _FUSED = ("contract",)  # a product and a sum may become one FMA; nothing else i
 
 
 def instruction(define: Callable[..., Any]) -> Any:
-    """numba's intrinsic, without its type: a kernel calls it without the typing context it is declared with."""
+    """numba's intrinsic with the type Any: kernels call it without the typing context that it is declared with."""
     return intrinsic(define)
 
 
@@ -57,13 +54,13 @@ def store(builder: Any, vector: Any, address: Any) -> None:
 
 
 def splat(builder: Any, scalar: Any) -> Any:
-    """A float in every lane."""
+    """A vector with this float in every lane."""
     first = builder.insert_element(_UNDEFINED, scalar, ir.Constant(_LANE, 0))
-    return spread(builder, first, 0)
+    return splat_lane(builder, first, 0)
 
 
-def spread(builder: Any, vector: Any, lane: int) -> Any:
-    """One lane's value in every lane."""
+def splat_lane(builder: Any, vector: Any, lane: int) -> Any:
+    """A vector with one lane's value in every lane."""
     return builder.shuffle_vector(vector, _UNDEFINED, ir.Constant(ir.VectorType(_LANE, LANES), [lane] * LANES))
 
 
@@ -111,9 +108,9 @@ def row_add(typing: Any, target: Any, target_at: Any, source: Any, source_at: An
         factor = splat(builder, args[4])
         with cgutils.for_range(builder, args[5]) as loop:
             at = builder.mul(loop.index, constant(LANES))
-            folder = builder.gep(to, [at])
-            added = fma(builder, load(builder, builder.gep(of, [at])), factor, load(builder, folder))
-            store(builder, added, folder)
+            address = builder.gep(to, [at])
+            added = fma(builder, load(builder, builder.gep(of, [at])), factor, load(builder, address))
+            store(builder, added, address)
         return context.get_dummy_value()
 
     return types.void(target, types.int64, source, types.int64, types.float32, types.int64), emit
@@ -123,13 +120,13 @@ def row_add(typing: Any, target: Any, target_at: Any, source: Any, source_at: An
 def row_multiply(
     typing: Any, target: Any, target_at: Any, left: Any, left_at: Any, rhs: Any, rhs_at: Any, vectors: Any
 ) -> Any:
-    """target[…] = left[…] · right[…], element by element, over `vectors` · LANES elements."""
+    """target[…] = left[…] · rhs[…], element by element, over `vectors` · LANES elements."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         to, a, b = (pointer(context, builder, signature, args, position) for position in (0, 2, 4))
         with cgutils.for_range(builder, args[6]) as loop:
             at = builder.mul(loop.index, constant(LANES))
-            factors = (load(builder, builder.gep(folder, [at])) for folder in (a, b))
+            factors = (load(builder, builder.gep(address, [at])) for address in (a, b))
             store(builder, builder.fmul(*factors), builder.gep(to, [at]))
         return context.get_dummy_value()
 
@@ -139,7 +136,7 @@ def row_multiply(
 
 @instruction
 def row_dot(typing: Any, left: Any, left_at: Any, rhs: Any, rhs_at: Any, vectors: Any) -> Any:
-    """Σ left[…] · right[…] over `vectors` · LANES elements."""
+    """Σ left[…] · rhs[…] over `vectors` · LANES elements."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         a, b = pointer(context, builder, signature, args, 0), pointer(context, builder, signature, args, 2)

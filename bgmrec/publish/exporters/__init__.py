@@ -1,1 +1,1 @@
-"""Copies of the published tables in the stores that serve them."""
+"""Exporters: they copy the newest published tables to the stores that serve them."""

@@ -1,1 +1,1 @@
-"""Facts of a report: small plain numbers, gathered from the tables of a run by Spark."""
+"""Facts of a report: numbers and short texts that Spark reads from the tables of a run."""

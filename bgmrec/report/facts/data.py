@@ -1,4 +1,4 @@
-"""What a night was made of: ratings by value, day, user and item, what is known of both sides, what was refused."""
+"""The data of a run: ratings by value, day, user and item, coverage of side information, rejected rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyspark.sql import types as t
 from bgmrec.report.facts.item_names import GROUP
 from bgmrec.storage import columns as c
 
-VALUES = 25  # distinct ratings that are shown as they are; more are cut into bins
+VALUES = 25  # up to so many distinct ratings are counted one by one; more are cut into bins
 BINS = 20
 PER_OCTAVE = 2  # bins between n and 2 n
 GROUPS = 12
@@ -21,7 +21,11 @@ _EXAMPLE = 240
 
 
 def rating_values(ratings: DataFrame) -> list[dict[str, float]]:
-    """How often each rating was given: `low`, `high` (equal for single values) and `n`. Two actions."""
+    """How often each rating occurs: `low`, `high` (equal for single values) and `n`. Two actions.
+
+    Args:
+        ratings: the staged ratings.
+    """
     rating = f.col(c.RATING).cast("double")
     ends = ratings.agg(f.min(rating), f.max(rating), f.approx_count_distinct(c.RATING)).collect()[0]
     low, high, distinct = ends
@@ -37,13 +41,17 @@ def rating_values(ratings: DataFrame) -> list[dict[str, float]]:
 
 
 def ratings_by_day(ratings: DataFrame) -> list[dict[str, Any]]:
-    """Ratings per day of the window; those without a time are left out. An action on one row per day."""
+    """Ratings per day, without those that have no time. An action on a row per day.
+
+    Args:
+        ratings: the staged ratings.
+    """
     days = ratings.where(f.col(c.RATED_AT).isNotNull()).groupBy(f.to_date(c.RATED_AT).cast("string").alias("day"))
     return [row.asDict() for row in days.agg(f.count("*").alias("n")).orderBy("day").collect()]
 
 
 def ratings_per(ratings: DataFrame, side: str) -> DataFrame:
-    """Every rated user (item) and how many `ratings` it has; what several parts of the report count from.
+    """Every rated user (or item) and its number of `ratings`.
 
     Args:
         ratings: the staged ratings.
@@ -53,12 +61,13 @@ def ratings_per(ratings: DataFrame, side: str) -> DataFrame:
 
 
 def count_levels(counts: DataFrame) -> list[dict[str, int]]:
-    """How many users (items) have how many ratings, over bins of half an octave. An action.
-
-    A row per bin: `level`, the fewest `ratings` in it, and `n`.
+    """How many users (or items) have how many ratings, in bins whose ends grow by √2. An action.
 
     Args:
         counts: of `ratings_per`.
+
+    Returns:
+        a row per bin: `level`, its smallest number of `ratings`, and `n`, its users.
     """
     level = f.floor(f.log2("ratings") * PER_OCTAVE).alias("level")
     binned = counts.groupBy(level).agg(f.min("ratings").alias("ratings"), f.count("*").alias("n"))
@@ -66,20 +75,20 @@ def count_levels(counts: DataFrame) -> list[dict[str, int]]:
 
 
 def field_coverage(entities: DataFrame, id_column: str, counts: DataFrame) -> dict[str, dict[str, float]]:
-    """Per field the share of rated entities that have a value, and the same weighed by their ratings. An action.
+    """Per field the share of rated entities that have a value, and the share of ratings of such entities. An action.
 
     Args:
         entities: staged users or items.
-        id_column: theirs.
-        counts: of `ratings_per` of them.
+        id_column: `user_id` or `item_id`.
+        counts: of `ratings_per` of the same side.
     """
     counts = counts.withColumnRenamed(RATINGS, _N)
     fields = [name for name in entities.columns if name != id_column]
     if not fields:
         return {}
-    beside = counts.join(entities, on=id_column, how="left")
-    sums = [f.sum(f.when(_present(beside, name), weight)) for name in fields for weight in (f.lit(1), f.col(_N))]
-    row = beside.agg(f.count("*"), f.sum(_N), *sums).collect()[0]
+    rated = counts.join(entities, on=id_column, how="left")
+    sums = [f.sum(f.when(_present(rated, name), weight)) for name in fields for weight in (f.lit(1), f.col(_N))]
+    row = rated.agg(f.count("*"), f.sum(_N), *sums).collect()[0]
     entities_n, ratings_n = row[0] or 1, row[1] or 1
     return {
         name: {"entities": (row[2 + 2 * n] or 0) / entities_n, "ratings": (row[3 + 2 * n] or 0) / ratings_n}
@@ -94,7 +103,7 @@ def _present(rows: DataFrame, name: str) -> Column:
 
 
 def group_shares(counts: DataFrame, names: DataFrame) -> dict[str, float]:
-    """Share of the ratings by the items' group, the largest first. Two actions.
+    """Share of the ratings by group of the item, the largest first. Two actions.
 
     Args:
         counts: of `ratings_per` of the items.
@@ -111,7 +120,11 @@ def group_shares(counts: DataFrame, names: DataFrame) -> dict[str, float]:
 
 
 def reject_examples(rejects: DataFrame) -> list[dict[str, Any]]:
-    """By source and reason: rows, and two of the records. An action on a row per reason."""
+    """Rejected rows by source and reason, each with up to two examples. An action on a row per reason.
+
+    Args:
+        rejects: `schemas.REJECTS`.
+    """
     grouped = rejects.groupBy(c.SOURCE, c.REASON).agg(
         f.count("*").alias("rows"),
         f.array_distinct(f.array(f.min(c.RECORD), f.max(c.RECORD))).alias("examples"),

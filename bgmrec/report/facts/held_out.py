@@ -1,4 +1,4 @@
-"""What held-out ratings say of a sample of users, model by model: the sums that a bootstrap draws from."""
+"""Held-out ratings of a sample of users, and the sums per user and model that a bootstrap draws from."""
 
 from __future__ import annotations
 
@@ -18,31 +18,37 @@ from bgmrec.report.bootstrap import UserSums
 from bgmrec.storage import columns as c
 
 Sums = dict[tuple[str, str], UserSums]  # (metric, model) →
-_ORDER, _MADE, _MODEL = "_order", "_made", "_model"
+EVALUATED_USERS = 5000  # sample of users whose held-out ratings the intervals are made of: read on the driver
+_ORDER, _VALUE, _MODEL = "_order", "_value", "_model"
 _PAIR = [c.USER_IDX, c.ITEM_IDX]
 
 
 @dataclass(frozen=True)
-class Held:
-    """Held-out pairs of a sample of users, and what each model made of them.
+class HeldOutPairs:
+    """Held-out pairs of a sample of users, with a number per model.
 
     Args:
-        pairs: user_idx, item_idx, unique, in the order of both.
-        made: model → float64 (pairs,): the position in the model's list, or the error of its score; NaN: none.
-            Without any model there are no pairs.
+        pairs: user_idx, item_idx, unique, sorted by both; without any model there are no pairs.
+        by_model: model → float64 (pairs,): the position in the model's list, or the error of its score; NaN: none.
     """
 
     pairs: pd.DataFrame
-    made: Mapping[str, np.ndarray]
+    by_model: Mapping[str, np.ndarray]
 
 
 def sample_users(pairs: DataFrame, n: int, seed: int) -> DataFrame:
-    """`user_idx` of n of the users in the pairs, which the seed decides; cached."""
+    """`user_idx` of a random sample of the users in the pairs; cached.
+
+    Args:
+        pairs: user_idx.
+        n: size of the sample, at most.
+        seed: seed of the sample.
+    """
     users = pairs.select(c.USER_IDX).distinct().withColumn(_ORDER, uniform(seed, c.USER_IDX))
     return users.orderBy(_ORDER, c.USER_IDX).limit(n).select(c.USER_IDX).cache()
 
 
-def held_in_lists(lists: Mapping[str, DataFrame], targets: DataFrame, users: DataFrame) -> Held:
+def held_in_lists(lists: Mapping[str, DataFrame], targets: DataFrame, users: DataFrame) -> HeldOutPairs:
     """The users' targets with their positions in every list. Actions on the sample.
 
     Args:
@@ -50,103 +56,115 @@ def held_in_lists(lists: Mapping[str, DataFrame], targets: DataFrame, users: Dat
         targets: user_idx, item_idx, unique.
         users: of `sample_users`.
     """
-    return _held(lists, targets.select(*_PAIR), users, f.col(c.POSITION))
+    return _with_values(lists, targets.select(*_PAIR), users, f.col(c.POSITION))
 
 
 def held_ratings(
     scores: Mapping[str, DataFrame], pairs: DataFrame, users: DataFrame, clip: tuple[float, float] | None
-) -> Held:
+) -> HeldOutPairs:
     """The users' held-out ratings with the error of every score. Actions on the sample.
 
     Args:
         scores: model → user_idx, item_idx, score.
         pairs: user_idx, item_idx, rating.
         users: of `sample_users`.
-        clip: range that scores are clipped to.
+        clip: range that scores are clipped to; None: none.
     """
     error = f.col(c.RATING).cast("double") - clipped(f.col(c.SCORE), clip)
-    return _held(scores, pairs.select(*_PAIR, c.RATING), users, error)
+    return _with_values(scores, pairs.select(*_PAIR, c.RATING), users, error)
 
 
-def _held(tables: Mapping[str, DataFrame], pairs: DataFrame, users: DataFrame, made: Column) -> Held:
-    """The users' pairs, and of every table what `made` is where it has them."""
+def _with_values(tables: Mapping[str, DataFrame], pairs: DataFrame, users: DataFrame, value: Column) -> HeldOutPairs:
+    """The users' pairs, and `value` in every table that has them."""
     if not tables:
-        return Held(pd.DataFrame(columns=_PAIR), {})
-    wanted = pairs.join(f.broadcast(users), on=c.USER_IDX, how="left_semi").cache()
-    every: pd.DataFrame = wanted.select(*_PAIR).toPandas()
+        return HeldOutPairs(pd.DataFrame(columns=_PAIR), {})
+    sampled = pairs.join(f.broadcast(users), on=c.USER_IDX, how="left_semi").cache()
+    every: pd.DataFrame = sampled.select(*_PAIR).toPandas()
     order = every.sort_values(_PAIR, ignore_index=True)
-    # one union: a query for each model would cost more than what it finds
+    # one union of all models: a query for each would mostly cost its start
     marked = [rows.withColumn(_MODEL, f.lit(model)) for model, rows in tables.items()]
-    found = reduce(DataFrame.unionByName, marked).join(f.broadcast(wanted), on=_PAIR, how="inner")
-    of_all: pd.DataFrame = found.select(*_PAIR, made.alias(_MADE), _MODEL).toPandas()
-    wanted.unpersist()
+    matched = reduce(DataFrame.unionByName, marked).join(f.broadcast(sampled), on=_PAIR, how="inner")
+    of_all: pd.DataFrame = matched.select(*_PAIR, value.alias(_VALUE), _MODEL).toPandas()
+    sampled.unpersist()
     by_model = {model: of_all[of_all[_MODEL] == model].drop(columns=_MODEL) for model in tables}
-    return Held(
-        order, {m: order.merge(rows, on=_PAIR, how="left")[_MADE].to_numpy(float) for m, rows in by_model.items()}
+    return HeldOutPairs(
+        order, {m: order.merge(rows, on=_PAIR, how="left")[_VALUE].to_numpy(float) for m, rows in by_model.items()}
     )
 
 
-def ranking_sums(held: Held, k: int, chosen: np.ndarray | None = None) -> Sums:
-    """Every metric of `metrics.RANKING` at k, over all users of the pairs; one without a chosen target counts nothing.
+def ranking_sums(held_out: HeldOutPairs, k: int, chosen: np.ndarray | None = None) -> Sums:
+    """Every metric of `metrics.RANKING` at k over the users with a chosen target; sums of other users are 0.
 
     Args:
-        held: of `held_in_lists`.
+        held_out: of `held_in_lists`.
         k: cut-off.
-        chosen: bool (pairs,), the targets of a slice; none: all.
+        chosen: bool (pairs,), the targets of a slice; None: all.
     """
-    user, n_users, kept = _users(held, chosen)
+    user, n_users, kept = _users(held_out, chosen)
     targets = np.bincount(user, minlength=n_users)
-    known = targets > 0
-    number = np.cumsum(known) - 1
+    has_targets = targets > 0
+    number = np.cumsum(has_targets) - 1
     sums: Sums = {}
-    for model, made in held.made.items():
-        positions = made[kept]
+    for model, values in held_out.by_model.items():
+        positions = values[kept]
         hit = np.isfinite(positions)
         order = np.lexsort((positions[hit], user[hit]))
-        hits = np.bincount(number[user[hit]], minlength=int(known.sum()))
+        hits = np.bincount(number[user[hit]], minlength=int(has_targets.sum()))
         offsets = np.concatenate([[0], np.cumsum(hits)])
-        found = list_metrics(offsets, positions[hit][order].astype(int), targets[known], k)
-        for metric, parts in found.items():
+        metrics = list_metrics(offsets, positions[hit][order].astype(int), targets[has_targets], k)
+        for metric, parts in metrics.items():
             numerator, denominator = np.zeros((2, n_users))
-            numerator[known], denominator[known] = parts
+            numerator[has_targets], denominator[has_targets] = parts
             sums[metric, model] = UserSums(numerator, denominator)
     return sums
 
 
-def rating_sums(held: Held, chosen: np.ndarray | None = None) -> Sums:
+def rating_sums(held_out: HeldOutPairs, chosen: np.ndarray | None = None) -> Sums:
     """RMSE and MAE over the users' held-out ratings.
 
     Args:
-        held: of `held_ratings`.
-        chosen: bool (pairs,), the ratings of a slice; none: all.
+        held_out: of `held_ratings`.
+        chosen: bool (pairs,), the ratings of a slice; None: all.
     """
-    user, n_users, kept = _users(held, chosen)
+    user, n_users, kept = _users(held_out, chosen)
     sums: Sums = {}
-    for model, made in held.made.items():
-        error = made[kept]
+    for model, values in held_out.by_model.items():
+        error = values[kept]
         scored = np.isfinite(error)
-        own, error = user[scored], error[scored]
-        n = np.bincount(own, minlength=n_users).astype(float)
-        sums["rmse", model] = UserSums(np.bincount(own, error * error, n_users), n, root=True)
-        sums["mae", model] = UserSums(np.bincount(own, np.abs(error), n_users), n)
+        rater, error = user[scored], error[scored]
+        n = np.bincount(rater, minlength=n_users).astype(float)
+        sums["rmse", model] = UserSums(np.bincount(rater, error * error, n_users), n, root=True)
+        sums["mae", model] = UserSums(np.bincount(rater, np.abs(error), n_users), n)
     return sums
 
 
-def _users(held: Held, chosen: np.ndarray | None) -> tuple[np.ndarray, int, np.ndarray]:
-    """Per chosen pair its user, numbered from 0 over the users of all pairs; how many those are; which are chosen."""
-    users, user = np.unique(held.pairs[c.USER_IDX].to_numpy(), return_inverse=True)
+def _users(held_out: HeldOutPairs, chosen: np.ndarray | None) -> tuple[np.ndarray, int, np.ndarray]:
+    """User of each chosen pair, numbered from 0 over the users of all pairs; number of users; bool (pairs,) chosen."""
+    users, user = np.unique(held_out.pairs[c.USER_IDX].to_numpy(), return_inverse=True)
     kept = np.ones(len(user), bool) if chosen is None else chosen
     return user[kept], len(users), kept
 
 
 def clipped(score: Column, clip: tuple[float, float] | None) -> Column:
-    """The score as a rating."""
+    """The score as a rating: double, within the range of ratings.
+
+    Args:
+        score: the score.
+        clip: range that it is clipped to; None: none.
+    """
     score = score.cast("double")
     return score if clip is None else f.least(f.greatest(score, f.lit(clip[0])), f.lit(clip[1]))
 
 
 def calibration(scores: DataFrame, pairs: DataFrame, clip: tuple[float, float] | None, bins: int = 12) -> list[Any]:
-    """Mean predicted and mean given rating by predicted rating, over equally wide bins. Two actions."""
+    """Mean predicted and mean given rating in equally wide bins of the predicted rating. Two actions.
+
+    Args:
+        scores: user_idx, item_idx, score.
+        pairs: user_idx, item_idx, rating.
+        clip: range that scores are clipped to; None: none.
+        bins: number of bins.
+    """
     predicted = clipped(f.col(c.SCORE), clip)
     both = pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING).join(scores, on=[c.USER_IDX, c.ITEM_IDX], how="inner")
     rows = both.select(predicted.alias("predicted"), f.col(c.RATING).cast("double").alias("given"))
@@ -164,16 +182,23 @@ def calibration(scores: DataFrame, pairs: DataFrame, clip: tuple[float, float] |
 def errors_by_count(
     scores: Mapping[str, DataFrame], pairs: DataFrame, train: DataFrame, side: str, clip: tuple[float, float] | None
 ) -> list[dict[str, Any]]:
-    """RMSE of every model by the number of training ratings of the user or item. An action on a handful of rows.
+    """RMSE of every model by the number of training ratings of the user or item. An action on a few rows.
 
     Args:
+        scores: model → user_idx, item_idx, score.
+        pairs: user_idx, item_idx, rating.
+        train: training ratings.
         side: `user_idx` or `item_idx`.
+        clip: range that scores are clipped to; None: none.
+
+    Returns:
+        rows of `model`, `level` (0, 1, 2 for 2–3, 3 for 4–7, …), `rmse` and `ratings`.
     """
     counts = train.groupBy(side).agg(f.count(f.lit(1)).alias("n"))
-    known = pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING).join(counts, on=side, how="left").fillna(0, ["n"])
-    # one union: a query for each model would cost more than what it finds
+    counted = pairs.select(c.USER_IDX, c.ITEM_IDX, c.RATING).join(counts, on=side, how="left").fillna(0, ["n"])
+    # one union of all models: a query for each would mostly cost its start
     marked = [rows.select(c.USER_IDX, c.ITEM_IDX, c.SCORE, f.lit(m).alias("model")) for m, rows in scores.items()]
-    evaluated = known.join(reduce(DataFrame.unionByName, marked), on=[c.USER_IDX, c.ITEM_IDX], how="inner")
+    evaluated = counted.join(reduce(DataFrame.unionByName, marked), on=[c.USER_IDX, c.ITEM_IDX], how="inner")
     error = f.col(c.RATING).cast("double") - clipped(f.col(c.SCORE), clip)
     level = f.ceil(f.log2(f.col("n") + 1)).alias("level")  # 0 | 1 | 2–3 | 4–7 | …
     summed = evaluated.groupBy("model", level)

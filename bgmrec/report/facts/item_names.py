@@ -1,4 +1,4 @@
-"""How items are called in the report: a title, what stands beside it, and the group that colours the map."""
+"""How items are shown in the report: a title, a label beside it, and the group that colours the map."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def item_names(items: DataFrame, item_index: DataFrame, settings: ReportSettings
 
     Args:
         items: the staged items.
-        item_index: `schemas.ITEM_INDEX`; an item of it that nothing is known of goes by its id.
+        item_index: `schemas.ITEM_INDEX`; items without side information are shown by their id.
         settings: `[report]`, which names the fields.
     """
     title = _text(items, settings.title_field) if settings.title_field else f.lit(None).cast("string")
     labels = [_text(items, name) for name in settings.label_fields]
     group = _text(items, settings.group_field) if settings.group_field else f.lit(None).cast("string")
-    described = items.select(
+    item_texts = items.select(
         c.ITEM_ID, title.alias(TITLE), f.concat_ws(" · ", *labels).alias(LABEL), group.alias(GROUP)
     )
-    known = item_index.join(described, on=c.ITEM_ID, how="left")
+    indexed = item_index.join(item_texts, on=c.ITEM_ID, how="left")
     filled = f.coalesce(f.when(f.trim(TITLE) != "", f.col(TITLE)), f.col(c.ITEM_ID))
-    return known.select(c.ITEM_ID, c.ITEM_IDX, filled.alias(TITLE), f.coalesce(LABEL, f.lit("")).alias(LABEL), GROUP)
+    return indexed.select(c.ITEM_ID, c.ITEM_IDX, filled.alias(TITLE), f.coalesce(LABEL, f.lit("")).alias(LABEL), GROUP)
 
 
 def _text(items: DataFrame, name: str) -> Column:

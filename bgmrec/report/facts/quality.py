@@ -1,7 +1,4 @@
-"""Gathers how good a night's model is, and what the lists of all models show, from what the evaluation left.
-
-No job of its own: a part of report.
-"""
+"""Gathers the quality of a run's model, and facts on the lists of all models, from the tables of the evaluation."""
 
 from __future__ import annotations
 
@@ -18,21 +15,29 @@ from bgmrec.errors import InputError
 from bgmrec.evaluate.table import MODEL
 from bgmrec.factorize.blocks.factors import unpack_factors
 from bgmrec.factorize.kernels.shape import ModelShape
-from bgmrec.report.bootstrap import UserSums, bootstrap, difference, estimate
+from bgmrec.report.bootstrap import DRAWS, UserSums, bootstrap, estimate
+from bgmrec.report.comparisons import adjust, intervals
 from bgmrec.report.facts import held_out as evaluation_facts
 from bgmrec.report.facts import lists as lists_facts
 from bgmrec.report.facts.field_slices import LEAST, field_values, slices
-from bgmrec.report.facts.held_out import Held
-from bgmrec.report.metric_names import main_metric
+from bgmrec.report.facts.held_out import HeldOutPairs
+from bgmrec.report.models import main_metric
 from bgmrec.run.state import Run
 from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.storage import columns as c
 from bgmrec.storage.models import StoredModel
 
+LISTED_USERS = 500  # sample of users whose lists diversity and concentration are measured on
+
 
 def quality(run: Run, stored: StoredModel) -> dict[str, Any]:
-    """Metrics of all models with their intervals, by slice, and how the model was learnt."""
-    rows = run.work.document("metrics")
+    """Metrics of all models with their intervals, by slice, and the history of the training.
+
+    Args:
+        run: the run.
+        stored: its model.
+    """
+    rows = run.work.document("metrics")["rows"]
     facts = {"rows": rows, "history": stored.facts["history"], "best_round": stored.facts["best_round"]}
     facts["studied"] = _studied(run.settings.report.side_information)
     if not rows:
@@ -40,13 +45,14 @@ def quality(run: Run, stored: StoredModel) -> dict[str, Any]:
     settings, models = run.settings, list(dict.fromkeys(row["model"] for row in rows))
     pairs = run.work.read("ratings_split").where(f.col(c.PART) == c.VALID)
     targets = pairs.where(f.col(c.RATING) >= settings.evaluate.relevant_rating)
-    users = evaluation_facts.sample_users(pairs, settings.report.evaluated_users, settings.seed)
+    users = evaluation_facts.sample_users(pairs, evaluation_facts.EVALUATED_USERS, settings.seed)
     k, scored = min(settings.evaluate.ks), _evaluated(run, models, "scores")
     listed = evaluation_facts.held_in_lists(_evaluated(run, models, "top_n"), targets, users)
     rated = evaluation_facts.held_ratings(scored, pairs, users, settings.evaluate.clip)
-    facts |= {"k": k, "draws": settings.report.draws, "sampled": users.count()}
-    facts["ranking"] = _intervals(run, evaluation_facts.ranking_sums(listed, k))
-    facts["rating"] = _intervals(run, evaluation_facts.rating_sums(rated))
+    facts |= {"k": k, "draws": DRAWS, "sampled": users.count()}
+    facts["ranking"] = intervals(evaluation_facts.ranking_sums(listed, k), settings.seed)
+    facts["rating"] = intervals(evaluation_facts.rating_sums(rated), settings.seed)
+    facts["comparisons"] = adjust(facts["ranking"], facts["rating"])
     facts["fields"] = _by_fields(run, stored, listed if facts["ranking"] else rated, main_metric(facts), k)
     if scored:
         train = run.work.read("ratings_split").where(f.col(c.PART) == c.TRAIN)
@@ -61,10 +67,10 @@ def quality(run: Run, stored: StoredModel) -> dict[str, Any]:
 
 
 def _studied(path: Path | None) -> list[dict[str, Any]]:
-    """Results of a study of side information.
+    """Results of a study of side information; none without a file.
 
     Raises:
-        InputError: there is no such file, or it holds something else.
+        InputError: the file does not exist, or does not hold lines of JSON.
     """
     if path is None:
         return []
@@ -72,86 +78,78 @@ def _studied(path: Path | None) -> list[dict[str, Any]]:
         return [json.loads(line) for line in path.read_text().splitlines()]
     except (OSError, ValueError) as error:
         raise InputError(
-            "the report finds no study of side information",
+            "the results of a study of side information cannot be read",
             where=f"report.side_information = {path}",
-            expected="lines of JSON",
+            expected="a file of JSON lines, written by jobs/study.py",
             found=str(error),
-            hint=f"jobs/study.py … --side-information real,permuted,none --json {path}, or leave the setting out",
+            hint=f"run jobs/study.py … --side-information real,permuted,none --json {path}, or remove the setting",
         ) from None
 
 
 def _evaluated(run: Run, models: list[str], table: str) -> dict[str, DataFrame]:
-    """What the evaluation wrote of every model, where it did."""
-    positions = {model: run.scratch("evaluate").below(model) for model in models}
-    return {model: folder.read(table) for model, folder in positions.items() if folder.exists(table)}
+    """A table of the evaluation by model, where it exists."""
+    stores = {model: run.scratch("evaluate").below(model) for model in models}
+    return {model: store.read(table) for model, store in stores.items() if store.exists(table)}
 
 
-def _intervals(run: Run, sums: evaluation_facts.Sums) -> dict[str, dict[str, dict[str, Any]]]:
-    """metric → model → value, low, high, and under `lead` how far the model is before each baseline."""
-    if not sums or not len(next(iter(sums.values())).numerator):
-        return {}
-    drawn = bootstrap(sums, draws=run.settings.report.draws, seed=run.settings.seed)
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for (metric, model), own in sums.items():
-        entry: dict[str, Any] = asdict(estimate(own.value(), drawn[metric, model]))
-        if model != MODEL:
-            ahead = sums[metric, MODEL].value() - own.value()
-            entry["lead"] = asdict(difference(ahead, drawn[metric, MODEL], drawn[metric, model]))
-        found.setdefault(metric, {})[model] = entry
-    return found
-
-
-def _by_fields(run: Run, stored: StoredModel, held: Held, metric: str, k: int) -> list[dict[str, Any]]:
-    """Per field that the settings name, and per value of it: the pairs behind it, and every model's interval."""
-    settings, found = run.settings.report, list[dict[str, Any]]()
+def _by_fields(run: Run, stored: StoredModel, held_out: HeldOutPairs, metric: str, k: int) -> list[dict[str, Any]]:
+    """Per field of `report.user_slices` and `item_slices` and per value: number of pairs, interval of every model."""
+    settings, rows = run.settings.report, list[dict[str, Any]]()
     sums: dict[tuple[int, str], UserSums] = {}
     sides = ((c.USER_IDX, "users", settings.user_slices), (c.ITEM_IDX, "items", settings.item_slices))
     for idx_column, entities, fields in sides:
-        if not fields or held.pairs.empty:
+        if not fields or held_out.pairs.empty:
             continue
-        idx, pair = np.unique(held.pairs[idx_column].to_numpy(), return_inverse=True)
+        idx, pair = np.unique(held_out.pairs[idx_column].to_numpy(), return_inverse=True)
         index = stored.table(f"{entities[:-1]}_index")
-        known = field_values(run.work.read(entities), index, idx_column, idx, fields)
+        values = field_values(run.work.read(entities), index, idx_column, idx, fields)
         for field in fields:
-            for value, members in slices(known[field]).items():
+            for value, members in slices(values[field]).items():
                 chosen = members[pair]
                 if chosen.sum() < LEAST:
                     continue
-                found.append({"side": entities, "field": field, "value": value, "n": int(chosen.sum())})
-                own = (
-                    evaluation_facts.rating_sums(held, chosen)
+                rows.append({"side": entities, "field": field, "value": value, "n": int(chosen.sum())})
+                of_slice = (
+                    evaluation_facts.rating_sums(held_out, chosen)
                     if metric == "rmse"
-                    else evaluation_facts.ranking_sums(held, k, chosen)
+                    else evaluation_facts.ranking_sums(held_out, k, chosen)
                 )
-                sums |= {(len(found) - 1, model): own[metric, model] for model in held.made}
+                sums |= {(len(rows) - 1, model): of_slice[metric, model] for model in held_out.by_model}
     if not sums:
         return []
-    drawn = bootstrap(sums, draws=settings.draws, seed=run.settings.seed)
-    for at, row in enumerate(found):
-        row["models"] = {m: asdict(estimate(sums[at, m].value(), drawn[at, m])) for m in held.made}
-    return found
+    drawn = bootstrap(sums, draws=DRAWS, seed=run.settings.seed)
+    for at, row in enumerate(rows):
+        row["models"] = {m: asdict(estimate(sums[at, m].value(), drawn[at, m])) for m in held_out.by_model}
+    return rows
 
 
-def lists(run: Run, stored: StoredModel, names: DataFrame, made: DataFrame) -> dict[str, Any]:
-    """What the lists of all models show of the catalogue; `made`: the model's, in external ids."""
-    sources = made.where(f.col(c.POSITION) == 1).groupBy(c.SOURCE).agg(f.count("*").alias("n")).collect()
+def lists(run: Run, stored: StoredModel, names: DataFrame, published: DataFrame) -> dict[str, Any]:
+    """Sources of the published lists, and popularity, novelty and diversity of the lists of all models.
+
+    Args:
+        run: the run.
+        stored: its model.
+        names: of `item_names`.
+        published: the published recommendations.
+    """
+    sources = published.where(f.col(c.POSITION) == 1).groupBy(c.SOURCE).agg(f.count("*").alias("n")).collect()
     facts: dict[str, Any] = {"sources": {row[c.SOURCE]: row["n"] for row in sources}}
-    rows = run.work.document("metrics")
-    ranked = _evaluated(run, list(dict.fromkeys(row["model"] for row in rows)), "top_n")
-    if not ranked:
+    rows = run.work.document("metrics")["rows"]
+    evaluated_lists = _evaluated(run, list(dict.fromkeys(row["model"] for row in rows)), "top_n")
+    if not evaluated_lists:
         return facts
     split, settings, k = run.work.read("ratings_split"), run.settings, min(run.settings.evaluate.ks)
     train = split.where(f.col(c.PART) == c.TRAIN)
-    cut = {model: table.where(f.col(c.POSITION) <= k) for model, table in ranked.items()}
-    facts["popularity"] = lists_facts.shown_by_popularity(cut, train, stored.table("item_index"))
-    evaluated = split.where(f.col(c.PART) == c.VALID)
-    users = evaluation_facts.sample_users(evaluated, settings.report.listed_users, settings.seed)
-    positions = lists_facts.list_positions(ranked, users, names, train, k)
-    wanted = run.spark.createDataFrame([(int(one),) for one in set(positions[c.ITEM_IDX])], f"{c.ITEM_IDX} int")
+    first_entries = {model: table.where(f.col(c.POSITION) <= k) for model, table in evaluated_lists.items()}
+    facts["popularity"] = lists_facts.shown_by_popularity(first_entries, train, stored.table("item_index"))
+    held_out = split.where(f.col(c.PART) == c.VALID)
+    users = evaluation_facts.sample_users(held_out, LISTED_USERS, settings.seed)
+    positions = lists_facts.list_positions(evaluated_lists, users, names, train, k)
+    items = run.spark.createDataFrame([(int(item),) for item in set(positions[c.ITEM_IDX])], f"{c.ITEM_IDX} int")
     shape = ModelShape(**stored.facts["shape"])
     with arrow_batch(run.spark, BLOCKS_PER_BATCH):
         unpacked = unpack_factors(stored.table("item_factors"), stored.facts["item_blocks"])
-        factors = lists_facts.item_rows(unpacked, wanted, shape.rank)
+        factors = lists_facts.item_rows(unpacked, items, shape.rank)
     facts["of_lists"] = lists_facts.list_facts(positions, factors, stored.facts["users"])
     users.unpersist()
     return facts | {"k": k, "listed_users": int(positions[c.USER_IDX].nunique())}

@@ -1,4 +1,4 @@
-"""Why a sample user is recommended something: the parts of each published score, kind by kind."""
+"""The parts of the published scores of sample users, by kind."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec.factorize.kernels import reasons as kinds
-from bgmrec.factorize.solved import Solved
+from bgmrec.factorize.user_step import UserStep
 from bgmrec.storage import columns as c
 from bgmrec.storage import schemas
 
-TOP = 3  # ratings named for each score
+TOP = 3  # ratings that are named per score
 _SUMS = {
     kinds.RATING: "ratings",
     kinds.OTHERS: "ratings",
@@ -25,18 +25,23 @@ _SUMS = {
 Lists = Mapping[int, Sequence[dict[str, Any]]]
 
 
-def blocks_of(solved: Solved, users: Lists) -> Solved:
-    """The model with the rating blocks of these users alone."""
+def blocks_of(solved: UserStep, users: Lists) -> UserStep:
+    """The same inputs with the rating blocks of some users only.
+
+    Args:
+        solved: the inputs that the user factors were solved from.
+        users: user_idx → list.
+    """
     blocks = sorted({user % solved.user_blocks for user in users})
     return replace(solved, ratings=solved.ratings.where(f.col(c.BLOCK).isin(blocks)))
 
 
-def lists_table(solved: Solved, users: Lists) -> DataFrame:
+def lists_table(solved: UserStep, users: Lists) -> DataFrame:
     """`schemas.TOP_N` of these users.
 
     Args:
-        solved: the model.
-        users: user_idx → their list, which the model made: position, item_idx, score and source.
+        solved: the inputs that the user factors were solved from.
+        users: user_idx → list: position, item_idx, score and source.
     """
     columns = (c.POSITION, c.ITEM_IDX, c.SCORE, c.SOURCE)
     positions = [(user, *(row[name] for name in columns)) for user, rows in users.items() for row in rows]
@@ -44,23 +49,23 @@ def lists_table(solved: Solved, users: Lists) -> DataFrame:
 
 
 def reasons(parts: DataFrame, users: Lists) -> dict[int, list[dict[str, Any]]]:
-    """user_idx → per recommended item the parts of its score. An action.
+    """user_idx → the parts of the score of each recommended item. An action; run it inside `session.arrow_batch`.
 
-    `item`, `ratings` and `prior` are the sums of each kind of part, `rest` what they lack to the published score, and
-    `top` the ratings with the largest parts: item_idx, part.
+    `item`, `ratings`, `prior` and `rest` are the sums of each kind of part, `top` are the ratings with the largest
+    parts: item_idx, part.
 
     Args:
-        parts: `schemas.REASONS` of the places of `lists_table`; run this inside `session.arrow_batch`.
-        users: as there.
+        parts: `schemas.REASONS` of the lists of `lists_table`.
+        users: user_idx → list.
     """
-    found: dict[tuple[int, int], dict[str, Any]] = {
+    whys: dict[tuple[int, int], dict[str, Any]] = {
         (user, row[c.POSITION]): {**dict.fromkeys(_SUMS.values(), 0.0), "top": []}
         for user, rows in users.items()
         for row in rows
     }
     for row in parts.orderBy(c.USER_IDX, c.POSITION, c.PART_NUMBER).collect():
-        why = found[row[c.USER_IDX], row[c.POSITION]]
+        why = whys[row[c.USER_IDX], row[c.POSITION]]
         why[_SUMS[row[c.KIND]]] += row[c.SCORE_PART]
         if row[c.KIND] == kinds.RATING:
             why["top"].append({c.ITEM_IDX: row[c.REASON_ITEM_IDX], "part": row[c.SCORE_PART]})
-    return {user: [found[user, row[c.POSITION]] for row in own] for user, own in users.items()}
+    return {user: [whys[user, row[c.POSITION]] for row in rows] for user, rows in users.items()}

@@ -1,1 +1,1 @@
-"""The page of a report: charts and sections made of plain facts, and one HTML file of them. Reads no tables."""
+"""The page of a report: facts in, charts and sections as one HTML file out. It reads no tables."""

@@ -1,4 +1,4 @@
-"""From facts to the sections of the page, with all their figures drawn."""
+"""All sections of the page, with their figures drawn."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ __all__ = ["figures", "sections", "study_sections"]
 
 
 def sections(facts: dict[str, Any]) -> list[Section]:
-    """All sections, in the order in which they are read."""
+    """All sections, in the order of the page.
+
+    Args:
+        facts: facts of the report.
+    """
     return [quality_section(facts), lists_section(facts), data_section(facts), cost_section(facts)]
 
 
-def figures(made: Sequence[Section]) -> Iterator[Figure]:
-    """The figures of the sections."""
-    for section in made:
+def figures(sections: Sequence[Section]) -> Iterator[Figure]:
+    """The figures of some sections.
+
+    Args:
+        sections: finished sections.
+    """
+    for section in sections:
         yield from (block for block in section.blocks if isinstance(block, Figure))

@@ -1,4 +1,4 @@
-"""What the night cost: seconds and memory by stage, and the tables it left."""
+"""What the run cost: time and memory by stage, Spark's work, and sizes of tables."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ _MB = 2**20
 
 
 def cost_section(facts: dict[str, Any]) -> Section:
+    """The section on time, memory and disk space.
+
+    Args:
+        facts: facts of the report.
+    """
     spent = facts["summary"].get("seconds") or {}
     memory = facts["summary"].get("peak_memory_mb") or {}
     total, most = sum(spent.values()), max(memory.values(), default=0)
-    lead = f"The stages took {seconds(total)} together and {significant(most / 1024, 2)} GB at most."
+    lead = f"All stages together took {seconds(total)}; the largest used {significant(most / 1024, 2)} GB of memory."
     blocks: list[Figure | Titled] = [*_timeline(facts, spent, memory), *_work(facts), *_tables(facts)]
     return Section("cost", "Cost", lead, list(_tiles(facts, spent)), blocks, list(_missing(facts, spent)))
 
@@ -30,13 +35,13 @@ def _tiles(facts: dict[str, Any], spent: dict[str, float]) -> Iterator[Tile]:
         yield Tile("raw rows per second", count(rows / spent["ingest_ratings"]), "reading the rating log")
     listed = facts["run"]["published"].get("recommendations")
     if listed and spent.get("recommend"):
-        yield Tile("list places per second", count(listed / spent["recommend"]), "making and publishing lists")
+        yield Tile("recommendations per second", count(listed / spent["recommend"]), "making and publishing lists")
 
 
 def _timeline(facts: dict[str, Any], spent: dict[str, float], memory: dict[str, float]) -> Iterator[Figure]:
     if not spent:
         return
-    # the summary's sections stand in the order of the alphabet, stages in theirs
+    # sections of the summary are in alphabetical order
     order = [name for name in facts["stages"] if name in spent]
     yield figure(
         "timeline",
@@ -53,7 +58,8 @@ def _timeline(facts: dict[str, Any], spent: dict[str, float], memory: dict[str, 
             [memory[name] / 1024 if name in memory else None for name in order],
         ),
         height=0.9 + 0.36 * len(order),
-        note="Memory of driver, Java and, in local mode, workers together; seconds without what lies between stages.",
+        note="Memory of the driver's Python and Java processes, in local mode also of the workers. Time between the "
+        "stages is not included.",
     )
 
 
@@ -62,38 +68,39 @@ def _work(facts: dict[str, Any]) -> Iterator[Titled]:
     rows = [
         [
             name,
-            count(own["tasks"]),
-            count(own["failed_tasks"]),
-            significant(own["task_seconds"]),
-            *(significant(own[kind] / _MB, 2) for kind in ("input_bytes", "shuffle_bytes", "spilled_bytes")),
+            count(stage["tasks"]),
+            count(stage["failed_tasks"]),
+            significant(stage["task_seconds"]),
+            *(significant(stage[kind] / _MB, 2) for kind in ("input_bytes", "shuffle_bytes", "spilled_bytes")),
         ]
-        for name, own in ((name, work[name]) for name in facts["stages"] if name in work)
+        for name, stage in ((name, work[name]) for name in facts["stages"] if name in work)
     ]
     if rows:
-        spilled = sum(own["spilled_bytes"] for own in work.values())
+        spilled = sum(stage["spilled_bytes"] for stage in work.values())
         yield Titled(
-            "What did Spark do for it?",
-            Table(["stage", "tasks", "failed tries", "task seconds", "read, MB", "shuffled, MB", "spilled, MB"], rows),
-            note="Spilled: written to disk because a task's share of memory was full. "
-            + ("More memory or more partitions spare it." if spilled else "Nothing was."),
+            "How much work did Spark do?",
+            Table(["stage", "tasks", "failed", "task s", "read MB", "shuffled MB", "spilled MB"], rows),
+            note="Failed: failed attempts of tasks. Task s: seconds of all tasks added up. Shuffled: sent between "
+            "tasks. Spilled: written to disk because a task had too little memory. "
+            + ("More memory or more partitions avoid that." if spilled else "Nothing was spilled."),
         )
 
 
 def _tables(facts: dict[str, Any]) -> Iterator[Titled]:
-    found = facts["cost"]["tables"]
-    if found:
+    tables = facts["cost"]["tables"]
+    if tables:
         rows = [
             [name, significant(t["bytes"] / _MB, 2), count(t["files"]), significant(t["largest"] / _MB, 2)]
-            for name, t in found.items()
+            for name, t in tables.items()
         ]
         yield Titled(
-            "How large are the night's tables?",
+            "How large are the tables of the run?",
             Table(["table", "MB", "files", "largest file, MB"], rows),
-            note="A largest file far above the mean is a partition that one task worked on alone.",
+            note="A largest file far above the mean size means that one task had much more work than the others.",
         )
 
 
 def _missing(facts: dict[str, Any], spent: dict[str, float]) -> Iterator[str]:
-    lacking = [name for name in facts["stages"] if name not in spent]
-    if lacking:
-        yield f"Not in the summary, as an earlier, interrupted process did them: {', '.join(lacking)}."
+    absent = [name for name in facts["stages"] if name not in spent]
+    if absent:
+        yield f"Without time and memory: {', '.join(absent)}. An earlier process ran them before the run was resumed."

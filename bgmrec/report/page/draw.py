@@ -1,4 +1,4 @@
-"""The few kinds of charts of the report, each chosen for one kind of question. Plain numbers in, a drawing out."""
+"""The kinds of charts of the report. Numbers in, a drawing out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from bgmrec.report.page.style import DASHES, INK, MARKS, MUTED, PAPER, SERIES, s
 
 @dataclass(frozen=True)
 class Line:
-    """A series over x; `only_marks` where points are no course."""
+    """A series of points.
+
+    Args:
+        name: name in the legend.
+        x: horizontal positions.
+        y: values.
+        only_marks: draw marks without a line between them.
+    """
 
     name: str
     x: Sequence[Any]
@@ -27,30 +34,40 @@ class Line:
 
 
 def intervals(drawing: Drawing, metrics: Mapping[str, Mapping[str, Estimate]]) -> None:
-    """How far models are apart, and how sure that is: a panel per metric, a row per model, value and interval."""
-    beside: list[str] = []  # names of the panel on the left, which need not be said again
+    """Values and intervals of models: a panel per metric, a row per model.
+
+    Args:
+        drawing: an empty drawing.
+        metrics: metric → model → estimate.
+    """
+    left_names: list[str] = []  # of the panel on the left: the same names are not repeated
     for at, (ax, (metric, models)) in enumerate(zip(panels(drawing, len(metrics), 2), metrics.items(), strict=True)):
-        named = at % 2 == 0 or list(models) != beside
-        _estimates(ax, metric, models, ["own", *["other"] * (len(models) - 1)], named=named)
-        beside = list(models)
+        named = at % 2 == 0 or list(models) != left_names
+        _estimates(ax, metric, models, [True, *[False] * (len(models) - 1)], named=named)
+        left_names = list(models)
 
 
 def by_value(drawing: Drawing, fields: Mapping[str, Mapping[str, Estimate]]) -> None:
-    """What a metric is where fields have this or that value: a panel per field, a row per value."""
+    """A metric by the values of fields: a panel per field, a row per value.
+
+    Args:
+        drawing: an empty drawing.
+        fields: field → value → estimate.
+    """
     for ax, (field, values) in zip(panels(drawing, len(fields), 2), fields.items(), strict=True):
-        _estimates(ax, field, values, ["own"] * len(values), named=True)
+        _estimates(ax, field, values, [True] * len(values), named=True)
 
 
-def _estimates(ax: Axes, title: str, rows: Mapping[str, Estimate], kinds: Sequence[str], *, named: bool) -> None:
-    """A row per value with its interval; `own` and `other` look different."""
+def _estimates(ax: Axes, title: str, rows: Mapping[str, Estimate], is_own: Sequence[bool], *, named: bool) -> None:
+    """A row per value with its interval; those of the model (`is_own`) and of baselines look different."""
     ax.set_title(short(title, 18))
-    for row, (found, kind) in enumerate(zip(rows.values(), kinds, strict=True)):
-        colour, mark = (SERIES[0], MARKS[0]) if kind == "own" else (SERIES[2], MARKS[1])
-        ax.plot([found.low, found.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
-        ax.plot([found.value], [row], mark, color=colour, markersize=6)
+    for row, (estimate, is_model) in enumerate(zip(rows.values(), is_own, strict=True)):
+        colour, mark = (SERIES[0], MARKS[0]) if is_model else (SERIES[2], MARKS[1])
+        ax.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
+        ax.plot([estimate.value], [row], mark, color=colour, markersize=6)
         ax.annotate(
-            significant(found.value),
-            (found.value, row),
+            significant(estimate.value),
+            (estimate.value, row),
             (0, 6),
             textcoords="offset points",
             ha="center",
@@ -59,14 +76,23 @@ def _estimates(ax: Axes, title: str, rows: Mapping[str, Estimate], kinds: Sequen
     ax.set_yticks(range(len(rows)), [short(name, 14) for name in rows] if named else [])
     ax.set_ylim(len(rows) - 0.5, -0.7)
     ax.margins(x=0.16)
-    ax.xaxis.set_major_locator(MaxNLocator(3, prune="both"))  # more would run into each other
+    ax.xaxis.set_major_locator(MaxNLocator(3, prune="both"))  # more labels would overlap
     ax.grid(axis="y", visible=False)
 
 
 def lines(
     ax: Axes, series: Sequence[Line], *, x_label: str, y_label: str, log_x: bool = False, log_y: bool = False
 ) -> None:
-    """A course over something that is counted or measured."""
+    """Lines over a number.
+
+    Args:
+        ax: the chart.
+        series: the lines.
+        x_label: name of the x axis.
+        y_label: name of the y axis.
+        log_x: logarithmic x axis.
+        log_y: logarithmic y axis.
+    """
     for n, line in enumerate(series):
         few = len(line.x) <= 40
         ax.plot(
@@ -98,14 +124,22 @@ def bars(
     x_label: str,
     text: Callable[[float], str] | None = None,
 ) -> None:
-    """Amounts side by side: a row per name, a bar per series, the first on top."""
+    """Amounts side by side: a row per name, a bar per series, the first on top.
+
+    Args:
+        ax: the chart.
+        names: names of the rows.
+        series: name of a series → a value per row.
+        x_label: name of the x axis.
+        text: value → text beside its bar; None: no text.
+    """
     height = 0.8 / len(series)
     for n, (name, values) in enumerate(series.items()):
-        places = np.arange(len(names)) - 0.4 + height * (n + 0.5)
-        ax.barh(places, values, height * 0.92, color=SERIES[n], label=name, hatch=_HATCHES[n])
-        for folder, value in zip(places, values, strict=True):
+        positions = np.arange(len(names)) - 0.4 + height * (n + 0.5)
+        ax.barh(positions, values, height * 0.92, color=SERIES[n], label=name, hatch=_HATCHES[n])
+        for position, value in zip(positions, values, strict=True):
             if text is not None:
-                ax.annotate(text(value), (value, folder), (3, 0), textcoords="offset points", va="center", fontsize=8)
+                ax.annotate(text(value), (value, position), (3, 0), textcoords="offset points", va="center", fontsize=8)
     ax.set_yticks(range(len(names)), [short(name, 22) for name in names])
     ax.set_ylim(len(names) - 0.45, -0.55)
     ax.set_xlabel(x_label)
@@ -117,11 +151,18 @@ def bars(
 
 
 def stacked(ax: Axes, names: Sequence[str], series: Mapping[str, Sequence[float]], *, x_label: str) -> None:
-    """Parts of a whole: a row per name, a piece per series."""
-    left = np.zeros(len(names))
+    """Parts of a whole: a row per name, a part of the bar per series.
+
+    Args:
+        ax: the chart.
+        names: names of the rows.
+        series: name of a series → a value per row.
+        x_label: name of the x axis.
+    """
+    ends = np.zeros(len(names))
     for n, (name, values) in enumerate(series.items()):
-        ax.barh(range(len(names)), values, 0.62, left=left, color=SERIES[n], label=name, hatch=_HATCHES[n])
-        left += np.array(values)
+        ax.barh(range(len(names)), values, 0.62, left=ends, color=SERIES[n], label=name, hatch=_HATCHES[n])
+        ends += np.array(values)
     ax.set_yticks(range(len(names)), [short(name, 22) for name in names])
     ax.set_ylim(len(names) - 0.45, -0.55)
     ax.set_xlabel(x_label)
@@ -132,7 +173,16 @@ def stacked(ax: Axes, names: Sequence[str], series: Mapping[str, Sequence[float]
 def columns(
     ax: Axes, x: Sequence[float], heights: Sequence[float], *, width: float, x_label: str, y_label: str
 ) -> None:
-    """A distribution: how many at each value."""
+    """A distribution.
+
+    Args:
+        ax: the chart.
+        x: values.
+        heights: how many at each value.
+        width: width of a column.
+        x_label: name of the x axis.
+        y_label: name of the y axis.
+    """
     ax.bar(x, heights, width, color=SERIES[0])
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
@@ -141,12 +191,19 @@ def columns(
 
 
 def dots(ax: Axes, names: Sequence[str], series: Mapping[str, Sequence[float | None]], *, x_label: str) -> None:
-    """Models beside each other in every slice: a row per slice, a mark per model."""
+    """Values of models by slice: a row per slice, a mark per model.
+
+    Args:
+        ax: the chart.
+        names: names of the slices.
+        series: model → a value per slice, None where there is none.
+        x_label: name of the x axis.
+    """
     for n, (name, values) in enumerate(series.items()):
-        known = [(value, row) for row, value in enumerate(values) if value is not None]
+        points = [(value, row) for row, value in enumerate(values) if value is not None]
         ax.plot(
-            [value for value, _ in known],
-            [row for _, row in known],
+            [value for value, _ in points],
+            [row for _, row in points],
             MARKS[n % len(MARKS)],
             color=SERIES[n % len(SERIES)],
             label=short(name, 20),
@@ -160,7 +217,14 @@ def dots(ax: Axes, names: Sequence[str], series: Mapping[str, Sequence[float | N
 
 
 def cloud(ax: Axes, groups: Mapping[str, np.ndarray], *, x_label: str, y_label: str) -> None:
-    """Points of a plane by group, each with a colour and a mark, and its name where its middle is."""
+    """Points of a plane, each group with a colour and a mark of its own.
+
+    Args:
+        ax: the chart.
+        groups: name → float (points, 2).
+        x_label: name of the x axis.
+        y_label: name of the y axis.
+    """
     for n, (name, points) in enumerate(groups.items()):
         last = n >= len(SERIES)
         ax.plot(
@@ -179,12 +243,19 @@ def cloud(ax: Axes, groups: Mapping[str, np.ndarray], *, x_label: str, y_label: 
 
 
 def timeline(drawing: Drawing, names: Sequence[str], seconds: Sequence[float], memory: Sequence[float | None]) -> None:
-    """What a night spends, stage by stage: when, how long, and how much memory at most."""
-    ax, beside = drawing.subplots(1, 2, sharey=True, width_ratios=[2, 1])
-    began = np.concatenate([[0.0], np.cumsum(seconds)[:-1]])
-    ax.barh(range(len(names)), seconds, left=began, height=0.62, color=SERIES[0])
+    """Start, duration and peak memory of stages.
+
+    Args:
+        drawing: an empty drawing.
+        names: the stages in their order.
+        seconds: duration of each.
+        memory: peak memory of each in GB; None where it was not measured.
+    """
+    ax, memory_ax = drawing.subplots(1, 2, sharey=True, width_ratios=[2, 1])
+    starts = np.concatenate([[0.0], np.cumsum(seconds)[:-1]])
+    ax.barh(range(len(names)), seconds, left=starts, height=0.62, color=SERIES[0])
     whole = float(sum(seconds)) or 1.0
-    for row, (start, length) in enumerate(zip(began, seconds, strict=True)):
+    for row, (start, length) in enumerate(zip(starts, seconds, strict=True)):
         inside, late = length > 0.2 * whole, start + length > 0.8 * whole
         ax.annotate(
             f"{significant(length, 2)} s",
@@ -200,18 +271,30 @@ def timeline(drawing: Drawing, names: Sequence[str], seconds: Sequence[float], m
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel("seconds since the first stage began")
     ax.grid(axis="y", visible=False)
-    beside.barh(range(len(names)), [value or 0.0 for value in memory], height=0.62, color=SERIES[2])
-    beside.set_xlabel("peak memory, GB")
-    beside.grid(axis="y", visible=False)
+    memory_ax.barh(range(len(names)), [value or 0.0 for value in memory], height=0.62, color=SERIES[2])
+    memory_ax.set_xlabel("peak memory, GB")
+    memory_ax.grid(axis="y", visible=False)
 
 
 def reference(ax: Axes, x: Sequence[float], y: Sequence[float], text: str) -> None:
-    """A thin line to compare with."""
+    """A thin dotted line to compare with.
+
+    Args:
+        ax: the chart.
+        x: horizontal positions.
+        y: values.
+        text: name in the legend.
+    """
     ax.plot(x, y, color=INK, linewidth=0.9, linestyle=(0, (2, 2)), label=text, zorder=1)
 
 
 def legend(ax: Axes, n: int) -> None:
-    """Names of the series above the chart; one series needs none."""
+    """Names of the series above the chart; a single series gets none.
+
+    Args:
+        ax: the chart.
+        n: number of series.
+    """
     if n > 1:
         ax.legend(
             loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=n if n < 5 else 3, borderaxespad=0.1, columnspacing=1.2
@@ -219,11 +302,17 @@ def legend(ax: Axes, n: int) -> None:
 
 
 def panels(drawing: Drawing, n: int, across: int) -> list[Axes]:
-    """n charts, so many beside each other."""
+    """Several charts in one drawing.
+
+    Args:
+        drawing: an empty drawing.
+        n: number of charts.
+        across: charts beside each other.
+    """
     down = -(-n // across)
     grid = drawing.subplots(down, across, squeeze=False).ravel()
-    for empty in grid[n:]:
-        empty.set_visible(False)
+    for unused in grid[n:]:
+        unused.set_visible(False)
     return list(grid[:n])
 
 

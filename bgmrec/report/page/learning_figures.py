@@ -1,4 +1,4 @@
-"""How the model was learnt: the objective, the validation value and the encoders' losses, round by round."""
+"""The training: objective, validation value and encoder losses by round."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from bgmrec.report.page.draw import Line
 from bgmrec.report.page.parts import Figure, Table, Titled, figure
 
 
-def learning_figures(own: dict[str, Any]) -> Iterator[Figure | Titled]:
-    history = own["history"]
+def learning_figures(quality: dict[str, Any]) -> Iterator[Figure | Titled]:
+    """The figures on the training.
+
+    Args:
+        quality: the section of that name of the facts.
+    """
+    history = quality["history"]
     if not history:
         return
     yield _objective(history)
     rounds, valid = [entry["round"] for entry in history], [entry.get("valid") for entry in history]
     if all(value is not None for value in valid) and len(rounds) > 1:
-        yield _validation(rounds, valid, own["best_round"])
+        yield _validation(rounds, valid, quality["best_round"])
     yield from _encoders(history)
 
 
@@ -38,7 +43,7 @@ def _objective(history: Sequence[dict[str, Any]]) -> Figure | Titled:
         ],
     )
     if len(rounds) == 1:
-        return Titled("What one round learnt: the objective by term", table)
+        return Titled("The objective of the only round, by term", table)
 
     def objective(drawing: Drawing) -> None:
         first, second = drawing.subplots(1, 2)
@@ -46,16 +51,18 @@ def _objective(history: Sequence[dict[str, Any]]) -> Figure | Titled:
         draw.lines(first, lines, x_label="round", y_label="objective")
         draw.lines(second, [Line(_term(n), rounds, series[n]) for n in terms[1:]], x_label="round", y_label="")
         for ax in (first, second):
-            ax.legend(loc="best")  # half a figure is too narrow for names beside each other
+            ax.legend(loc="best")  # half a figure is too narrow for a legend in one line
             _whole_rounds(ax, rounds)
 
     return figure(
         "objective",
-        "Did the rounds learn? The objective by term",
+        "Does the training converge? The objective by round",
         f"The objective over {len(rounds)} rounds: {significant(series['total'][0])} after the first, "
         f"{significant(series['total'][-1])} after the last.",
         table,
         objective,
+        note="The objective is what the training minimises: squared errors of the training ratings (data) plus "
+        "distances of the factors from their prior means. It should fall, and then change little.",
     )
 
 
@@ -79,11 +86,12 @@ def _validation(rounds: Sequence[int], valid: Sequence[float], best: int) -> Fig
 
     return figure(
         "validation",
-        "When was it best? The validation value by round",
+        "Which round was best? The validation value by round",
         f"Validation value by round, lower is better; the best is round {best} with {significant(min(valid), 4)}.",
         Table(["round", "validation value"], [[str(r), significant(v, 4)] for r, v in zip(rounds, valid, strict=True)]),
         body,
-        note="1 − NDCG where lists are validated, RMSE where ratings are.",
+        note="1 − NDCG for train.metric = ndcg, RMSE for rmse, on the held-out ratings. The model of the best round is "
+        "the one that is evaluated.",
     )
 
 
@@ -92,33 +100,36 @@ def _encoders(history: Sequence[dict[str, Any]]) -> Iterator[Figure]:
         side: [(entry["round"], loss) for entry in history for loss in entry.get(f"{side}_encoder") or []]
         for side in ("user", "item")
     }
-    losses = {side: found for side, found in losses.items() if len(found) > 1}
+    losses = {side: epochs for side, epochs in losses.items() if len(epochs) > 1}
     if not losses:
         return
 
     def body(drawing: Drawing) -> None:
-        for ax, (side, found) in zip(draw.panels(drawing, len(losses), 2), losses.items(), strict=True):
-            epochs = list(range(1, len(found) + 1))
-            draw.lines(ax, [Line(side, epochs, [loss for _, loss in found])], x_label="epoch", y_label="loss")
+        for ax, (side, epochs) in zip(draw.panels(drawing, len(losses), 2), losses.items(), strict=True):
+            numbers = list(range(1, len(epochs) + 1))
+            draw.lines(ax, [Line(side, numbers, [loss for _, loss in epochs])], x_label="epoch", y_label="loss")
             ax.set_title(f"{side} encoder")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             starts = list(
-                accumulate(sum(1 for r, _ in found if r == number) for number in dict.fromkeys(r for r, _ in found))
+                accumulate(sum(1 for r, _ in epochs if r == number) for number in dict.fromkeys(r for r, _ in epochs))
             )
             for start in starts[:-1]:
                 ax.axvline(start + 0.5, color=ax.xaxis.label.get_color(), linewidth=0.6, linestyle=(0, (1, 2)))
 
     rows = [
-        [side, str(r), str(n), significant(v, 4)] for side, found in losses.items() for n, (r, v) in enumerate(found, 1)
+        [side, str(r), str(n), significant(v, 4)]
+        for side, epochs in losses.items()
+        for n, (r, v) in enumerate(epochs, 1)
     ]
     yield figure(
         "encoders",
-        "Did the encoders learn? Their loss by epoch",
+        "Do the encoders converge? Loss by epoch",
         "; ".join(
-            f"{side} encoder: {significant(found[0][1])} in the first epoch, {significant(found[-1][1])} in the last"
-            for side, found in losses.items()
+            f"{side} encoder: {significant(epochs[0][1])} in the first epoch, {significant(epochs[-1][1])} in the last"
+            for side, epochs in losses.items()
         ),
         Table(["encoder", "round", "epoch", "loss"], rows, words=1),
         body,
-        note="Dotted lines: a new round, whose factors are new targets.",
+        note="An encoder learns to predict the factors of a user or track from side information. Dotted lines: the "
+        "next round begins, with new factors to predict.",
     )

@@ -1,4 +1,4 @@
-"""What users get: how lists spread over the catalogue, and the map of the items they are made of."""
+"""The recommended lists: coverage, popularity and diversity, and a map of the items."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from bgmrec.evaluate.slices import level_order
 from bgmrec.evaluate.table import MODEL
 from bgmrec.report.facts.lists import NEVER
+from bgmrec.report.models import models_in
 from bgmrec.report.numbers import count, share, significant
 from bgmrec.report.page import draw
 from bgmrec.report.page.parts import Figure, Section, Table, Tile, Titled, figure
@@ -21,59 +22,68 @@ from bgmrec.storage import columns as c
 SOURCES = {
     c.WARM: "from their ratings",
     c.COLD: "from side information",
-    c.POPULAR: "popular music, as nothing is known",
+    c.POPULAR: "popular tracks, for lack of both",
 }
 OTHER = "others"
-_UNPUBLISHED = {"recommendations": "These lists", "similar_items": "The tracks near a track"}
+_UNPUBLISHED = {"recommendations": "The lists", "similar_items": "Similar tracks"}
 
 
 def lists_section(facts: dict[str, Any]) -> Section:
-    own, run = facts["lists"], facts["run"]
-    total = sum(own["sources"].values())
-    said = ", ".join(
-        f"{share(own['sources'][source] / total)} {text}"
+    """The section on the lists.
+
+    Args:
+        facts: facts of the report.
+    """
+    lists, run = facts["lists"], facts["run"]
+    total = sum(lists["sources"].values())
+    by_source = ", ".join(
+        f"{share(lists['sources'][source] / total)} {text}"
         for source, text in SOURCES.items()
-        if own["sources"].get(source)
+        if lists["sources"].get(source)
     )
-    lead = f"{count(total)} of {count(run['users'])} users have a list: {said}." if total else "Nobody has a list."
+    lead = (
+        f"{count(total)} of {count(run['users'])} users have a list: {by_source}." if total else "No user has a list."
+    )
     blocks: list[Figure | Titled] = []
     missing = []
-    if own.get("popularity"):
-        blocks += [_popularity(own), _of_lists(facts)]
+    if lists.get("popularity"):
+        blocks += [_popularity(lists), _of_lists(facts)]
     else:
-        missing.append("Nothing on coverage and popularity: no ratings were held out, so that no lists were compared.")
+        missing.append("Coverage and popularity were not measured, because no ratings were held out.")
     blocks += _map(facts["map"])
     missing += [
-        f"{what} were made, but no reader gets them: publish.tables leaves {table} out."
+        f"{what} are not published: publish.tables leaves {table} out."
         for table, what in _UNPUBLISHED.items()
         if table not in run["published"]
     ]
-    return Section("lists", "What users get", lead, list(_tiles(facts)), blocks, missing)
+    return Section("lists", "Lists", lead, list(_tiles(facts)), blocks, missing)
 
 
 def _tiles(facts: dict[str, Any]) -> Iterator[Tile]:
-    own, rows, k = facts["lists"], facts["quality"]["rows"], facts["lists"].get("k")
-    for metric, name in (("coverage", "of the catalogue is shown"), ("gini", "Gini of exposure")):
-        found = {row["model"]: row["result"] for row in rows if row["metric"] == metric and row["k"] == k}
-        if MODEL in found:
+    lists, rows, k = facts["lists"], facts["quality"]["rows"], facts["lists"].get("k")
+    for metric, name in (("coverage", "of the tracks are in some list"), ("gini", "Gini of exposure")):
+        values = {row["model"]: row["result"] for row in rows if row["metric"] == metric and row["k"] == k}
+        if MODEL in values:
             text = share if metric == "coverage" else significant
-            others = ", ".join(f"{m} {text(v)}" for m, v in found.items() if m != MODEL)
-            yield Tile(name, text(found[MODEL]), others)
-    if MODEL in own.get("of_lists", {}):
+            others = ", ".join(f"{m} {text(v)}" for m, v in values.items() if m != MODEL)
+            yield Tile(name, text(values[MODEL]), others)
+    if MODEL in lists.get("of_lists", {}):
         yield Tile(
-            "diversity within a list", significant(own["of_lists"][MODEL]["diversity"], 2), "0 alike, 1 unrelated"
+            "diversity within a list",
+            significant(lists["of_lists"][MODEL]["diversity"], 2),
+            "0: all alike, 1: unrelated",
         )
-        yield Tile("novelty, bits", significant(own["of_lists"][MODEL]["novelty"]), "the more, the less known")
+        yield Tile("novelty, bits", significant(lists["of_lists"][MODEL]["novelty"]), "higher: less known tracks")
 
 
-def _popularity(own: dict[str, Any]) -> Figure:
-    table = {(row["of"], row["slice"]): row["share"] for row in own["popularity"]}
-    names = sorted({row["slice"] for row in own["popularity"]}, key=level_order)
-    parts = list(dict.fromkeys(row["of"] for row in own["popularity"]))
+def _popularity(lists: dict[str, Any]) -> Figure:
+    table = {(row["of"], row["slice"]): row["share"] for row in lists["popularity"]}
+    names = sorted({row["slice"] for row in lists["popularity"]}, key=level_order)
+    parts = list(dict.fromkeys(row["of"] for row in lists["popularity"]))
     values = {part: [table.get((part, name), 0.0) for name in names] for part in parts}
     labels = [_slice_label(name) for name in names]
     shown = {part: [100 * value for value in values[part]] for part in ("ratings", MODEL) if part in values}
-    titles = {"ratings": "training ratings", MODEL: f"places in {MODEL}'s lists"}
+    titles = {"ratings": "training ratings", MODEL: f"entries of {MODEL}'s lists"}
     top = labels[-1]
 
     def body(drawing: Drawing) -> None:
@@ -82,20 +92,20 @@ def _popularity(own: dict[str, Any]) -> Figure:
 
     return figure(
         "popularity",
-        "Does it only repeat what is popular?",
-        f"Share of training ratings and of list places by popularity of the music. {top}: "
-        f"{share(values['ratings'][-1])} of the ratings, {share(values[MODEL][-1])} of the places.",
+        "Do the lists hold popular tracks only?",
+        f"Share of training ratings and of list entries by popularity of the track. {top}: "
+        f"{share(values['ratings'][-1])} of the ratings, {share(values[MODEL][-1])} of the list entries.",
         Table(
             [
-                "popularity of the music",
-                *(titles.get(part, f"{part}'s places" if part != "catalogue" else part) for part in parts),
+                "popularity of the track",
+                *(titles.get(part, f"entries of {part}" if part != "catalogue" else part) for part in parts),
             ],
             [[label, *(share(values[part][at]) for part in parts)] for at, label in enumerate(labels)],
         ),
         body,
         height=3.6,
-        note=f"Tenths of the music by its training ratings; places 1 to {own['k']} of the lists of users with held-out "
-        "ratings.",
+        note="The rated tracks are sorted by their training ratings and cut into tenths. List entries: positions 1 to "
+        f"{lists['k']} of the lists of users with held-out ratings.",
     )
 
 
@@ -107,36 +117,37 @@ def _slice_label(name: str) -> str:
 
 
 def _of_lists(facts: dict[str, Any]) -> Titled:
-    own, rows = facts["lists"], facts["quality"]["rows"]
+    lists, rows = facts["lists"], facts["quality"]["rows"]
     catalogue = {
         (row["model"], row["metric"]): row["result"]
         for row in rows
-        if row["metric"] in ("coverage", "gini") and row["k"] == own["k"]
+        if row["metric"] in ("coverage", "gini") and row["k"] == lists["k"]
     }
     measures = {
-        "share of the catalogue shown": lambda m, _: share(catalogue.get((m, "coverage"))),
-        "Gini of exposure (0: all alike)": lambda m, _: significant(catalogue.get((m, "gini"))),
-        "novelty, bits": lambda _, found: significant(found["novelty"]),
-        "training ratings of a track shown, median": lambda _, found: count(found["ratings"]),
-        "diversity (1 − mean cosine)": lambda _, found: significant(found["diversity"], 2),
-        "artists per list": lambda _, found: significant(found["labels"], 2),
-        "share of the 10 most shown artists": lambda _, found: share(found["top_labels"]),
-        "groups per list": lambda _, found: significant(found["groups"], 2),
+        "coverage: share of the tracks that are in some list": lambda m, _: share(catalogue.get((m, "coverage"))),
+        "Gini of exposure (0: all tracks equally often)": lambda m, _: significant(catalogue.get((m, "gini"))),
+        "novelty, bits": lambda _, of_list: significant(of_list["novelty"]),
+        "training ratings of a listed track, median": lambda _, of_list: count(of_list["ratings"]),
+        "diversity (1 − mean cosine of two tracks)": lambda _, of_list: significant(of_list["diversity"], 2),
+        "artists per list": lambda _, of_list: significant(of_list["labels"], 2),
+        "share of the 10 most frequent artists": lambda _, of_list: share(of_list["top_labels"]),
+        "groups per list": lambda _, of_list: significant(of_list["groups"], 2),
     }
-    models = sorted(own["of_lists"], key=lambda model: (model != MODEL, model))
-    body = [[name, *(text(m, own["of_lists"][m]) for m in models)] for name, text in measures.items()]
+    models = models_in(lists["of_lists"])
+    body = [[name, *(text(m, lists["of_lists"][m]) for m in models)] for name, text in measures.items()]
     return Titled(
-        "What is a list like?",
-        Table(["means over lists", *models], body),
-        note=f"Lists of {own['k']} of {count(own['listed_users'])} users with held-out ratings; catalogue shares over "
-        "all of them. Artist: the first of report.label_fields; group: report.group_field.",
+        "What do the lists look like?",
+        Table(["mean over lists", *models], body),
+        note=f"The first {lists['k']} tracks of the lists of {count(lists['listed_users'])} sampled users with "
+        "held-out ratings; coverage and Gini over the lists of all such users. Novelty: −log2 of the share of users "
+        "who rated a track. Artist: the first of report.label_fields; group: report.group_field.",
     )
 
 
-def _map(own: dict[str, Any]) -> Iterator[Figure]:
-    if not own:
+def _map(item_map: dict[str, Any]) -> Iterator[Figure]:
+    if not item_map:
         return
-    points, groups = np.array(own["points"]), [group or OTHER for group in own["groups"]]
+    points, groups = np.array(item_map["points"]), [group or OTHER for group in item_map["groups"]]
     first = [name for name, _ in Counter(g for g in groups if g != OTHER).most_common(len(SERIES))]
     named = {name: points[[group == name for group in groups]] for name in first}
     rest = points[[group not in first for group in groups]]
@@ -145,22 +156,23 @@ def _map(own: dict[str, Any]) -> Iterator[Figure]:
         **named,
         **({OTHER: rest} if len(rest) and first else {}),
     }
-    middle = {name: found.mean(axis=0) for name, found in drawn.items()}
+    middle = {name: of_group.mean(axis=0) for name, of_group in drawn.items()}
 
     def body(drawing: Drawing) -> None:
-        axes = [f"direction {n} ({share(value)} of the variance)" for n, value in enumerate(own["shares"], 1)]
+        axes = [f"direction {n} ({share(value)} of the variance)" for n, value in enumerate(item_map["shares"], 1)]
         draw.cloud(drawing.subplots(), drawn, x_label=axes[0], y_label=axes[1])
 
     yield figure(
         "map",
-        "What has the model understood of the music?",
-        f"{count(len(points))} tracks in the two directions in which their factors differ most, by group: "
+        "Map of the tracks: which ones does the model regard as similar?",
+        f"{count(len(points))} tracks in the two main directions of their factors, by group: "
         + ", ".join(short(name) for name in drawn),
         Table(
-            ["group", "tracks", "middle, direction 1", "middle, direction 2"],
+            ["group", "tracks", "mean, direction 1", "mean, direction 2"],
             [[name, count(len(drawn[name])), significant(m[0], 2), significant(m[1], 2)] for name, m in middle.items()],
         ),
         body,
         height=3.6,
-        note="A point is a track; the model was not told which groups to keep together.",
+        note="Each point is a track of a sample; near points have similar factors. The axes are the first two "
+        "principal components. Colours: the field report.group_field.",
     )

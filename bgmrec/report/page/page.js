@@ -1,7 +1,7 @@
 "use strict";
-// Every search shows one article of its kind, and as many matches to choose from as fit.
+// Each search shows one article of its kind, and buttons for the first matches.
 (() => {
-  const SHOWN = window.innerWidth < 500 ? 6 : 12;
+  const BUTTONS = window.innerWidth < 500 ? 6 : 12;
   for (const search of document.querySelectorAll("[data-search]")) {
     const articles = [...document.querySelectorAll(`article[data-of="${search.dataset.search}"]`)];
     const input = search.querySelector("input");
@@ -25,14 +25,14 @@
     };
     const find = () => {
       const words = input.value.trim().toLowerCase();
-      const found = articles.filter((article) =>
+      const matching = articles.filter((article) =>
         `${article.dataset.key} ${article.dataset.more}`.toLowerCase().includes(words));
-      found.sort((one, other) => (other.dataset.key.toLowerCase() === words) - (one.dataset.key.toLowerCase() === words));
-      matches.replaceChildren(...found.slice(0, SHOWN).map(choice));
-      status.textContent = found.length === 0
-        ? `None of the ${articles.length} in this sample. jobs/show.py finds all others.`
-        : `${Math.min(found.length, SHOWN)} of ${found.length} shown`;
-      if (found.length > 0) show(words === "" ? chosen : found[0]);
+      matching.sort((one, other) => (other.dataset.key.toLowerCase() === words) - (one.dataset.key.toLowerCase() === words));
+      matches.replaceChildren(...matching.slice(0, BUTTONS).map(choice));
+      status.textContent = matching.length === 0
+        ? `Not in the sample of ${articles.length}. jobs/show.py --user or --item shows any other.`
+        : `${Math.min(matching.length, BUTTONS)} of ${matching.length} matches`;
+      if (matching.length > 0) show(words === "" ? chosen : matching[0]);
     };
     input.addEventListener("input", find);
     find();

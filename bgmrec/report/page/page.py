@@ -1,7 +1,7 @@
-"""One HTML file out of finished sections: style, script and figures inside, nothing fetched, everything escaped.
+"""One HTML file from finished sections, with style, script and figures inside; it makes no network requests.
 
-Titles, ids and records come from outside. Jinja2 escapes them, and the page's own policy allows no script but the
-one whose digest it names, so that a title that was let through would still not run.
+Titles, ids and records are untrusted. Jinja2 escapes them, and the page's content security policy allows only the
+script whose digest it names, so even an unescaped title could not run.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bgmrec.evaluate.text import plain
 from bgmrec.report.numbers import count, share, significant
 from bgmrec.report.page.parts import Figure, Section
-from bgmrec.report.page.style import plain
-from bgmrec.report.score_text import NOT_APART, score_parts_text, sum_text
+from bgmrec.report.score_text import NO_PARTS, NO_TITLES, score_parts_text, sum_text
 
 
 def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
-    """The page of a night."""
+    """The HTML page of a run.
+
+    Args:
+        facts: facts of the report.
+        sections: finished sections.
+    """
     run = facts["run"]
     return _page(
         "run.html",
@@ -33,12 +38,18 @@ def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
         day=date.fromisoformat(run["ds"]).strftime("%A, %-d %B %Y"),
         people=[_person(row) for row in facts["people"]],
         tracks=facts["tracks"],
-        not_apart=NOT_APART,
+        no_parts=NO_PARTS,
+        no_titles=None if run["title_field"] else NO_TITLES,
     )
 
 
 def render_study(results: Sequence[dict[str, Any]], sections: Sequence[Section]) -> str:
-    """The page of a study's programme."""
+    """The HTML page of the paper's experiments.
+
+    Args:
+        results: rows of the study.
+        sections: finished sections.
+    """
     return _page(
         "study.html",
         sections,
@@ -61,22 +72,29 @@ def _page(template: str, sections: Sequence[Section], **values: Any) -> str:
     )
     environment.filters |= {"count": count, "significant": significant, "share": share}
     environment.tests["figure"] = lambda block: isinstance(block, Figure)
-    script, style = (_own(name) for name in ("page.js", "page.css"))
+    script, style = (_file(name) for name in ("page.js", "page.css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     texts = {"script": Markup(script), "style": Markup(style), "digest": digest}
     return environment.get_template(template).render(sections=sections, **texts, **values)
 
 
 def plain_lines(value: object) -> object:
-    """Text without the control characters that no page may hold; line ends stay."""
+    """Text without control characters, which a page must not hold; line ends are kept.
+
+    Args:
+        value: a text, or anything else, which is returned as it is.
+    """
     if not isinstance(value, str):
         return value
     return "\n".join(plain(line) for line in value.split("\n"))
 
 
-def _own(name: str) -> str:
+def _file(name: str) -> str:
     return (resources.files("bgmrec.report.page") / name).read_text(encoding="utf-8")
 
 
 def _person(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "list": [{**one, "parts": score_parts_text(one), "sum": sum_text(one)} for one in row["list"]]}
+    return {
+        **row,
+        "list": [{**entry, "parts": score_parts_text(entry), "sum": sum_text(entry)} for entry in row["list"]],
+    }

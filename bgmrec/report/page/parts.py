@@ -1,4 +1,4 @@
-"""What a page is made of: tables, figures with the table behind them, tiles, and the sections that hold them."""
+"""The parts of a page: tables, figures with their numbers, tiles, and sections."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bgmrec.report.page.style import COLUMN, Pictures, drawn, pictures
 
 @dataclass(frozen=True)
 class Table:
-    """A table of finished texts.
+    """A table of texts.
 
     Args:
-        heads: of the columns.
-        rows: of texts.
-        words: how many leading columns hold words; the others hold numbers and stand to the right.
-        note: one sentence below it.
+        heads: heads of the columns.
+        rows: texts by row and column.
+        words: number of leading columns with words; the others hold numbers and are aligned to the right.
+        note: text below the table.
     """
 
     heads: Sequence[str]
@@ -32,12 +32,12 @@ class Figure:
     """A chart.
 
     Args:
-        name: of its files; letters, digits and hyphens.
-        title: what it shows, as a statement or a question.
-        alt: what there is to see, in words: the text alternative.
-        pictures: of it.
-        table: the numbers behind it.
-        note: one sentence below it.
+        name: name of its files: letters, digits and hyphens.
+        title: heading, a statement or a question.
+        alt: text alternative: what the chart shows, in words.
+        pictures: the drawing.
+        table: the numbers of the chart.
+        note: text below the chart.
     """
 
     name: str
@@ -50,17 +50,31 @@ class Figure:
 
 @dataclass(frozen=True)
 class Tile:
-    """One number that matters: its name, value, what to compare it with, and whether that is good news."""
+    """An important number.
+
+    Args:
+        name: what it is.
+        value: the number.
+        beside: what to compare it with.
+        mood: good, bad or like: better than, worse than, or not clearly different from `beside`; empty: no comparison.
+    """
 
     name: str
     value: str
     beside: str = ""
-    mood: str = ""  # good | bad | nothing
+    mood: str = ""
 
 
 @dataclass(frozen=True)
 class Titled:
-    """A table with a title of its own, open on the page."""
+    """A table with a heading, visible on the page.
+
+    Args:
+        title: heading.
+        table: the table.
+        note: text below it.
+        wide: as wide as the page.
+    """
 
     title: str
     table: Table
@@ -70,7 +84,16 @@ class Titled:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: what it answers, its blocks in order, and what could not be said and why."""
+    """A section of the page.
+
+    Args:
+        name: its id.
+        title: its heading.
+        lead: its main result in a few sentences.
+        tiles: its main numbers.
+        blocks: figures and tables in their order.
+        missing: sentences on what is not shown, and why.
+    """
 
     name: str
     title: str
@@ -90,7 +113,17 @@ def figure(
     height: float = 2.9,
     note: str = "",
 ) -> Figure:
-    """Draws a chart; `height` in inches."""
+    """Draws a chart.
+
+    Args:
+        name: name of its files: letters, digits and hyphens.
+        title: heading.
+        alt: text alternative.
+        table: the numbers of the chart.
+        draw: draws it into an empty drawing.
+        height: inches.
+        note: text below the chart.
+    """
     with drawn(COLUMN, height) as drawing:
         draw(drawing)
         return Figure(name, title, alt, pictures(drawing, name, title, alt), table, note)

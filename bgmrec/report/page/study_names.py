@@ -1,4 +1,4 @@
-"""The models of the paper's programme, and what they are compared with, by name."""
+"""Names of the models and baselines of the paper's experiments."""
 
 VARIANTS = {
     "pmf": "PMF",
@@ -17,5 +17,5 @@ BASELINES = {  # of the cold protocol
     "knn_popularity": "similar × expected popularity",
 }
 BOTH = "both"
-RANK = "rank="  # … a number: both, with another dimension
-REGULARISATION = "regularisation×"  # … a factor: both, with another regularisation
+RANK = "rank="  # followed by a number: the model `both` with this number of latent dimensions
+REGULARISATION = "regularisation×"  # followed by a factor: the model `both` with its regularisation multiplied

@@ -1,4 +1,4 @@
-"""The paper's performance and function tests out of a study's results: plain numbers in, sections out."""
+"""The sections of the paper's experiments, from the results of a study."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ _COLD = {
 
 
 def study_sections(results: Results) -> list[Section]:
-    """Accuracy, what its numbers depend on, what is cold, and time."""
+    """Sections on accuracy, side information, sensitivity, cold start and running time.
+
+    Args:
+        results: rows of jobs/study.py paper.
+    """
     real = [row for row in results if row["side_information"] == "real"]
     random = [row for row in real if row["protocol"] == "random"]
     cold = [row for row in real if row["protocol"] == "cold"]
@@ -31,29 +35,29 @@ def study_sections(results: Results) -> list[Section]:
 
 
 def _accuracy(results: Results) -> Section:
-    own = [row for row in results if row["model"] in VARIANTS]
-    fractions = sorted({row["fraction"] for row in own})
-    models = [model for model in VARIANTS if any(row["model"] == model for row in own)]
-    blocks = [_by_fraction(own, models, fractions, metric) for metric in ("rmse", "mae")]
+    variants = [row for row in results if row["model"] in VARIANTS]
+    fractions = sorted({row["fraction"] for row in variants})
+    models = [model for model in VARIANTS if any(row["model"] == model for row in variants)]
+    blocks = [_by_fraction(variants, models, fractions, metric) for metric in ("rmse", "mae")]
     most = fractions[-1]
-    best = min(models, key=lambda model: _mean(_values(own, model, most, "rmse")))
-    found, pmf = (_mean(_values(own, model, most, "rmse")) for model in (best, models[0]))
-    lead = f"With {_percent(most)} of the ratings {VARIANTS[best]} is the most accurate: RMSE {significant(found, 4)}"
+    best = min(models, key=lambda model: _mean(_values(variants, model, most, "rmse")))
+    least, pmf = (_mean(_values(variants, model, most, "rmse")) for model in (best, models[0]))
+    lead = f"With {_percent(most)} of the ratings {VARIANTS[best]} is the most accurate: RMSE {significant(least, 4)}"
     lead += "." if best == models[0] else f", {VARIANTS[models[0]]} {significant(pmf, 4)}."
-    return Section("accuracy", "Accuracy", lead, blocks=blocks, missing=[_seeds(own)])
+    return Section("accuracy", "Accuracy", lead, blocks=blocks, missing=[_seeds(variants)])
 
 
-def _by_fraction(own: Results, models: Sequence[str], fractions: Sequence[float], metric: str) -> Figure:
-    name, places = metric.upper(), [100 * fraction for fraction in fractions]
-    series = {m: [_mean(_values(own, m, fraction, metric)) for fraction in fractions] for m in models}
+def _by_fraction(results: Results, models: Sequence[str], fractions: Sequence[float], metric: str) -> Figure:
+    name, percents = metric.upper(), [100 * fraction for fraction in fractions]
+    series = {m: [_mean(_values(results, m, fraction, metric)) for fraction in fractions] for m in models}
 
     def body(drawing: Drawing) -> None:
-        lines = [Line(VARIANTS[m], places, values) for m, values in series.items()]
+        lines = [Line(VARIANTS[m], percents, values) for m, values in series.items()]
         ax = drawing.subplots()
         draw.lines(ax, lines, x_label="training ratings, % of all", y_label=f"{name} on test ratings")
-        ax.set_xticks(places)
+        ax.set_xticks(percents)
 
-    rows = [[_percent(f), *(spread(_values(own, m, f, metric)) for m in models)] for f in fractions]
+    rows = [[_percent(f), *(spread(_values(results, m, f, metric)) for m in models)] for f in fractions]
     return figure(
         metric,
         f"{name} by training fraction",
@@ -70,109 +74,112 @@ def _side_information(results: Results) -> Section:
     return Section(
         "side",
         "Side information",
-        "The same model with what is known of users and tracks, with what is known of others, and with nothing.",
+        "The same models with the real side information, with permuted side information, and without.",
         blocks=blocks,
-        missing=[] if blocks else ["Nothing was learnt without it."],
+        missing=[] if blocks else ["No model was trained without side information."],
     )
 
 
 def _sensitivity(results: Results) -> Section:
     rank = _varied(results, "rank", RANK, "Dimension", "dimension of the factors", False)
-    pull = _varied(
+    strength = _varied(
         results, "regularisation", REGULARISATION, "Regularisation", "times the configured regularisation", True
     )
-    blocks = [made for made in (rank, pull) if made is not None]
+    blocks = [block for block in (rank, strength) if block is not None]
     return Section(
         "sensitivity",
-        "What it depends on",
-        "The model with both encoders, one of its numbers varied at a time.",
+        "Sensitivity",
+        "The model with both encoders; one setting is varied at a time.",
         blocks=blocks,
     )
 
 
 def _varied(results: Results, name: str, prefix: str, title: str, label: str, log: bool) -> Figure | None:
-    own = [row for row in results if row["model"].startswith(prefix)]
-    at = sorted({float(row["model"].removeprefix(prefix)) for row in own})
+    varied = [row for row in results if row["model"].startswith(prefix)]
+    at = sorted({float(row["model"].removeprefix(prefix)) for row in varied})
     if not at:
         return None
-    values = [_of([row for row in own if float(row["model"].removeprefix(prefix)) == one], "rmse") for one in at]
-    means = [_mean(found) for found in values]
+    values = [_of([row for row in varied if float(row["model"].removeprefix(prefix)) == value], "rmse") for value in at]
+    means = [_mean(per_seed) for per_seed in values]
     best = at[means.index(min(means))]
 
     def body(drawing: Drawing) -> None:
         ax = drawing.subplots()
         draw.lines(ax, [Line(BOTH, at, means)], x_label=label, y_label="RMSE on test ratings", log_x=log)
-        ax.set_xticks(at, [f"{one:g}" for one in at])
+        ax.set_xticks(at, [f"{value:g}" for value in at])
 
     return figure(
         name,
-        f"{title}: the least error is at {significant(best, 2)}",
-        f"RMSE by {label}: " + ", ".join(f"{one:g}: {significant(v, 4)}" for one, v in zip(at, means, strict=True)),
-        Table([label, "RMSE"], [[f"{one:g}", spread(found)] for one, found in zip(at, values, strict=True)]),
+        f"{title}: the error is lowest at {significant(best, 2)}",
+        f"RMSE by {label}: " + ", ".join(f"{value:g}: {significant(v, 4)}" for value, v in zip(at, means, strict=True)),
+        Table([label, "RMSE"], [[f"{value:g}", spread(per_seed)] for value, per_seed in zip(at, values, strict=True)]),
         body,
     )
 
 
 def _cold(results: Results) -> Section:
-    """Models and, with them, the baselines of the same cold rows."""
+    """Models and baselines on the same cold rows."""
     models = [model for model in VARIANTS if any(row["model"] == model for row in results)]
     rows = {VARIANTS[model]: [row for row in results if row["model"] == model] for model in models}
-    # baselines are those of the data, whatever was learnt: the first model's runs have them
+    # baselines do not depend on the model: the first model's rows have them
     for row in (row for row in results if row["model"] == models[0]):
-        for name, found in row.get("baselines", {}).items():
-            rows.setdefault(BASELINES.get(name, name), []).append(found)
-    made = [_cold_figure(name, rows, keys) for name, keys in _COLD.items()]
-    blocks = [one for one in made if one is not None]
+        for name, values in row.get("baselines", {}).items():
+            rows.setdefault(BASELINES.get(name, name), []).append(values)
+    figures = [_cold_figure(name, rows, keys) for name, keys in _COLD.items()]
+    blocks = [block for block in figures if block is not None]
     return Section(
         "cold",
         "Cold start",
-        "Tracks and users without any training rating: only side information can speak for them.",
+        "Tracks and users without any training rating, of which a model knows the side information alone.",
         blocks=blocks,
-        missing=[] if blocks else ["No cold study was run."],
+        missing=[] if blocks else ["The cold-start part of the study was not run."],
     )
 
 
 def _cold_figure(name: str, rows: dict[str, list[dict[str, Any]]], keys: dict[str, str]) -> Figure | None:
-    """A metric of what is cold: a row per model or baseline that has it, a mark per side."""
-    known = {model: own for model, own in rows.items() if any(_of(own, key) for key in keys)}
-    if not known:
+    """A metric of cold rows: a row per model or baseline, a mark per side; None: no model has it."""
+    measured = {model: of_model for model, of_model in rows.items() if any(_of(of_model, key) for key in keys)}
+    if not measured:
         return None
-    values = {model: {key: _of(own, key) for key in keys} for model, own in known.items()}
+    values = {model: {key: _of(of_model, key) for key in keys} for model, of_model in measured.items()}
     series = {
-        side: [fmean(values[model][key]) if values[model][key] else None for model in known]
+        side: [fmean(values[model][key]) if values[model][key] else None for model in measured]
         for key, side in keys.items()
     }
-    told = "; ".join(
-        f"{model}: " + ", ".join(f"{keys[key]} {significant(fmean(one), 4)}" for key, one in found.items() if one)
-        for model, found in values.items()
+    texts = "; ".join(
+        f"{model}: "
+        + ", ".join(f"{keys[key]} {significant(fmean(per_seed), 4)}" for key, per_seed in by_side.items() if per_seed)
+        for model, by_side in values.items()
     )
     return figure(
         f"cold-{name.lower().replace('@', '-')}",
         f"{name}, {' and '.join(keys.values())}",
-        f"{name} of what is cold. {told}",
-        Table(["model", *keys.values()], [[m, *(spread(found[key]) for key in keys)] for m, found in values.items()]),
-        lambda drawing: draw.dots(drawing.subplots(), list(known), series, x_label=name),
-        height=1.6 + 0.24 * len(known),
+        f"{name} of {' and '.join(keys.values())}. {texts}",
+        Table(
+            ["model", *keys.values()], [[m, *(spread(by_side[key]) for key in keys)] for m, by_side in values.items()]
+        ),
+        lambda drawing: draw.dots(drawing.subplots(), list(measured), series, x_label=name),
+        height=1.6 + 0.24 * len(measured),
     )
 
 
 def _time(results: Results) -> Section:
-    own = [row for row in results if row["model"] in VARIANTS and "round_seconds" in row]
-    models = [model for model in VARIANTS if any(row["model"] == model for row in own)]
+    timed = [row for row in results if row["model"] in VARIANTS and "round_seconds" in row]
+    models = [model for model in VARIANTS if any(row["model"] == model for row in timed)]
     blocks = [
-        _by_size(own, models, "round_seconds", "round", "Seconds per round, encoders included"),
-        _by_size(own, models, "seconds", "whole", "Seconds of a whole run, data and judging included"),
+        _by_size(timed, models, "round_seconds", "round", "Seconds per round, including the encoders"),
+        _by_size(timed, models, "seconds", "whole", "Seconds of a whole run, including data and evaluation"),
     ]
     lead = "Each point is a model at a training fraction, on the machine that ran the study. "
-    lead += "A process's first run also pays for its start."
+    lead += "The first run of a process includes the start of Spark."
     return Section("time", "Running time", lead, blocks=blocks)
 
 
-def _by_size(own: Results, models: Sequence[str], key: str, name: str, title: str) -> Figure:
+def _by_size(results: Results, models: Sequence[str], key: str, name: str, title: str) -> Figure:
     series = {}
     for model in models:
         sizes: dict[float, list[dict[str, Any]]] = {}
-        for row in (row for row in own if row["model"] == model):
+        for row in (row for row in results if row["model"] == model):
             sizes.setdefault(row["fraction"], []).append(row)
         points = sorted((_mean(_of(rows, "ratings")), _mean(_of(rows, key))) for rows in sizes.values())
         series[model] = points
@@ -216,5 +223,5 @@ def _seeds(results: Results) -> str:
     return (
         f"Means over {seeds} seeds, ± their standard deviation."
         if seeds > 1
-        else "One seed: differences this small may be chance."
+        else "One seed: small differences may be chance."
     )

@@ -1,14 +1,13 @@
-"""How every chart looks, and how a drawing becomes text for the page and files beside it.
+"""The look of all charts, and the conversion of a drawing to SVG for the page and to files.
 
-Colours differ in lightness as well as in hue, and series also by dash and mark, so that a grey print keeps them apart.
-In the page every colour is a variable of its style sheet, which light and dark give their own values.
+Colours differ in lightness as well as in hue, and series also in dashes and marks, so they can be told apart in a grey
+print. In the page every colour is a variable of the style sheet, with other values in dark mode.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from bgmrec.evaluate.text import cut, plain
 
 INK, MUTED, GRID, PAPER = "#1c2431", "#5a6473", "#dde3ea", "#fefefe"
 SERIES = ("#0b5c8e", "#d9822b", "#7a8592", "#3f8f5f", "#9c4f8a", "#b3a03c", "#c05a5a", "#56b0c0")
@@ -55,15 +56,21 @@ _RC: Any = {
     "legend.fontsize": 9,
     "lines.linewidth": 1.8,
     "lines.markersize": 5,
-    "svg.fonttype": "none",  # text stays text: small, and read aloud
-    "text.parse_math": False,  # a title with a dollar sign is no formula
+    "svg.fonttype": "none",  # text stays text: small files, and screen readers can read it
+    "text.parse_math": False,  # a title with dollar signs is not a formula
     "axes.formatter.useoffset": False,
 }
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """A drawing as text for the page, and as files to take along."""
+    """A drawing in three formats.
+
+    Args:
+        inline: an SVG element for the page.
+        svg: an SVG file.
+        png: a PNG file.
+    """
 
     inline: str
     svg: bytes
@@ -71,23 +78,30 @@ class Pictures:
 
     @property
     def markup(self) -> Markup:
-        """The drawing as a safe part of a page: matplotlib escaped the texts in it."""
+        """The drawing as safe HTML: matplotlib has escaped its texts."""
         return Markup(self.inline)
 
 
 @contextmanager
 def drawn(width: float, height: float) -> Iterator[Drawing]:
-    """An empty drawing, in inches, in the report's style."""
+    """An empty drawing in the style of the report.
+
+    Args:
+        width: inches.
+        height: inches.
+    """
     with matplotlib.rc_context(_RC):
         yield Drawing(figsize=(width, height))
 
 
 def pictures(drawing: Drawing, name: str, title: str, alt: str) -> Pictures:
-    """Saves a drawing; call it inside `drawn`. It is laid out once: savefig would do so for each format.
+    """The drawing in all formats; call it inside `drawn`. The layout is computed once, not once per format.
 
     Args:
-        name: makes ids unique within the page.
-        title, alt: what it shows, and what there is to see.
+        drawing: a finished drawing.
+        name: prefix of its ids, unique within the page.
+        title: heading.
+        alt: text alternative.
     """
     ConstrainedLayoutEngine().execute(drawing)
     buffer = io.BytesIO()
@@ -100,7 +114,14 @@ def pictures(drawing: Drawing, name: str, title: str, alt: str) -> Pictures:
 
 
 def inline(svg: str, name: str, title: str, alt: str) -> str:
-    """An SVG file's text as an element of the page: variables for colours, its own ids, a text alternative."""
+    """An SVG file as an element of the page: colours as variables, unique ids, a text alternative.
+
+    Args:
+        svg: text of the file.
+        name: prefix of its ids.
+        title: heading.
+        alt: text alternative.
+    """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
     body = re.sub(r'(\s(?:id)=")([^"]+)"', rf"\g<1>{name}-\2" + '"', body)
@@ -115,12 +136,11 @@ def inline(svg: str, name: str, title: str, alt: str) -> str:
     return re.sub(r"<svg[^>]*>", lambda _: f"{head}<title>{escape(plain(title))}</title>", body, count=1)
 
 
-def plain(text: object) -> str:
-    """Data as text that every format may hold: control characters, which XML forbids, become blanks."""
-    return "".join(" " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in str(text))
-
-
 def short(text: object, length: int = 28) -> str:
-    """The text, cut where a chart has no more room."""
-    whole = plain(text)
-    return whole if len(whole) <= length else f"{whole[: length - 1]}…"
+    """The text, shortened to what a chart has room for.
+
+    Args:
+        text: any value.
+        length: columns of a terminal, at most: a wide letter counts two.
+    """
+    return cut(plain(text), length)

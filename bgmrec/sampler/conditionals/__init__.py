@@ -1,1 +1,1 @@
-"""Conditional distributions of the sampler's small parameters, and their sums. NumPy only, no Spark."""
+"""Conditional distributions of the sampler's hyperparameters, and the sums they need. NumPy only; no Spark."""

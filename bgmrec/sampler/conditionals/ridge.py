@@ -1,8 +1,9 @@
-"""The linear link of a side as one ridge regression of its rows on their features; what a sampler draws, solved.
+"""The link matrix of a side by ridge regression of its rows on their features, instead of a draw.
 
-    B = (Σ s f fᵀ + diag(ridge))⁻¹ Σ s f xᵀ,  f and x less their means by s,  prior mean = x̄ + Bᵀ (f − f̄)
+    B = (Σ s f fᵀ + diag(ridge))⁻¹ Σ s f xᵀ  with f and x centred by their s-weighted means
+    prior mean = x̄ + Bᵀ (f − f̄)
 
-From the sums of sums.py alone, whatever the number of rows.
+Needs only the sums of sums.py, whatever the number of rows.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from bgmrec.sampler.conditionals.sums import SideSums
 
 
 def ridge_prior(sums: SideSums, link_matrix: LinkMatrix, ridges: np.ndarray) -> RowPrior:
-    """The prior means that a side's rows give; their precision is 0, it is none of a regression's results.
+    """The prior means by ridge regression; the precision is 0, because a regression does not give one.
 
     Args:
-        sums: over the side's rows.
-        link: of its features.
-        ridges: (groups,), in rows.
+        sums: sums over the side's rows.
+        link_matrix: sums over the side's features.
+        ridges: one per group, in rows, (groups,).
     """
     width = len(sums.total)
     mean = sums.total / max(sums.scale, 1.0)

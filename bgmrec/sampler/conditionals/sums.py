@@ -1,4 +1,4 @@
-"""What a draw of one side leaves for the hyperparameters: sums over its rows, small whatever the number of rows."""
+"""Sums over the rows of one side, from which the hyperparameters are drawn; small whatever the number of rows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ class SideSums:
     """Sums over rows x (width,) with features f (columns,) and scales s (row_scale.py); float64.
 
     Args:
-        rows, ratings: how many rows with a scale above 0, how many ratings.
+        rows: number of rows with a scale above 0.
+        ratings: number of ratings.
         scale: Σ s.
-        squared_error: Σ w (r − r̂)² with the weights that rows and ratings have after the draw.
-        log_weights: Σ ratings of the row · log of its noise weight.
-        total: (width,), Σ s x.
-        outer: (width, width), Σ s x xᵀ.
-        cross: (columns, width), Σ s f xᵀ.
+        squared_error: Σ w (r − r̂)² with the weights after the draw.
+        log_weights: Σ n_i log w_i over rows with n_i ratings and noise weight w_i.
+        total: Σ s x, (width,).
+        outer: Σ s x xᵀ, (width, width).
+        cross: Σ s f xᵀ, (columns, width).
     """
 
     rows: float
@@ -45,13 +46,18 @@ class SideSums:
         )
 
     def to_cell(self) -> bytes:
-        """All numbers in one binary cell."""
+        """All sums in one binary cell."""
         numbers = [self.rows, self.ratings, self.scale, self.squared_error, self.log_weights]
         return np.concatenate([numbers, self.total, self.outer.ravel(), self.cross.ravel()]).tobytes()
 
     @classmethod
     def from_cell(cls, cell: bytes, width: int) -> SideSums:
-        """The sums of rows of this width."""
+        """The sums that `to_cell` packed.
+
+        Args:
+            cell: from `to_cell`.
+            width: floats per row.
+        """
         numbers = np.frombuffer(cell)
         total, outer, cross = np.split(numbers[5:], [width, width + width * width])
         rows, ratings, scale, error, logs = map(float, numbers[:5])
@@ -66,10 +72,10 @@ def block_sums(
     Args:
         rows: float32 (n_rows, width).
         features: float32 (n_rows, columns).
-        n: ratings of each row.
-        scales: float64 (n_rows,), s of each row.
-        errors: Σ w (r − r̂)² of each row, without the row's own weight.
-        weights: each row's own noise weight.
+        n: number of ratings of each row, (n_rows,).
+        scales: s of each row, float64 (n_rows,).
+        errors: Σ w (r − r̂)² of each row without the row's noise weight, (n_rows,).
+        weights: noise weight of each row, (n_rows,).
     """
     exact = rows.astype(np.float64)
     scaled = exact * scales[:, None]
@@ -86,5 +92,10 @@ def block_sums(
 
 
 def add_all(parts: Iterable[bytes], width: int) -> SideSums:
-    """The sum of the tasks' sums, one cell each."""
+    """The sum over all tasks, in an order that does not depend on the partitioning.
+
+    Args:
+        parts: one cell per task.
+        width: floats per row.
+    """
     return reduce(SideSums.__add__, (SideSums.from_cell(part, width) for part in sorted(parts)))

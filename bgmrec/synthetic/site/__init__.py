@@ -1,1 +1,1 @@
-"""A music platform's web site over a generated world: pages in three notations, a paged API, sitemaps, robots.txt."""
+"""The web site of a music platform over a generated world: pages in three notations, an API, sitemaps, robots.txt."""

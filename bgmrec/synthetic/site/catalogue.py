@@ -1,4 +1,4 @@
-"""What the site knows: the music, artists and users of a world, ready to be shown."""
+"""The content of the site: music, artists and users of a world."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import numpy as np
 from bgmrec.synthetic.crawl import item_records, user_record
 from bgmrec.synthetic.music import music
 from bgmrec.synthetic.people import people
-from bgmrec.synthetic.plan import Plan
+from bgmrec.synthetic.plan import WorldPlan
 
 Entity = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class SiteCatalogue:
     """Entities by external id.
 
-    artists: id, name, and the ids of their music.
+    Args:
+        music: records of items.
+        artists: names, and ids of their music.
+        users: records of users.
     """
 
     music: dict[str, Entity]
@@ -27,8 +30,12 @@ class Catalogue:
     users: dict[str, Entity]
 
 
-def catalogue(plan: Plan) -> Catalogue:
-    """All entities of a world; the same numbers that its plays were made of."""
+def catalogue(plan: WorldPlan) -> SiteCatalogue:
+    """All entities of a world, with the attributes that its plays were computed from.
+
+    Args:
+        plan: of the world.
+    """
     tracks = item_records(plan, music(plan, np.arange(plan.items)))
     artists: dict[str, Entity] = {}
     for track in tracks:
@@ -36,7 +43,7 @@ def catalogue(plan: Plan) -> Catalogue:
         artist["music"].append(track["music_id"])
     everybody = people(plan, np.arange(plan.users))
     users = [user_record(plan, everybody, row) for row in range(plan.users)]
-    return Catalogue(
+    return SiteCatalogue(
         music={track["music_id"]: track for track in tracks},
         artists=artists,
         users={user["user_id"]: user for user in users},

@@ -7,18 +7,26 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from bgmrec.synthetic.site.catalogue import Catalogue, Entity
+from bgmrec.synthetic.site.catalogue import Entity, SiteCatalogue
 
 NOTATIONS = ("json-ld", "microdata", "plain")
 
 
 def notation_of(music_id: str) -> str:
-    """How the page of this music says what it is about: a third of the music each."""
+    """The notation of a track's page; each notation has a third of the tracks.
+
+    Args:
+        music_id: external id.
+    """
     return NOTATIONS[int(music_id[1:]) % len(NOTATIONS)]
 
 
 def music_page(track: Entity) -> str:
-    """A track's page in its notation."""
+    """The page of a track, in its notation.
+
+    Args:
+        track: its record.
+    """
     body = {"json-ld": _music_json_ld, "microdata": _music_microdata, "plain": _music_plain}
     artist = f'<p><a href="/artist/{track["artist_id"]}">more by this artist</a></p>'
     return _page(track["title"], body[notation_of(track["music_id"])](track) + artist)
@@ -29,7 +37,11 @@ def _music_json_ld(track: Entity) -> str:
 
 
 def music_object(track: Entity) -> dict[str, Any]:
-    """The track as a schema.org MusicRecording."""
+    """The track as a MusicRecording of schema.org.
+
+    Args:
+        track: its record.
+    """
     extra = {name: track[name] for name in ("mood", "music_type", "bpm")}
     extra["audio"] = ",".join(map(str, track["audio"]))
     return {
@@ -50,7 +62,11 @@ def music_object(track: Entity) -> dict[str, Any]:
 
 
 def duration(milliseconds: int) -> str:
-    """ISO 8601, as schema.org wants it; the site rounds to tenths of a second."""
+    """A duration in ISO 8601, as in schema.org, rounded to tenths of a second.
+
+    Args:
+        milliseconds: the duration.
+    """
     minutes, rest = divmod(round(milliseconds / 100), 600)
     return f"PT{minutes}M{rest / 10}S"
 
@@ -100,7 +116,12 @@ def _music_plain(track: Entity) -> str:
 
 
 def artist_page(artist_id: str, artist: Entity) -> str:
-    """An artist and links to the music."""
+    """The page of an artist, with links to the music.
+
+    Args:
+        artist_id: external id.
+        artist: name and music.
+    """
     group = {
         "@context": "https://schema.org",
         "@type": "MusicGroup",
@@ -112,7 +133,11 @@ def artist_page(artist_id: str, artist: Entity) -> str:
 
 
 def user_page(user: Entity) -> str:
-    """A profile: what its owner shows to everybody, and what no collector should keep."""
+    """The page of a user, with contact data that a crawler must not store.
+
+    Args:
+        user: the record.
+    """
     person = {
         "@type": "Person",
         "identifier": user["user_id"],
@@ -138,25 +163,42 @@ def user_page(user: Entity) -> str:
 
 
 def api_track(track: Entity) -> dict[str, Any]:
-    """A track as the API answers it."""
+    """A track in an answer of the API.
+
+    Args:
+        track: its record.
+    """
     return {"id": track["music_id"], **{name: track[name] for name in track if name != "music_id"}}
 
 
-def index_page(of: Catalogue) -> str:
-    """The start page: every artist."""
+def index_page(of: SiteCatalogue) -> str:
+    """The start page, with links to all artists.
+
+    Args:
+        of: the catalogue.
+    """
     return _page("Music for videos", links(f"/artist/{artist}" for artist in of.artists))
 
 
-def result_page(of: Catalogue, word: str) -> str:
-    """Music with the word in its title or description."""
-    found = [
+def result_page(of: SiteCatalogue, word: str) -> str:
+    """The search page: music with a word in its title or description.
+
+    Args:
+        of: the catalogue.
+        word: in lower case.
+    """
+    matches = [
         music_id for music_id, track in of.music.items() if word in f"{track['title']} {track['description']}".lower()
     ]
-    return _page(f"{len(found)} results", links(f"/music/{music_id}" for music_id in found))
+    return _page(f"{len(matches)} results", links(f"/music/{music_id}" for music_id in matches))
 
 
 def links(targets: Iterable[str]) -> str:
-    """A list of links."""
+    """A list of links.
+
+    Args:
+        targets: addresses.
+    """
     return "<ul>" + "".join(f'<li><a href="{escape(url)}">{escape(url)}</a></li>' for url in targets) + "</ul>"
 
 

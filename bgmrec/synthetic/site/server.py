@@ -1,4 +1,4 @@
-"""The site as an HTTP server on loopback, with a log of who asked for what and when."""
+"""The site as an HTTP server on loopback, with a log of its requests."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from bgmrec.synthetic.site import pages
-from bgmrec.synthetic.site.catalogue import Catalogue
+from bgmrec.synthetic.site.catalogue import SiteCatalogue
 
 API_PAGE = 50  # tracks per page of the API
 _ROBOTS = "User-agent: *\nDisallow: /private/\nDisallow: /search\n"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One line of the server's log; `at` is monotonic, in seconds."""
+class LoggedRequest:
+    """A request in the log of the server.
+
+    Args:
+        at: monotonic time, in seconds.
+        path: with the query.
+        headers: names in lower case.
+    """
 
     at: float
     path: str
@@ -33,7 +39,15 @@ class Asked:
 
 @dataclass
 class Answer:
-    """An HTTP answer; with `stream` the body comes in pieces and has no length."""
+    """An HTTP answer.
+
+    Args:
+        status: of HTTP.
+        body: of the answer.
+        content_type: of the body.
+        headers: further headers.
+        stream: pieces of a body without a length; replaces `body`.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -42,49 +56,53 @@ class Answer:
     stream: Iterable[bytes] | None = None
 
 
-Route = Callable[[Asked], Answer | None]
+Route = Callable[[LoggedRequest], Answer | None]
 
 
 class Site:
     """The pages of a catalogue.
 
     Args:
-        of: what it shows.
-        extra: asked first; none where the site itself answers.
+        of: the catalogue.
+        extra: answers a request before the site does; returns None for requests of the site.
     """
 
-    def __init__(self, of: Catalogue, extra: Route | None = None):
+    def __init__(self, of: SiteCatalogue, extra: Route | None = None):
         self._of, self._extra = of, extra
-        self.log: list[Asked] = []
+        self.log: list[LoggedRequest] = []
 
-    def answer(self, asked: Asked) -> Answer:
-        """Logs the request and answers it; a page that the asker has is not sent again."""
-        self.log.append(asked)
-        found = (self._extra(asked) if self._extra else None) or self._own(asked)
-        if found.status != 200 or found.stream is not None:
-            return found
-        tag = f'"{hashlib.sha256(found.body).hexdigest()[:16]}"'
-        if asked.headers.get("if-none-match") == tag:
+    def answer(self, request: LoggedRequest) -> Answer:
+        """Logs a request and answers it; an unchanged page is answered by status 304.
+
+        Args:
+            request: the request.
+        """
+        self.log.append(request)
+        answer = (self._extra(request) if self._extra else None) or self._page(request)
+        if answer.status != 200 or answer.stream is not None:
+            return answer
+        tag = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
+        if request.headers.get("if-none-match") == tag:
             return Answer(304, headers={"ETag": tag})
-        found.headers.setdefault("ETag", tag)
-        return found
+        answer.headers.setdefault("ETag", tag)
+        return answer
 
-    def _own(self, asked: Asked) -> Answer:
-        parts = urlsplit(asked.path)
+    def _page(self, request: LoggedRequest) -> Answer:
+        parts = urlsplit(request.path)
         section, _, name = parts.path.lstrip("/").partition("/")
-        shown = self._entity(section, name)
-        if shown is not None:
-            return _html(shown)
+        entity_page = self._entity(section, name)
+        if entity_page is not None:
+            return _html(entity_page)
         single = {
             "/": lambda: _html(pages.index_page(self._of)),
             "/search": lambda: _html(pages.result_page(self._of, parse_qs(parts.query).get("q", [""])[0])),
             "/robots.txt": lambda: Answer(body=_ROBOTS.encode(), content_type="text/plain"),
-            "/sitemap.xml": lambda: _sitemap_index(asked, ("music", "artist", "user")),
+            "/sitemap.xml": lambda: _sitemap_index(request, ("music", "artist", "user")),
             "/api/music": lambda: self._api(parse_qs(parts.query).get("page_token", ["0"])[0]),
         }
         if section == "sitemap":
-            return self._sitemap(asked, name)
-        return single.get(parts.path, lambda: _html("<h1>not here</h1>", 404))()
+            return self._sitemap(request, name)
+        return single.get(parts.path, lambda: _html("<h1>not found</h1>", 404))()
 
     def _entity(self, section: str, name: str) -> str | None:
         of = self._of
@@ -103,26 +121,26 @@ class Site:
             body["next_page_token"] = str(following)
         return Answer(body=json.dumps(body).encode(), content_type="application/json")
 
-    def _sitemap(self, asked: Asked, name: str) -> Answer:
+    def _sitemap(self, request: LoggedRequest, name: str) -> Answer:
         """Plain for music and artists, gzip for users."""
         section = name.partition(".")[0]
         ids = {"music": self._of.music, "artist": self._of.artists, "user": self._of.users}.get(section, {})
-        entries = "".join(f"<url><loc>{_base(asked)}/{section}/{one}</loc></url>" for one in ids)
+        entries = "".join(f"<url><loc>{_base(request)}/{section}/{entity_id}</loc></url>" for entity_id in ids)
         xml = f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{entries}</urlset>'.encode()
         if name.endswith(".gz"):
             return Answer(body=gzip.compress(xml, mtime=0), content_type="application/gzip")
         return Answer(body=xml, content_type="application/xml")
 
 
-def _sitemap_index(asked: Asked, sections: Iterable[str]) -> Answer:
+def _sitemap_index(request: LoggedRequest, sections: Iterable[str]) -> Answer:
     names = {section: f"{section}.xml.gz" if section == "user" else f"{section}.xml" for section in sections}
-    entries = "".join(f"<sitemap><loc>{_base(asked)}/sitemap/{name}</loc></sitemap>" for name in names.values())
+    entries = "".join(f"<sitemap><loc>{_base(request)}/sitemap/{name}</loc></sitemap>" for name in names.values())
     xml = f'<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{entries}</sitemapindex>'
     return Answer(body=xml.encode(), content_type="application/xml")
 
 
-def _base(asked: Asked) -> str:
-    return f"http://{asked.headers.get('host', '127.0.0.1')}"
+def _base(request: LoggedRequest) -> str:
+    return f"http://{request.headers.get('host', '127.0.0.1')}"
 
 
 def _html(text: str, status: int = 200) -> Answer:
@@ -132,11 +150,11 @@ def _html(text: str, status: int = 200) -> Answer:
 def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16  # head and body in one packet: two would wait for each other's acknowledgement
+        wbufsize = 1 << 16  # head and body in one packet: the second of two would wait for an acknowledgement
 
         def do_GET(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = site.answer(Asked(time.monotonic(), self.path, headers))
+            answer = site.answer(LoggedRequest(time.monotonic(), self.path, headers))
             self._send(answer)
 
         def _send(self, answer: Answer) -> None:
@@ -155,7 +173,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                     self.wfile.flush()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """The site keeps a log of its own."""
+            """Does nothing: the site has its own log."""
 
     return Handler
 
@@ -164,7 +182,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """An asker that hangs up is no news; anything else is."""
+        """Ignores clients that close the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -173,7 +191,12 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def serving(site: Site, port: int = 0) -> Iterator[str]:
-    """Serves the site from threads of this process; gives its address. Port 0: any free one."""
+    """Serves the site from threads of this process; yields its address.
+
+    Args:
+        site: the site.
+        port: of 127.0.0.1; 0: any free one.
+    """
     server = _Server(("127.0.0.1", port), _handler(site))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
