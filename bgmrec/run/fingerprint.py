@@ -33,10 +33,15 @@ WITHOUT_EFFECT = frozenset(
 # The settings that a stage reads, whole sections or single keys, without those of the stages before it: these are
 # added, as a stage builds on what they wrote. A test compares them with what the stages do read.
 READ_BY_STAGE: dict[str, tuple[str, ...]] = {
-    "ingest_ratings": ("ratings", "split"),
+    "ingest_ratings": ("ratings", "split", "factorize.mode", "study.liked_rating"),
     "ingest_side_info": ("users", "items"),
     "build_features": ("seed", "user_features", "item_features", "train.warm_start", "train.warm_runs"),
-    "train": ("factorize", "trend", "user_encoder", "item_encoder", "feed", "train", "bayes"),
+    "train": (
+        *("factorize", "trend", "user_encoder", "item_encoder", "feed", "train", "bayes"),
+        # validation by NDCG makes lists
+        *("recommend.allow", "recommend.deny", "recommend.filter_seen", "recommend.seen_rating"),
+        *("recommend.max_per_field", "recommend.popularity_days", "evaluate.relevant_rating", "evaluate.clip"),
+    ),
     "evaluate": ("evaluate",),
     "recommend": ("recommend",),
 }

@@ -133,5 +133,5 @@ def test_a_document_of_no_fields_is_empty(documents):
 
 
 def test_a_document_field_that_items_lack_is_refused(documents):
-    with pytest.raises(SettingsError, match="names a field lyrics that items lack"):
+    with pytest.raises(SettingsError, match="items have no field lyrics"):
         fit_vocabulary(documents, DocumentSettings(fields=["lyrics"]))

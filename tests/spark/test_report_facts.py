@@ -187,7 +187,7 @@ def test_a_field_is_cut_into_its_values_and_numbers_at_their_quartiles(spark):
     assert found["tags"]["b"] == [False, True, True, True] and found["tags"]["a"] == [False, True, False, False]
     assert list(found["age"]) == ["21", "23", "25", "unknown"]
     ages = slices(field_values(users, index, "user_idx", np.arange(13), ["age"])["age"])
-    assert list(ages) == ["up to 22", "above 22, up to 25", "above 25, up to 28", "above 28", "unknown"]
+    assert list(ages) == ["≤ 22", "> 22, ≤ 25", "> 25, ≤ 28", "> 28", "unknown"]
     assert [int(own.sum()) for own in ages.values()] == [3, 3, 3, 3, 1]
 
 

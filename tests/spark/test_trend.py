@@ -67,6 +67,6 @@ def test_without_any_time_nothing_is_in_demand(spark):
 
 
 def test_explicit_ratings_take_no_trend():
-    with pytest.raises(SettingsError, match=r"trend\.exponent above 0 needs factorize\.mode = implicit") as refused:
+    with pytest.raises(SettingsError, match=r"trend\.exponent above 0 only with factorize\.mode = implicit") as refused:
         load_settings([], ["trend.exponent=0.5"])
     assert "--set" in str(refused.value)

@@ -182,7 +182,7 @@ def test_the_job_writes_the_layout_and_replaces_a_world(spark: SparkSession, tmp
 def test_the_job_does_not_touch_a_folder_that_is_no_world(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     settings = job.settings_of(parser().parse_args(settings_for(tmp_path)))
-    with pytest.raises(InputError, match="holds no world"):
+    with pytest.raises(InputError, match="has other files"):
         job.generate(spark, settings, Progress())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -70,8 +70,8 @@ def _members(slice_of: dict[str, str], cells: Sequence[Sequence[str]]) -> dict[s
 def _by_quantile(cells: Sequence[Sequence[Any]], every: np.ndarray) -> tuple[list[str], list[list[str]]]:
     """Names of the ranges that have values, rising, and the ranges of every cell."""
     ends = np.unique(np.quantile(every, np.linspace(0, 1, QUANTILES + 1)[1:-1], method="lower"))
-    names = [f"up to {ends[0]:.6g}", *(f"above {low:.6g}, up to {high:.6g}" for low, high in pairwise(ends))]
-    names.append(f"above {ends[-1]:.6g}")
+    names = [f"≤ {ends[0]:.6g}", *(f"> {low:.6g}, ≤ {high:.6g}" for low, high in pairwise(ends))]
+    names.append(f"> {ends[-1]:.6g}")
     used = np.unique(np.searchsorted(ends, every))
     return [names[at] for at in used], [[names[at] for at in np.searchsorted(ends, cell)] for cell in cells]
 
