@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from bgmrec.config import load_settings
 from bgmrec.errors import PublishingError, SettingsError
 from bgmrec.publish.exporters.redis import Redis
 from bgmrec.runtime.secrets import filled
+from tests.conformance.exporters import ExporterTests, Lists, Read
 from tests.e2e.nights import run_job
 from tests.warehouse.servers import PASSWORD, VARIABLE, redis_server
-from tests.warehouse.versions import HOSTILE, counts, polling, publish, run_id, tables
+from tests.warehouse.versions import counts, publish, run_id, tables
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,26 @@ def read(client: redis.Redis, users: list[str]) -> tuple[str, list[list | None]]
     return run, [None if text is None else json.loads(text) for text in texts]
 
 
+class TestRedis(ExporterTests):
+    """A reader gets the pointer, then the lists of some users."""
+
+    @pytest.fixture
+    def store(self, store: Redis) -> Redis:
+        return store
+
+    @pytest.fixture
+    def read(self, client: redis.Redis) -> Read:
+        def lists(users: list[str]) -> tuple[str | None, Lists]:
+            run, found = read(client, users)
+            return run, {
+                user: [(item, score) for item, score in entries]
+                for user, entries in zip(users, found, strict=True)
+                if entries is not None
+            }
+
+        return lists
+
+
 def test_a_list_is_one_key_with_the_best_first(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
     assert store.export(run_id(1), tables(spark, run_id(1), 20), counts(20))
     assert read(client, ["u0", "u19", "nobody"]) == (
@@ -73,36 +93,7 @@ def test_only_older_versions_expire(spark: SparkSession, store: Redis, client: r
     assert {client.ttl(key) for key in client.scan_iter(f"bgm:{run_id(1)}:*")} == {-1}
 
 
-def test_a_reader_that_polls_gets_whole_versions_only(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
-    users = {number: 40 + number for number in (1, 2, 3, 4)}
-    store.export(run_id(1), tables(spark, run_id(1), users[1]), counts(users[1]))
-    names = [f"u{n}" for n in range(50)]
-    with polling(lambda: read(client, names)) as seen:
-        for number in (2, 3, 4):
-            store.export(run_id(number), tables(spark, run_id(number), users[number]), counts(users[number]))
-    answers = {(run, sum(entries is not None for entries in lists)) for run, lists in seen}
-    assert answers <= {(run_id(number), users[number]) for number in users}
-    assert len(seen) > 20 and seen[0][0] == run_id(1)
-
-
-def test_the_pointer_is_not_set_if_rows_were_lost(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
-    store.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
-    with pytest.raises(PublishingError, match="another number of rows of recommendations") as caught:
-        store.export(run_id(2), tables(spark, run_id(2), 3), counts(4))
-    assert (caught.value.expected, caught.value.found) == ("8", "6")
-    assert client.get("bgm:current") == run_id(1)
-
-
-def test_hostile_ids_are_unchanged(spark: SparkSession, store: Redis, client: redis.Redis) -> None:
-    store.export(run_id(1), tables(spark, run_id(1), 1, hostile=True), counts(1 + len(HOSTILE)))
-    assert read(client, HOSTILE)[1] == [[["m1", 0.33333334], ["m2", 0.25]]] * len(HOSTILE)
-
-
-def test_a_secret_is_in_no_error(spark: SparkSession, store: Redis) -> None:
-    wrong = replace(store, address=store.address.replace(PASSWORD, "wr0ng"), secrets=("wr0ng",))
-    with pytest.raises(PublishingError, match="refused") as caught:
-        wrong.export(run_id(1), tables(spark, run_id(1), 2), counts(2))
-    assert "wr0ng" not in str(caught.value)
+def test_a_password_in_the_settings_is_refused_and_not_repeated() -> None:
     with pytest.raises(SettingsError, match=r"export\.redis\.address") as plain:
         load_settings([], ["export.redis.address=redis://:hunter2@cache:6379/0"])
     assert "hunter2" not in str(plain.value)
