@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-MIN_WINDOW = 30  # days; a log that has just begun goes on to grow
+MIN_WINDOW = 30  # days; a log that has just begun continues to grow
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
