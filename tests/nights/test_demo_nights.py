@@ -46,9 +46,9 @@ def test_the_demos_own_nights_rank_likes_pass_the_gate_and_the_second_goes_on_fr
     user = lists.loc[lists["source"] == "warm", "user_id"].iloc[0]
     item = lists["item_id"].iloc[0]
     shown = run_job("show", *arguments, "--user", user, "--item", item).stdout
-    assert f"user {user} (warm, " in shown and "recommended (score, music)" in shown
+    assert f"user {user} (warm, " in shown and "recommended (score, track)" in shown
     assert " their ratings" in shown and "because of" in shown
-    assert f"item {item}: " in shown and "near it (cosine, music)" in shown
+    assert f"item {item}: " in shown and "similar tracks (cosine, track)" in shown
     assert_report_takes_published_scores_apart(summary, lists)
     parts = published(tmp_path, "recommendation_reasons", LAST_DAY).groupby(["user_id", "position"])["score_part"].sum()
     made = lists[lists["source"] != "popular"].set_index(["user_id", "position"])["score"]
