@@ -77,4 +77,4 @@ def test_single_stages_find_what_the_stage_before_left(undisturbed: Path, world:
     run_job("report", *night_arguments(world, undisturbed, LAST_DAY))
     unpublished = "publish.tables=['similar_items']"  # the lists were made, and can be shown
     shown = run_job("show", *night_arguments(world, undisturbed, LAST_DAY, unpublished), "--users", "1")
-    assert "recommended (score, music)" in shown.stdout
+    assert "recommended (score, track)" in shown.stdout
