@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 OFF = "off"
 PLAIN_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+FIELD_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"  # columns of bgmrec's own begin with an underscore
 FILE_MODE = r"^[0-7]{3}$"
+BLANK_TEXT = "blank_text"  # the type of error of a text without characters
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a number counts or measures, for conf/README.md."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class MayBeBlank:
+    """Marks a key whose texts may be blank: of all others a blank text is a mistake."""
 
 
 class Section(BaseModel):
@@ -22,12 +39,25 @@ class Section(BaseModel):
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
+    @field_validator("*")
+    @classmethod
+    def _has_no_blank_text(cls, value: Any, info: ValidationInfo) -> Any:
+        marks = cls.model_fields[info.field_name or ""].metadata
+        if not any(isinstance(mark, MayBeBlank) for mark in marks) and any(not text.strip() for text in _texts(value)):
+            raise PydanticCustomError(BLANK_TEXT, "text that is not blank")
+        return value
 
-@dataclass(frozen=True)
-class Unit:
-    """What a number counts or measures, for conf/README.md."""
 
-    name: str
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value of a key; sections within it check their own."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for inner in value.values() for text in _texts(inner))
+    elif isinstance(value, Path):
+        yield "" if value == Path() else str(value)
+    elif isinstance(value, list | tuple):
+        yield from (text for inner in value for text in _texts(inner))
 
 
 class Conflict(ValueError):
@@ -51,6 +81,8 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=PLAIN_NAME)]
+FieldName = Annotated[str, Field(pattern=FIELD_NAME)]
+Rank = Annotated[AtLeastOne, Field(le=512)]
 Mode = Annotated[str, Field(pattern=FILE_MODE)]
 
 Days = Annotated[NonNegative, Unit("days")]

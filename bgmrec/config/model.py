@@ -15,6 +15,7 @@ from bgmrec.config.base import (
     Epochs,
     NonNegative,
     Positive,
+    Rank,
     Rows,
     Section,
     Share,
@@ -205,7 +206,7 @@ class FactorizeSettings(Section):
     not observed count as weak dislikes. Choose `implicit` for recommendation lists, `explicit` where rating values
     matter."""
 
-    rank: AtLeastOne = Field(32, le=512)
+    rank: Rank = 32
     """Number of latent factors. More describe finer taste and need more data; the time of a round grows with rank² to
     rank³."""
 
@@ -331,8 +332,9 @@ class TrainSettings(Section):
     patience: Rounds = 3
     """Stop after so many rounds without a new best validation value; the best round is used."""
 
-    metric: Literal["rmse", "ndcg"] = "rmse"
-    """Validation metric that chooses the best round: `rmse` for explicit mode, `ndcg` for implicit mode."""
+    metric: Literal["rmse", "ndcg"] | None = None
+    """Validation metric that chooses the best round. Not set: `rmse` in explicit mode, `ndcg` in implicit mode, whose
+    scores are no ratings."""
 
     metric_k: Annotated[AtLeastOne, Unit("positions")] = 10
     """Cut-off of `ndcg`: positions of the list that count."""

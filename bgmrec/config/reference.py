@@ -37,8 +37,9 @@ A job reads TOML files and command-line overrides:
 - **`--set KEY=VALUE`** wins over the files. The value is read as TOML, and as a string where it is not TOML:
   `--set train.metric=ndcg`, `--set 'evaluate.ks=[10, 50]'`. A part of the key with dots needs quotes:
   `--set 'spark.conf."spark.driver.memory"=8g'`. Entries of a list cannot be set alone; set the whole list.
-- **Checks** run before Spark starts. An unknown key, a wrong type or an impossible value ends the job with exit status
-  2; the message names the key, the file and line, what was expected and what was found.
+- **Checks** run before Spark starts. An unknown key, a wrong type, an impossible value or keys that do not agree end
+  the job with exit status 2; the message names the key, the file and line, what was expected and what was found. Names
+  of fields, features and baselines must be declared, names in a list differ, and no text is blank.
 - **Secrets** do not belong in settings. `${{NAME}}` in an address or header is replaced by the environment variable
   NAME; a password in plain text is refused.
 - **Environment variables**: `JAVA_HOME` (Java to use; otherwise the bundled one), `BGMREC_PSEUDONYM_KEY` (key, at least

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bgmrec.config.base import Conflict
+from bgmrec.config.base import BLANK_TEXT, Conflict
 from bgmrec.config.export import PLAIN_SECRET
 from bgmrec.config.keys import KeyLines, KeyPath, key_path, key_text
 from bgmrec.config.schema import is_section, section_at, setting_path, type_at, type_text
@@ -82,8 +82,9 @@ def _conflict(path: KeyPath, details: ErrorDetails, origin: Origin) -> dict[str,
     if conflict is None:
         raise AssertionError("chosen by this very condition")
     keys = [(*path, *(key_path(key) or ())) for key in conflict.keys]
+    what = "settings that are impossible together:" if keys[1:] else "impossible setting"
     return {
-        "message": f"settings that are impossible together: {', '.join(map(key_text, keys))}",
+        "message": f"{what} {', '.join(map(key_text, keys))}",
         "where": "; ".join(f"{key_text(key)}: {location(key, origin)}" for key in keys)
         if keys[1:]
         else location(keys[0], origin),
@@ -123,10 +124,11 @@ def _keys(section: type[BaseModel], at: KeyPath = ()) -> Iterator[KeyPath]:
 
 def _impossible(path: KeyPath, details: ErrorDetails, origin: Origin) -> dict[str, str]:
     secret, expected = details["type"] == PLAIN_SECRET, type_at(path)
+    said = details["type"] in (PLAIN_SECRET, BLANK_TEXT)
     return {
         "message": f"impossible setting {key_text(path)}",
         "where": location(path, origin),
-        "expected": type_text(*expected) if expected and not secret else details["msg"],
+        "expected": type_text(*expected) if expected and not said else details["msg"],
         "found": "a secret in plain text" if secret else _found(details),
         "hint": f"{_quoted(path, details)}{REFERENCE}",
     }

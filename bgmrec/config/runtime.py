@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bgmrec.config.base import AtLeastOne, Items, NonNegative, Section, Share, Unit, Users
+from bgmrec.config.base import AtLeastOne, Items, MayBeBlank, NonNegative, Section, Share, Unit, Users
 
 
 class PathSettings(Section):
@@ -30,7 +30,7 @@ class SparkSettings(Section):
     shuffle_partitions: Annotated[AtLeastOne, Unit("partitions")] = 4
     """Tasks of a shuffle: 2 to 3 times the cores of the cluster. The default suits 2 cores."""
 
-    conf: dict[str, str] = {}
+    conf: Annotated[dict[str, str], MayBeBlank()] = {}
     """Any Spark setting, for example `"spark.driver.memory" = "4g"`; wins over bgmrec's own defaults
     (bgmrec/runtime/session.py gives their reasons). On the command line: `--set
     'spark.conf."spark.driver.memory"=4g'`."""

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Len, MinLen
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from bgmrec.config.base import FILE_MODE, OFF, PLAIN_NAME, Unit
+from bgmrec.config.base import FIELD_NAME, FILE_MODE, OFF, PLAIN_NAME, Unit
 from bgmrec.config.crawl import HOST
 from bgmrec.config.keys import KeyPath
 from bgmrec.config.settings import Settings
@@ -20,6 +20,7 @@ from bgmrec.config.tune import DOTTED_KEY
 
 _PATTERNS = {
     PLAIN_NAME: ("name of letters, digits and underscores", "names of letters, digits and underscores"),
+    FIELD_NAME: ("name of letters, digits and underscores that begins with a letter", ""),
     FILE_MODE: ("three octal digits in quotes", ""),
     HOST: ("host name without port", "host names without ports"),
     DOTTED_KEY: ("section.key", ""),
@@ -189,6 +190,8 @@ def _collection(origin: Any, arguments: tuple[Any, ...], marks: list[Any], plura
 def _scalar(annotation: Any, marks: list[Any], plural: bool) -> str:
     pattern = next((text for mark in marks if (text := getattr(mark, "pattern", None))), None)
     text = (_PATTERNS[pattern] if pattern else _SCALARS[annotation])[plural]
+    if annotation is str and any(isinstance(mark, MinLen) for mark in marks):
+        return f"{text} of at least one character"
     ge, gt, le = (
         next((getattr(mark, kind.__name__.lower()) for mark in marks if isinstance(mark, kind)), None)
         for kind in (Ge, Gt, Le)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from bgmrec.config.base import Conflict, Days, Name, Section, Share, Unit, WholeDays
+from bgmrec.config.base import Days, FieldName, MayBeBlank, Name, Section, Share, Unit, WholeDays
 
 
 class Files(Section):
@@ -20,7 +20,7 @@ class Files(Section):
     """Files or folders, local or of any file system that Spark knows. `{data}` stands for `paths.data`, `{ds}` for the
     logical date (YYYY-MM-DD); `*`, `?`, `[ab]` and `{a,b}` are globs. A path that matches nothing is an error."""
 
-    options: dict[str, str] = {}
+    options: Annotated[dict[str, str], MayBeBlank()] = {}
     """Options of Spark's reader for the format, by Spark's names, each value a string. Useful for csv: `sep`
     (default `,`), `encoding`, `quote` (`""`: no quoting), `escape` (default backslash; `'"'` for files that double
     their quotes), `multiLine` (`"true"` where quoted values hold line breaks), `nullValue` (a text that means
@@ -140,8 +140,10 @@ class RatingsSettings(Section):
 class EntityField(Section):
     """One typed column of the users or items table. A value that does not fit is null and counted as malformed."""
 
-    name: Name
-    """Name of the column; features and the report refer to it."""
+    name: FieldName
+    """Name of the column; features and the report refer to it. It begins with a letter. Names that differ in case alone
+    are one name. bgmrec has columns of its own, whose names no field can have: `user_id`, `user_idx`, `idx` of users,
+    and `item_id`, `item_idx`, `idx` of items."""
 
     type: Literal["string", "text", "integer", "number", "boolean", "timestamp", "list", "vector"]
     """`string`: a short value, such as a category or an id. `text`: words in a language. `integer`: a whole number.
@@ -153,7 +155,7 @@ class EntityField(Section):
     """Spark SQL expression over the raw columns of every source. Not set: the raw column with the field's name. A
     source's own `fields` win."""
 
-    separator: str = ","
+    separator: Annotated[str, Field(min_length=1), MayBeBlank()] = ","
     """`list`, `vector`: splits a value that comes as one string."""
 
     minimum: Annotated[float, Unit("the field's")] | None = None
@@ -162,7 +164,7 @@ class EntityField(Section):
     maximum: Annotated[float, Unit("the field's")] | None = None
     """`integer`, `number`: higher values are malformed. Not set: no bound."""
 
-    description: str = ""
+    description: Annotated[str, MayBeBlank()] = ""
     """What the column means, for readers of the settings."""
 
 
@@ -191,27 +193,6 @@ class EntitySettings(Section):
 
     max_reject_share: Share = 0.05
     """Stop the run if more than this share of the records is rejected (unreadable, or without an id)."""
-
-    @model_validator(mode="after")
-    def _names_agree(self) -> EntitySettings:
-        names = [field.name for field in self.fields]
-        if repeated := sorted(name for name in set(names) if names.count(name) > 1):
-            raise Conflict(
-                "fields",
-                expected="each field once",
-                found=f"{repeated[0]} is named twice",
-                hint="remove one of the two; a source's own expression belongs into its `fields`",
-            )
-        for position, source in enumerate(self.sources):
-            if unknown := sorted(set(source.fields) - set(names)):
-                raise Conflict(
-                    f"sources.{position}.fields",
-                    "fields",
-                    expected=f"one of the fields {', '.join(names) or '(none)'}",
-                    found=f"source {source.name} maps {unknown[0]}",
-                    hint=f"declare {unknown[0]} with its type among the fields, or remove it from the source",
-                )
-        return self
 
 
 class SplitSettings(Section):

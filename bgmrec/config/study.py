@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bgmrec.config.base import AtLeastOne, Count, Name, NonNegative, Positive, Section, Share, Unit, WholeDays
+from bgmrec.config.base import AtLeastOne, Count, Name, NonNegative, Positive, Rank, Section, Share, Unit, WholeDays
 
 
 class PaperSettings(Section):
@@ -24,7 +24,7 @@ class PaperSettings(Section):
     fraction: Share = 0.8
     """Share of the ratings that train where rank and regularisation vary."""
 
-    ranks: list[AtLeastOne] = [8, 16, 32, 64]
+    ranks: list[Rank] = [8, 16, 32, 64]
     """Values of `factorize.rank` to compare."""
 
     regularisations: list[Annotated[Positive, Unit("factor")]] = [0.1, 0.3, 1.0, 3.0, 10.0]
@@ -71,7 +71,7 @@ class StudySettings(Section):
     """Implicit mode: weight of the others of `liked_rating`. 0: they count as not observed."""
 
     genre_field: Name | None = None
-    """`cold`: item feature for a baseline that ranks cold items by the popularity of their genre. Not set: no such
-    baseline."""
+    """`cold`: item field with a feature, for a baseline that ranks cold items by the popularity of their genre. Not
+    set: no such baseline."""
 
     paper: PaperSettings = PaperSettings()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from bgmrec.config.base import Section
+from bgmrec.config.base import MayBeBlank, Section
 
 DeployMode = Literal["client", "cluster"]
+Conf = Annotated[dict[str, str], MayBeBlank()]
 
 
 class StandaloneSettings(Section):
@@ -18,7 +19,7 @@ class StandaloneSettings(Section):
     master: str = "spark://localhost:7077"
     """URL of the master."""
 
-    conf: dict[str, str] = {}
+    conf: Conf = {}
     """Spark settings for this cluster; they win over `[spark.conf]`."""
 
 
@@ -31,7 +32,7 @@ class YarnSettings(Section):
     """Where the driver runs. `cluster`: on the cluster; settings files are shipped. `client`: on the submitting
     machine."""
 
-    conf: dict[str, str] = {}
+    conf: Conf = {}
     """Spark settings for this cluster, for example `"spark.yarn.queue"`; they win over `[spark.conf]`."""
 
 
@@ -44,7 +45,7 @@ class KubernetesSettings(Section):
     deploy_mode: DeployMode = "cluster"
     """Where the driver runs. `cluster`: in a pod; settings files are shipped. `client`: on the submitting machine."""
 
-    conf: dict[str, str] = {}
+    conf: Conf = {}
     """Spark settings for this cluster; they win over `[spark.conf]`. Must hold `"spark.kubernetes.container.image"` and
     `"spark.kubernetes.file.upload.path"`."""
 

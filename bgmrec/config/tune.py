@@ -68,12 +68,3 @@ class TuneSettings(Section):
     pruner: Literal["median", "none"] = "median"
     """`median`: stop a trial whose best value so far is worse than the median of the others at the same round. `none`:
     every trial runs to its end."""
-
-    @model_validator(mode="after")
-    def _keys_differ(self) -> TuneSettings:
-        keys = [entry.key for entry in self.space]
-        if repeated := sorted(key for key in set(keys) if keys.count(key) > 1):
-            raise Conflict(
-                "space", expected="each key once", found=f"{repeated[0]} twice", hint="remove one of the two entries"
-            )
-        return self

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-RANKING = ("ndcg", "recall", "pooled_recall", "precision", "map", "mrr", "hit_rate")
-LOWER_IS_BETTER = frozenset({"rmse", "mae"})  # of all others more is better
+from bgmrec.config.metrics import LOWER_IS_BETTER, metric_key
+from bgmrec.config.metrics import RANKING as RANKING  # the metrics of `list_metrics`, in its order
+
 MAIN = ("rmse", "mae", "ndcg", "recall", "hit_rate", "coverage", "gini")  # what a terminal shows, in this order
 NAMES = {
     "ndcg": "NDCG",
@@ -20,11 +21,6 @@ NAMES = {
     "coverage": "Coverage",
     "gini": "Gini of exposure",
 }
-
-
-def metric_key(metric: str, k: int | None) -> str:
-    """The name of a metric in tables and documents: `rmse`, `ndcg@10`."""
-    return metric if k is None else f"{metric}@{k}"
 
 
 def metric_name(metric: str, k: int | None) -> str:

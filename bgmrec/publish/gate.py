@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from bgmrec.config import Settings
+from bgmrec.config.metrics import LOWER_IS_BETTER
 from bgmrec.config.serving import GateSettings
 from bgmrec.errors import QualityGateError, SettingsError
 
@@ -19,7 +20,6 @@ Status = Literal["passed", "failed", "off", "skipped"]
 NONE_ALLOWED = 0
 # How far predictions may leave the scale at either end, as a share of its width: those further out count.
 SCORE_MARGIN = 0.5
-LOWER_IS_BETTER = ("rmse", "mae")
 
 
 @dataclass(frozen=True)
@@ -295,4 +295,4 @@ def gate_metric(settings: Settings, evaluated: dict[str, float]) -> str:
             found=named,
             hint="name one of these; for another cut-off add it to evaluate.ks and run jobs/evaluate.py again",
         )
-    return named or ("rmse" if settings.factorize.mode == "explicit" else f"ndcg@{settings.evaluate.ks[0]}")
+    return settings.gate_metric

@@ -19,6 +19,7 @@ from bgmrec.errors import SettingsError
 
 # sections that training reads after the features are built; others need earlier stages again, or change the evaluation
 SECTIONS = ("bayes", "factorize", "item_encoder", "train", "trend", "user_encoder")
+MODE = "factorize.mode"
 OBJECTIVE = ("train.metric", "train.metric_k")  # values of different metrics cannot be compared
 
 
@@ -64,6 +65,14 @@ def checked_space(files: Sequence[str | Path], overrides: Sequence[str]) -> Sett
         )
     for search_key in space:
         _check_section(search_key.key, where)
+    if settings.train.metric is None and any(search_key.key == MODE for search_key in space):
+        raise SettingsError(
+            f"tune.space cannot vary {MODE}, which chooses the metric",
+            where=where,
+            expected="train.metric set to a metric that all modes have: ndcg",
+            found="train.metric is not set",
+            hint='set train.metric = "ndcg"',
+        )
     for keys in chain(combinations(space, 1), combinations(space, 2)):
         for values in _extreme_values(keys):
             _try(files, overrides, values, where)

@@ -111,7 +111,7 @@ def _write_best(run: Run, study: optuna.Study, out: Path) -> None:
     }
     heading = (
         f"The best of {len(ended_trials(study))} trials of jobs/tune.py for {run.ds}: "
-        f"validation value {best.value!r} ({run.settings.train.metric}, lower is better)"
+        f"validation value {best.value!r} ({run.settings.validation_metric}, lower is better)"
     )
     partial = out.with_name(f".{out.name}.partial")
     partial.write_text(overlay(text, heading), encoding="utf-8")

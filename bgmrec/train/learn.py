@@ -219,15 +219,15 @@ def _weighted(run: Run, ratings: DataFrame, end: datetime) -> DataFrame:
 def _write_held_out(run: Run, scratch: Tables, valid: DataFrame, sizes: DataSizes) -> None:
     """Writes the tables that the rounds and the evaluate stage measure on. An action."""
     settings = run.settings
-    if settings.train.metric == "rmse" or settings.factorize.mode == "explicit":
+    if settings.validation_metric == "rmse" or settings.factorize.mode == "explicit":
         write_user_blocks(scratch, "valid_rating_blocks", valid, sizes)
-    if settings.train.metric != "rmse":
+    if settings.validation_metric != "rmse":
         write_hits(run, scratch, valid)
 
 
 def _validator(run: Run, scratch: Tables, train: DataFrame, sizes: DataSizes, shape: ModelShape) -> Validate:
     settings = run.settings
-    if settings.train.metric == "rmse":
+    if settings.validation_metric == "rmse":
         return rmse_validator(
             scratch.read("valid_rating_blocks"),
             shape,

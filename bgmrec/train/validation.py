@@ -72,7 +72,7 @@ def write_hits(run: Run, store: Tables, valid: DataFrame) -> None:
             where="evaluate.relevant_rating",
             expected=f"at least one validation rating of {least} or more",
             found="none",
-            hint='lower evaluate.relevant_rating, hold out more ([split]) or choose train.metric = "rmse"',
+            hint="lower evaluate.relevant_rating, or hold out more ([split])",
         )
 
 

@@ -61,6 +61,15 @@ def test_values_that_are_impossible_together_are_refused(tmp_path: Path) -> None
     assert caught.value.found == "draws = 5, mode = explicit, bias = false"
 
 
+def test_the_mode_is_varied_only_with_one_metric(tmp_path: Path) -> None:
+    path = space(tmp_path, '{ key = "factorize.mode", kind = "categorical", choices = ["explicit", "implicit"] }')
+    with pytest.raises(SettingsError, match="chooses the metric"):
+        checked_space([path], [])
+    with pytest.raises(SettingsError, match=r"refuse factorize\.mode"):
+        checked_space([path], ["train.metric=rmse"])
+    assert checked_space([path], ["train.metric=ndcg"]).validation_metric == "ndcg"
+
+
 def test_an_empty_space_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"tune\.space is empty"):
         checked_space([], [])

@@ -1,0 +1,204 @@
+"""Settings that exclude each other: each function refuses one impossible combination."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bgmrec.config.base import Conflict
+from bgmrec.config.metrics import CATALOGUE, RANKING, RATING, metric_key
+from bgmrec.config.references import ENCODER
+
+if TYPE_CHECKING:
+    from bgmrec.config.settings import Settings
+
+# columns that bgmrec adds to the tables of users and items; SQL does not tell upper from lower case
+OWN_COLUMNS = {"users": ("user_id", "user_idx", "idx"), "items": ("item_id", "item_idx", "idx")}
+_ARRAYS = ("list", "vector")  # types of fields
+_PREDICTS_NO_RATINGS = "popularity"
+_DAY = "{ds}"
+
+
+def check_combinations(settings: Settings) -> None:
+    """Checks the settings against each function of this module.
+
+    Args:
+        settings: all of them; what they name exists.
+
+    Raises:
+        Conflict: settings exclude each other.
+    """
+    for check in _CHECKS:
+        check(settings)
+
+
+def _fields_are_not_bgmrecs_columns(settings: Settings) -> None:
+    for side, columns in OWN_COLUMNS.items():
+        for position, field in enumerate(getattr(settings, side).fields):
+            if field.name.lower() in columns:
+                raise Conflict(
+                    f"{side}.fields.{position}.name",
+                    expected=f"a name other than bgmrec's own columns {', '.join(columns)}, in upper or lower case",
+                    found=field.name,
+                    hint=f'rename the field, and state expression = "{field.name}" where the files call it so',
+                )
+
+
+def _features_fit_their_fields(settings: Settings) -> None:
+    for side in ("user", "item"):
+        types = {field.name: field.type for field in getattr(settings, f"{side}s").fields}
+        for position, feature in enumerate(getattr(settings, f"{side}_features").features):
+            is_array = types[feature.field] in _ARRAYS
+            if feature.kind in ("multi_hot", "hashed") or is_array == (feature.kind == "vector"):
+                continue
+            raise Conflict(
+                f"{side}_features.features.{position}.kind",
+                f"{side}s.fields",
+                expected="vector of a field of type vector; one_hot, number and log_number of a field with one value; "
+                "multi_hot and hashed of any field",
+                found=f"{feature.kind} of {feature.field}, a field of type {types[feature.field]}",
+                hint="correct the kind of the feature, or the type of the field",
+            )
+
+
+def _windows_have_days(settings: Settings) -> None:
+    """A window of days is read only where a path has a place for the day."""
+    for side in ("ratings", "users", "items"):
+        for position, source in enumerate(getattr(settings, side).sources):
+            joins = ((f".joins.{number}", table) for number, table in enumerate(source.joins))
+            for at, files in (("", source), *joins):
+                if files.lookback_days is not None and not any(_DAY in path for path in files.paths):
+                    key = f"{side}.sources.{position}{at}"
+                    raise Conflict(
+                        f"{key}.lookback_days",
+                        f"{key}.paths",
+                        expected=f"lookback_days only with {_DAY} in a path",
+                        found=f"lookback_days = {files.lookback_days}, paths = {', '.join(files.paths)}",
+                        hint=f"write {_DAY} where the paths have the date, or remove lookback_days",
+                    )
+
+
+def _trend_raises_preferences(settings: Settings) -> None:
+    """Explicit ratings do not depend on the demand."""
+    if settings.trend.exponent and settings.factorize.mode != "implicit":
+        raise Conflict(
+            "trend.exponent",
+            "factorize.mode",
+            expected="trend.exponent above 0 only with factorize.mode = implicit",
+            found=f"trend.exponent = {settings.trend.exponent:g}, factorize.mode = {settings.factorize.mode}",
+            hint="set trend.exponent = 0, or factorize.mode = implicit",
+        )
+
+
+def _steps_need_unobserved_pairs(settings: Settings) -> None:
+    """Conjugate gradients save time only where all rows share a part of their matrix."""
+    model = settings.factorize
+    if model.cg_steps and (model.mode != "implicit" or not model.unobserved_weight):
+        raise Conflict(
+            "factorize.cg_steps",
+            "factorize.mode",
+            "factorize.unobserved_weight",
+            expected="cg_steps above 0 only with mode = implicit and unobserved_weight above 0",
+            found=f"cg_steps = {model.cg_steps}, mode = {model.mode}, unobserved_weight = {model.unobserved_weight:g}",
+            hint="set factorize.cg_steps = 0 to solve exactly",
+        )
+
+
+def _predicted_ratings_are_centred(settings: Settings) -> None:
+    """Prior mean and item factors predict the rest of a rating, so that no whole rating may be an input."""
+    encoder = settings.user_encoder
+    if settings.factorize.mode == "explicit" and encoder.prediction_weight and not encoder.center_ratings:
+        raise Conflict(
+            "user_encoder.center_ratings",
+            "user_encoder.prediction_weight",
+            expected="prediction_weight = 0 where center_ratings = false",
+            found=f"center_ratings = false, prediction_weight = {encoder.prediction_weight:g}",
+            hint="set user_encoder.prediction_weight = 0, or center_ratings = true",
+        )
+
+
+def _preferences_are_ranked(settings: Settings) -> None:
+    """In implicit mode scores are no ratings, so that their error says nothing."""
+    if settings.train.metric == "rmse" and settings.factorize.mode == "implicit":
+        raise Conflict(
+            "train.metric",
+            "factorize.mode",
+            expected="train.metric = ndcg where factorize.mode = implicit",
+            found="train.metric = rmse, factorize.mode = implicit",
+            hint="remove train.metric: the mode chooses it",
+        )
+
+
+def _draws_need_ratings(settings: Settings) -> None:
+    model, draws = settings.factorize, settings.bayes.draws
+    if draws and (model.mode != "explicit" or not model.bias):
+        raise Conflict(
+            "bayes.draws",
+            "factorize.mode",
+            "factorize.bias",
+            expected="bayes.draws above 0 only with factorize.mode = explicit and factorize.bias = true",
+            found=f"draws = {draws}, mode = {model.mode}, bias = {str(model.bias).lower()}",
+            hint="set bayes.draws = 0, or change [factorize]",
+        )
+
+
+def _reasons_have_an_equation(settings: Settings) -> None:
+    """A mean over draws has no equation that splits its scores into parts."""
+    if settings.bayes.draws and "recommendation_reasons" in settings.publish.tables:
+        raise Conflict(
+            "publish.tables",
+            "bayes.draws",
+            expected="recommendation_reasons only with bayes.draws = 0",
+            found=f"recommendation_reasons, and bayes.draws = {settings.bayes.draws}",
+            hint="remove recommendation_reasons from publish.tables, or set bayes.draws = 0",
+        )
+
+
+def _prior_means_have_encoders(settings: Settings) -> None:
+    """The encoder's prior means are columns only where there is an encoder."""
+    for side in ("user", "item"):
+        groups, kind = getattr(settings.bayes, f"{side}_groups"), getattr(settings, f"{side}_encoder").kind
+        if kind == "none" and any(ENCODER in group for group in groups):
+            raise Conflict(
+                f"bayes.{side}_groups",
+                f"{side}_encoder.kind",
+                expected=f"{ENCODER} only where {side}_encoder.kind is not none",
+                found=f"{ENCODER}, and {side}_encoder.kind = none",
+                hint=f"remove {ENCODER} from bayes.{side}_groups, or choose an encoder",
+            )
+
+
+def _gate_compares_an_evaluated_metric(settings: Settings) -> None:
+    mode, gate, ks = settings.factorize.mode, settings.publish.gate, settings.evaluate.ks
+    ranked = [metric_key(metric, k) for k in ks for metric in (*RANKING, *CATALOGUE)]
+    if gate.metric is not None and gate.metric not in (evaluated := [*(RATING if mode == "explicit" else ()), *ranked]):
+        raise Conflict(
+            "publish.gate.metric",
+            "evaluate.ks",
+            "factorize.mode",
+            expected=f"one of: {', '.join(evaluated)}",
+            found=f"publish.gate.metric = {gate.metric}, evaluate.ks = {ks}, factorize.mode = {mode}",
+            hint="name one of these; for another cut-off add it to evaluate.ks",
+        )
+    if gate.baseline == _PREDICTS_NO_RATINGS and settings.gate_metric in RATING:
+        raise Conflict(
+            "publish.gate.baseline",
+            "publish.gate.metric",
+            expected="a baseline that has the metric",
+            found=f"{gate.baseline} predicts no ratings, and the metric is {settings.gate_metric}",
+            hint="choose the baseline bias or als, or a metric of lists as publish.gate.metric",
+        )
+
+
+_CHECKS = (
+    _fields_are_not_bgmrecs_columns,
+    _features_fit_their_fields,
+    _windows_have_days,
+    _trend_raises_preferences,
+    _steps_need_unobserved_pairs,
+    _predicted_ratings_are_centred,
+    _preferences_are_ranked,
+    _draws_need_ratings,
+    _reasons_have_an_equation,
+    _prior_means_have_encoders,
+    _gate_compares_an_evaluated_metric,
+)
