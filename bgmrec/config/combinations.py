@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bgmrec.config.base import Conflict
+from bgmrec.config.keys import key_text
 from bgmrec.config.metrics import CATALOGUE, RANKING, RATING, metric_key
-from bgmrec.config.references import ENCODER
+from bgmrec.config.references import ENCODER, FILES, values_at
 
 if TYPE_CHECKING:
     from bgmrec.config.settings import Settings
+    from bgmrec.config.sources import Files
 
 # columns that bgmrec adds to the tables of users and items; SQL does not tell upper from lower case
 OWN_COLUMNS = {"users": ("user_id", "user_idx", "idx"), "items": ("item_id", "item_idx", "idx")}
-_ARRAYS = ("list", "vector")  # types of fields
+_ARRAYS, _NUMBERS = ("list", "vector"), ("integer", "number")  # types of fields
+# of Spark's readers, whose names have no case: bgmrec sets them
+_OWN_OPTIONS = {name.lower(): name for name in ("header", "mode", "columnNameOfCorruptRecord")}
 _PREDICTS_NO_RATINGS = "popularity"
 _DAY = "{ds}"
 
@@ -60,21 +65,60 @@ def _features_fit_their_fields(settings: Settings) -> None:
             )
 
 
+def _bounds_are_of_numbers(settings: Settings) -> None:
+    for side in OWN_COLUMNS:
+        for position, field in enumerate(getattr(settings, side).fields):
+            bounds = [name for name in ("minimum", "maximum") if getattr(field, name) is not None]
+            if bounds and field.type not in _NUMBERS:
+                raise Conflict(
+                    *(f"{side}.fields.{position}.{name}" for name in (*bounds, "type")),
+                    expected=f"{' and '.join(bounds)} only of the types {' and '.join(_NUMBERS)}",
+                    found=f"{field.name} of type {field.type}",
+                    hint="correct the type, or remove the bound",
+                )
+
+
 def _windows_have_days(settings: Settings) -> None:
     """A window of days is read only where a path has a place for the day."""
-    for side in ("ratings", "users", "items"):
-        for position, source in enumerate(getattr(settings, side).sources):
-            joins = ((f".joins.{number}", table) for number, table in enumerate(source.joins))
-            for at, files in (("", source), *joins):
-                if files.lookback_days is not None and not any(_DAY in path for path in files.paths):
-                    key = f"{side}.sources.{position}{at}"
-                    raise Conflict(
-                        f"{key}.lookback_days",
-                        f"{key}.paths",
-                        expected=f"lookback_days only with {_DAY} in a path",
-                        found=f"lookback_days = {files.lookback_days}, paths = {', '.join(files.paths)}",
-                        hint=f"write {_DAY} where the paths have the date, or remove lookback_days",
-                    )
+    for at, files in _files(settings):
+        if files.lookback_days is not None and not any(_DAY in path for path in files.paths):
+            raise Conflict(
+                f"{at}.lookback_days",
+                f"{at}.paths",
+                expected=f"lookback_days only with {_DAY} in a path",
+                found=f"lookback_days = {files.lookback_days}, paths = {', '.join(files.paths)}",
+                hint=f"write {_DAY} where the paths have the date, or remove lookback_days",
+            )
+
+
+def _options_keep_broken_records(settings: Settings) -> None:
+    for at, files in _files(settings):
+        if wrong := [name for name in files.options if name.lower() in _OWN_OPTIONS]:
+            raise Conflict(
+                f"{at}.options",
+                expected=f"options other than {', '.join(_OWN_OPTIONS.values())}: broken records could not be rejected",
+                found=wrong[0],
+                hint="remove the option; files without a header line have their `columns` named",
+            )
+
+
+def _files(settings: Settings) -> Iterator[tuple[str, Files]]:
+    """All settings of files, each with its key."""
+    for key in FILES:
+        yield from ((key_text(path), files) for path, files in values_at(settings, key))
+
+
+def _private_hosts_are_visited(settings: Settings) -> None:
+    visited = tuple(f".{host.lower()}" for host in settings.crawl.hosts)
+    for host in settings.crawl.private_hosts:
+        if not f".{host.lower()}".endswith(visited):
+            raise Conflict(
+                "crawl.private_hosts",
+                "crawl.hosts",
+                expected=f"hosts of crawl.hosts and their subdomains: {', '.join(settings.crawl.hosts) or '(none)'}",
+                found=host,
+                hint=f"correct crawl.private_hosts, or add {host} to crawl.hosts",
+            )
 
 
 def _trend_raises_preferences(settings: Settings) -> None:
@@ -192,7 +236,10 @@ def _gate_compares_an_evaluated_metric(settings: Settings) -> None:
 _CHECKS = (
     _fields_are_not_bgmrecs_columns,
     _features_fit_their_fields,
+    _bounds_are_of_numbers,
     _windows_have_days,
+    _options_keep_broken_records,
+    _private_hosts_are_visited,
     _trend_raises_preferences,
     _steps_need_unobserved_pairs,
     _predicted_ratings_are_centred,

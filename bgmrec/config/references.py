@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any
 
 from pydantic import BaseModel
@@ -60,13 +60,11 @@ class Ordered:
         low: the setting with the lower end, relative to `within`.
         high: the setting with the upper end.
         within: the section of both; empty: all settings.
-        may_be_equal: whether a range of one value is possible.
     """
 
     low: str
     high: str
     within: str = ""
-    may_be_equal: bool = True
 
 
 USER_FIELDS, ITEM_FIELDS = "users.fields.*.name", "items.fields.*.name"
@@ -95,11 +93,11 @@ REFERENCES = (
     Reference("publish.gate.baseline", "evaluate.baselines.*"),
 )
 _SOURCES = ("ratings.sources", "users.sources", "items.sources")
-_FILES = (*(f"{key}.*{join}" for key in _SOURCES for join in ("", ".joins.*")), "recommend.allow", "recommend.deny")
+FILES = (*(f"{key}.*{join}" for key in _SOURCES for join in ("", ".joins.*")), "recommend.allow", "recommend.deny")
 DISTINCT = (
     *(Distinct(f"{key}.*.name") for key in _SOURCES),
     *(Distinct("joins.*.name", within=f"{key}.*") for key in _SOURCES),
-    *(Distinct(f"{name}.*", within=files) for files in _FILES for name in ("paths", "columns")),
+    *(Distinct(f"{name}.*", within=files) for files in FILES for name in ("paths", "columns")),
     Distinct(USER_FIELDS, any_case=True),
     Distinct(ITEM_FIELDS, any_case=True),
     Distinct("ratings.unknown_items.*"),
@@ -129,7 +127,7 @@ ORDERED = (
     Ordered("minimum", "maximum", within="ratings"),
     Ordered("minimum", "maximum", within="users.fields.*"),
     Ordered("minimum", "maximum", within="items.fields.*"),
-    Ordered("evaluate.clip.0", "evaluate.clip.1", may_be_equal=False),
+    Ordered("evaluate.clip.0", "evaluate.clip.1"),
     # a scale that no valid rating is on, and bounds that no valid rating reaches
     Ordered("ratings.minimum", "evaluate.clip.1"),
     Ordered("evaluate.clip.0", "ratings.maximum"),
@@ -214,15 +212,12 @@ def _check_distinct(settings: BaseModel, distinct: Distinct) -> None:
 
 def _check_ordered(settings: BaseModel, ordered: Ordered) -> None:
     for within, section in values_at(settings, ordered.within):
-        for low_path, low in values_at(section, ordered.low, within):
-            for high_path, high in values_at(section, ordered.high, within):
-                if low < high or (ordered.may_be_equal and low == high):
-                    continue
-                keys = [key_text(_list_of(path)) for path in (low_path, high_path)]
+        ends = product(values_at(section, ordered.low, within), values_at(section, ordered.high, within))
+        for (low_path, low), (high_path, high) in ends:
+            if low > high:
                 raise Conflict(
-                    *dict.fromkeys(keys),
-                    expected=f"{key_text(low_path)} {'at most' if ordered.may_be_equal else 'below'} "
-                    f"{key_text(high_path)}",
+                    *dict.fromkeys(key_text(_list_of(path)) for path in (low_path, high_path)),
+                    expected=f"{key_text(low_path)} at most {key_text(high_path)}",
                     found=f"{low:g} and {high:g}",
                     hint="exchange or correct the two numbers",
                 )

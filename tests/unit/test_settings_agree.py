@@ -118,7 +118,6 @@ def test_joins_of_two_sources_may_have_one_name() -> None:
     [
         (["ratings.minimum=6", "ratings.maximum=5"], ["ratings.minimum", "ratings.maximum"]),
         (["evaluate.clip=[5.0,1.0]"], ["evaluate.clip"]),
-        (["evaluate.clip=[5.0,5.0]"], ["evaluate.clip"]),
         (["evaluate.clip=[10.0,20.0]", "ratings.maximum=5"], ["evaluate.clip", "ratings.maximum"]),
         (["evaluate.clip=[0.0,1.0]", "ratings.minimum=2"], ["ratings.minimum", "evaluate.clip"]),
         (["evaluate.relevant_rating=4", "ratings.maximum=1"], ["evaluate.relevant_rating", "ratings.maximum"]),
@@ -141,7 +140,7 @@ def test_a_range_that_is_upside_down_is_refused(overrides: list[str], keys: list
 
 
 def test_a_range_of_one_value_is_possible() -> None:
-    load_settings([BASE], ["ratings.minimum=1", "ratings.maximum=1"])
+    load_settings([BASE], ["ratings.minimum=1", "ratings.maximum=1", "evaluate.clip=[1,1]"])
 
 
 @pytest.mark.parametrize(
@@ -159,6 +158,20 @@ def test_a_range_of_one_value_is_possible() -> None:
         (
             ["ratings.sources=[{name='a',format='csv',paths=['a'],lookback_days=3}]"],
             ["ratings.sources.0.lookback_days", "ratings.sources.0.paths"],
+        ),
+        (["recommend.deny={format='csv',paths=['a'],lookback_days=3}"], ["recommend.deny.lookback_days"]),
+        (
+            ['items.fields=[{name="title",type="text",minimum=1}]'],
+            ["items.fields.0.minimum", "items.fields.0.type"],
+        ),
+        (
+            ["ratings.sources=[{name='a',format='csv',paths=['a'],options={Mode='FAILFAST'}}]"],
+            ["ratings.sources.0.options"],
+        ),
+        (["recommend.allow={format='csv',paths=['a'],options={header='false'}}"], ["recommend.allow.options"]),
+        (
+            ["crawl.hosts=['a.example']", "crawl.private_hosts=['aa.example']"],
+            ["crawl.private_hosts", "crawl.hosts"],
         ),
     ],
 )
