@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bgmrec.config.base import Conflict
 from bgmrec.config.keys import key_text
 from bgmrec.config.metrics import CATALOGUE, RANKING, RATING, metric_key
-from bgmrec.config.references import ENCODER, FILES, values_at
+from bgmrec.config.references import ENCODER, FILES, did_you_mean, values_at
 
 if TYPE_CHECKING:
     from bgmrec.config.settings import Settings
@@ -221,7 +221,7 @@ def _gate_compares_an_evaluated_metric(settings: Settings) -> None:
             "factorize.mode",
             expected=f"one of: {', '.join(evaluated)}",
             found=f"publish.gate.metric = {gate.metric}, evaluate.ks = {ks}, factorize.mode = {mode}",
-            hint="name one of these; for another cut-off add it to evaluate.ks",
+            hint=did_you_mean(gate.metric, evaluated) + "For another cut-off add it to evaluate.ks",
         )
     if gate.baseline == _PREDICTS_NO_RATINGS and settings.gate_metric in RATING:
         raise Conflict(

@@ -6,8 +6,9 @@ name of a table, as in `items.fields.*.name`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import groupby, product
 from typing import Any
 
@@ -177,6 +178,16 @@ def values_at(settings: Any, key: str, at: KeyPath = ()) -> Iterator[tuple[KeyPa
         yield from values_at(getattr(settings, first), rest, (*at, first))
 
 
+def did_you_mean(name: str, names: Collection[str]) -> str:
+    """The beginning of a hint where one of the names is close; else empty.
+
+    Args:
+        name: the unknown name.
+        names: those that exist.
+    """
+    return "".join(f"did you mean {close}? " for close in get_close_matches(name, names, n=1))
+
+
 def _check_reference(settings: BaseModel, reference: Reference) -> None:
     used = [(_list_of(path), name) for path, name in values_at(settings, reference.key)]
     if not used:
@@ -191,7 +202,8 @@ def _check_reference(settings: BaseModel, reference: Reference) -> None:
                 declared_in,
                 expected=f"names of {declared_in}: {', '.join(sorted(declared)) or '(none)'}",
                 found=", ".join(unknown),
-                hint=f"correct {key_text(path)}, or add {unknown[0]} to {declared_in}",
+                hint=did_you_mean(unknown[0], declared)
+                + f"correct {key_text(path)}, or add {unknown[0]} to {declared_in}",
             )
 
 

@@ -107,6 +107,11 @@ def test_a_value_that_stands_twice_is_refused(override: str, keys: list[str]) ->
     assert "once" in error.expected
 
 
+def test_a_close_name_is_proposed() -> None:
+    assert "did you mean artist?" in refused("recommend.max_per_field=artis").hint
+    assert "did you mean ndcg@10?" in refused("publish.gate.metric=ndgc@10").hint
+
+
 def test_joins_of_two_sources_may_have_one_name() -> None:
     join = "joins=[{name='j',format='csv',paths=['b'],on=['x'],select=['y']}]"
     sources = ",".join(f"{{name='{name}',format='csv',paths=['a'],{join}}}" for name in "ab")
