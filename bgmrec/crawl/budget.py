@@ -59,7 +59,7 @@ class HostBudget:
         self._count_seconds(host)
         for name, limit in {"requests": budget.requests, "bytes": budget.bytes, "seconds": budget.seconds}.items():
             if getattr(used, name) >= limit:
-                self._spider.pause_host(host, f"crawl.budget.{name} is used up")
+                self._spider.pause_host(host, f"crawl.budget.{name} is used up", by_budget=True)
                 raise HostPaused("over budget")
         used.requests += 1
 

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import extruct
-from extruct.jsonld import JsonLdExtractor
 from lxml.etree import _Element, iterwalk
 from parsel import Selector
 
+from bgmrec.crawl.graph import Graph, Node
+from bgmrec.crawl.json_ld import json_ld
+from bgmrec.crawl.main_entity import MainEntity, page_addresses
 from bgmrec.crawl.plan import JsonPath, Rule
-from bgmrec.crawl.sanitize import is_empty
+from bgmrec.crawl.sanitize import id_text, is_empty
+from bgmrec.crawl.schema_paths import SchemaPaths
 
 Fields = dict[str, Any]
 
-_SCRIPTS = "descendant-or-self::script[@type='application/ld+json']"
-_MAX_OBJECTS = 2_000  # of one page
 _MAX_ITEM_DEPTH = 20  # levels of microdata; schema.org nests three or four
 
 
 class SchemaData:
-    """The schema.org objects of a page: JSON-LD before microdata, outer objects before inner ones.
+    """The schema.org objects of a page: JSON-LD before microdata.
 
     Args:
         tree: the parsed page.
-        url: address of the page, for relative links in microdata.
+        url: address of the page.
+        base: address that relative ones start from.
     """
 
-    def __init__(self, tree: _Element, url: str):
-        self.json_ld = list(_walk(list(_json_ld(tree))))
-        self.microdata = list(_walk(_microdata(tree, url)))
+    def __init__(self, tree: _Element, url: str, base: str):
+        language, addresses = str(tree.xpath("string(/*/@lang)")), page_addresses(tree, url, base)
+        notations = (json_ld(tree), _microdata(tree, base))
+        self._notations = [_Notation(blocks, base, language, addresses) for blocks in notations]
 
     def all(self, rule: Rule) -> list[Fields]:
         """The fields of every object of the rule's types, JSON-LD first.
@@ -39,7 +42,7 @@ class SchemaData:
         Args:
             rule: types and fields.
         """
-        return [*self._fields(self.json_ld, rule), *self._fields(self.microdata, rule)]
+        return [fields for notation in self._notations for _, fields in notation.objects(rule)]
 
     def main_entity(self, rule: Rule) -> list[Fields]:
         """The fields of the page's main entity, once per notation; further objects are entities that it mentions.
@@ -47,24 +50,32 @@ class SchemaData:
         Args:
             rule: types and fields.
         """
-        firsts = [objects[0] for items in (self.json_ld, self.microdata) if (objects := self._fields(items, rule))]
-        ids = {str(fields["id"]) for fields in firsts if "id" in fields}
+        found = [main for notation in self._notations if (main := notation.main_entity(rule)) is not None]
+        firsts = [fields for _, fields in sorted(found, key=lambda ranked: ranked[0])]
+        ids = {id_text(fields["id"]) for fields in firsts if "id" in fields}
         return firsts if len(ids) <= 1 else firsts[:1]
 
-    @staticmethod
-    def _fields(items: list[dict[str, Any]], rule: Rule) -> list[Fields]:
-        objects = (_pick(rule.schema_fields, item) for item in items if rule.types & _types(item))
-        return [fields for fields in objects if fields]
 
+class _Notation:
+    """The objects of one notation, outer ones before inner ones."""
 
-def _json_ld(tree: _Element) -> Iterator[Any]:
-    """The objects of all scripts; one that is not valid JSON is skipped."""
-    extractor = JsonLdExtractor()
-    for script in tree.xpath(_SCRIPTS):
-        try:
-            yield from extractor.extract_items(script)
-        except (ValueError, RecursionError):
-            continue
+    def __init__(self, blocks: Iterable[Any], base: str, language: str, addresses: Sequence[str]):
+        self._graph = Graph(blocks, base, language)
+        self._paths = SchemaPaths(self._graph)
+        self._main = MainEntity(self._graph, addresses)
+
+    def objects(self, rule: Rule) -> list[tuple[Node, Fields]]:
+        nodes = [node for node in self._graph.objects if rule.types & self._graph.types(node)]
+        return [(node, fields) for node in nodes if (fields := self._fields(rule, node))]
+
+    def main_entity(self, rule: Rule) -> tuple[int, Fields] | None:
+        """The fields of the main entity, and how clearly it is the page's: less is clearer."""
+        ranked = [(self._main.rank(node), fields) for node, fields in self.objects(rule)]
+        return min(ranked, key=lambda one: one[0], default=None)
+
+    def _fields(self, rule: Rule, node: Node) -> Fields:
+        values = {name: self._paths.find(path, node) for name, path in rule.schema_fields.items()}
+        return {name: value for name, value in values.items() if not is_empty(value)}
 
 
 def _microdata(tree: _Element, url: str) -> list[Any]:
@@ -82,31 +93,6 @@ def _item_depth(tree: _Element) -> int:
             depth += 1 if event == "start" else -1
             deepest = max(deepest, depth)
     return deepest
-
-
-def _walk(items: list[Any]) -> Iterator[dict[str, Any]]:
-    """Every object with a type, breadth first, so that the main entity comes before those it mentions."""
-    level, n_objects = items, 0
-    while level:
-        inner: list[Any] = []
-        for item in level:
-            if isinstance(item, list):
-                inner.extend(item)
-            elif isinstance(item, dict):
-                n_objects += 1
-                if n_objects > _MAX_OBJECTS:
-                    return
-                if "@type" in item:
-                    yield item
-                inner.extend(value for value in item.values() if isinstance(value, dict | list))
-        level = inner
-
-
-def _types(item: Mapping[str, Any]) -> set[str]:
-    """Names of the types, without their vocabulary."""
-    value = item.get("@type")
-    names = value if isinstance(value, list) else [value]
-    return {name.rsplit("/", 1)[-1].rsplit(":", 1)[-1] for name in names if isinstance(name, str)}
 
 
 def html_objects(rule: Rule, page: Selector, data: SchemaData) -> list[Fields]:

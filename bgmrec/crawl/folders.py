@@ -19,6 +19,8 @@ from bgmrec.crawl.plan import Plan
 from bgmrec.errors import InputError
 from bgmrec.runtime.logs import logger
 
+_LAYOUT = 2  # of the state; a crawl with another one starts over
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -26,7 +28,7 @@ class Folders:
 
     Args:
         result: what jobs/ingest_side_info.py reads.
-        state: of an unfinished crawl.
+        state: of a crawl that is unfinished or has gaps.
         cache: file of the HTTP cache.
         locks: of hosts.
     """
@@ -106,7 +108,9 @@ def reset_if_settings_changed(settings: Settings, plan: Plan, where: Folders) ->
         plan: the source and date.
         where: the folders.
     """
-    text = json.dumps({"version": bgmrec.__version__, **settings.crawl.model_dump(mode="json")}, sort_keys=True)
+    text = json.dumps(
+        {"version": bgmrec.__version__, "layout": _LAYOUT, **settings.crawl.model_dump(mode="json")}, sort_keys=True
+    )
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     marker = where.state / "settings.sha256"
     if marker.exists() and marker.read_text() != fingerprint:

@@ -7,35 +7,18 @@ is either finished with all of them, or is fetched again.
 
 from __future__ import annotations
 
-import sqlite3
+import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bgmrec.crawl.results import Counts, HostUsage, NewPage, Page, PageResult
+from bgmrec.crawl.results import REDIRECTED, Counts, HostUsage, NewPage, Page, PageResult, StoredPage
+from bgmrec.crawl.state import STORED_PAGES, UNFINISHED, open_state, stored_page
 from bgmrec.crawl.urls import host_of, key_of
 
 _BATCH = 64  # pages read from the file at once, per host
-
-_TABLES = """
-create table if not exists facts (name text primary key, value);
-create table if not exists pages (
-    id integer primary key, key text not null unique, url text not null, host text not null, kind text not null,
-    depth integer not null, list_page integer not null, hops integer not null, entity_id text,
-    outcome text, status integer, detail text);
-create index if not exists waiting on pages (host, depth, id) where outcome is null;
-create table if not exists records (
-    page integer not null, entity_type text not null, id text not null, line text not null,
-    unique (page, entity_type, id));
-create table if not exists rates (rule text primary key, expected integer not null, extracted integer not null);
-create table if not exists hosts (
-    host text primary key, requests integer not null, bytes integer not null, seconds real not null);
-"""
-# a page that failed for a reason that may pass is fetched again by the next run
-_RETRY = """update pages set outcome = null, status = null, detail = null
-    where outcome in ('timeout', 'unreachable') or status = 429 or status >= 500"""
 
 
 class Frontier:
@@ -46,24 +29,20 @@ class Frontier:
     """
 
     def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        # every committed transaction survives a killed process; a loss of power may undo the last ones, pages together
-        # with their records
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = normal")
-        self._db.executescript(_TABLES)
-        self._db.execute(_RETRY)
+        self._db = open_state(path)
         self.waiting: Counter[str] = Counter()  # host → pages that are neither in flight nor finished
         self.in_flight: dict[int, str] = {}  # page id → host
         self._queues: dict[str, deque[Page]] = {}
         self.usage: dict[str, HostUsage] = {}
-        self.counts = Counts()
         self._load()
 
     def _load(self) -> None:
+        self.waiting.clear()
+        self._queues.clear()
+        self.counts = Counts()
         rows = self._db.execute("select host, count(*) from pages where outcome is null group by host")
         self.waiting.update(dict(rows.fetchall()))
+        self.waiting.subtract(Counter(self.in_flight.values()))
         self.counts.outcomes.update(self.outcomes())
         self.counts.finished = self.counts.outcomes.total()
         self.counts.records = self.record_count()
@@ -97,16 +76,27 @@ class Frontier:
 
     # ---- pages ----
 
-    def seed(self, pages: Iterable[NewPage]) -> None:
+    def seed(self, pages: Iterable[NewPage], refusal: Callable[[str], str | None] = lambda url: None) -> None:
         """Adds the start pages and marks the frontier as seeded, in one transaction.
 
         Args:
             pages: the start pages.
+            refusal: of an address: why it may not be requested; such a page is finished with that outcome.
         """
         with self._transaction():
-            added = self._add(pages)
+            self._add(pages, refusal)
             self.set_fact("seeded", 1)
-        self.waiting.update(added)
+        self._load()
+
+    def retry(self, pages: Iterable[int]) -> None:
+        """Returns finished pages, so that they are fetched again.
+
+        Args:
+            pages: their numbers.
+        """
+        with self._transaction():
+            self._db.executemany(f"update pages set {UNFINISHED} where id = ?", [(page,) for page in pages])
+        self._load()
 
     def take(self, host: str) -> Page | None:
         """The next page of a host, by depth and then in the order in which they were added; None if none waits.
@@ -151,13 +141,20 @@ class Frontier:
         """
         with self._transaction():
             self._db.execute(
-                "update pages set outcome = ?, status = ?, detail = ? where id = ?",
-                (result.outcome, result.status, result.detail[:500], page.id),
+                "update pages set outcome = ?, status = ?, detail = ?, target = ?, extracted = ? where id = ?",
+                (
+                    result.outcome,
+                    result.status,
+                    result.detail[:500],
+                    self._key(result.pages[0]) if result.outcome == REDIRECTED else None,
+                    json.dumps(result.extracted),
+                    page.id,
+                ),
             )
             rows = [(page.id, record.entity_type, record.id, record.line) for record in result.records]
             stored = self._db.executemany("insert or ignore into records values (?, ?, ?, ?)", rows).rowcount
             added = self._add(result.pages)
-            self._count_rates(result)
+            self._count_outside(page, result)
             self._store_usage()
         self.in_flight.pop(page.id, None)
         self.waiting.update(added)
@@ -165,26 +162,32 @@ class Frontier:
         self.counts.records += max(stored, 0)
         self.counts.outcomes[result.outcome] += 1
 
-    def _add(self, pages: Iterable[NewPage]) -> Counter[str]:
+    def _add(self, pages: Iterable[NewPage], refusal: Callable[[str], str | None] = lambda url: None) -> Counter[str]:
         """Adds pages that are new; returns their number by host."""
         added: Counter[str] = Counter()
         for page in pages:
             host = host_of(page.url)
+            row = (self._key(page), page.url, host, page.kind, page.depth, page.list_page, page.hops, page.entity_id)
             cursor = self._db.execute(
-                "insert or ignore into pages (key, url, host, kind, depth, list_page, hops, entity_id) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?)",
-                (key_of(page.url), page.url, host, page.kind, page.depth, page.list_page, page.hops, page.entity_id),
+                "insert or ignore into pages (key, url, host, kind, depth, list_page, hops, entity_id, outcome) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, refusal(page.url)),
             )
             added[host] += cursor.rowcount
         return added
 
-    def _count_rates(self, result: PageResult) -> None:
-        rows = [(rule, int(rule in result.extracted)) for rule in result.expected]
-        self._db.executemany(
-            "insert into rates values (?, 1, ?) on conflict (rule) do update "
-            "set expected = expected + 1, extracted = extracted + excluded.extracted",
-            rows,
-        )
+    def _key(self, page: NewPage) -> str:
+        """The key of a page. Entities of a list whose addresses lead to one page have a page, and a record, each."""
+        key = key_of(page.url)
+        if page.entity_id is None:
+            return key
+        row = self._db.execute("select entity_id from pages where key = ?", (key,)).fetchone()
+        return key if row is None or row[0] == page.entity_id else f"{key} {page.entity_id}"
+
+    def _count_outside(self, page: Page, result: PageResult) -> None:
+        self._db.execute("delete from outside where page = ?", (page.id,))
+        rows = [(page.id, links.reason, links.host, links.links) for links in result.outside]
+        self._db.executemany("insert into outside values (?, ?, ?, ?)", rows)
 
     def _store_usage(self) -> None:
         rows = [(host, used.requests, used.bytes, used.seconds) for host, used in self.usage.items()]
@@ -238,10 +241,23 @@ class Frontier:
         )
         return rows.fetchall()
 
-    def rates(self) -> dict[str, tuple[int, int]]:
-        """Rule → (pages that should have its record, pages that have it)."""
-        rows = self._db.execute("select rule, expected, extracted from rates order by rule")
-        return {rule: (expected, extracted) for rule, expected, extracted in rows}
+    def every_page(self) -> Iterator[StoredPage]:
+        """All pages and sitemaps, in the order in which they were added."""
+        yield from map(stored_page, self._db.execute(f"{STORED_PAGES} order by id"))
+
+    def page_of(self, key: str) -> StoredPage | None:
+        """The page with a key.
+
+        Args:
+            key: of the page.
+        """
+        row = self._db.execute(f"{STORED_PAGES} where key = ?", (key,)).fetchone()
+        return None if row is None else stored_page(row)
+
+    def outside_links(self) -> list[tuple[str, str, int]]:
+        """Reason, host and number of the links that were not followed, by falling number."""
+        rows = self._db.execute("select reason, host, sum(links) from outside group by 1, 2 order by 3 desc, 1, 2")
+        return rows.fetchall()
 
     def record_count(self) -> int:
         """Number of records."""

@@ -8,22 +8,27 @@ from typing import Any
 import bgmrec
 from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.plan import Plan
+from bgmrec.crawl.rates import Coverage, RuleCount
+from bgmrec.crawl.results import GOOD, Pause
 from bgmrec.errors import InputError, QualityGateError
 
 _EXAMPLES = 3  # per outcome
-_GOOD = {"record", "page", "redirected"}
+_HOSTS = 20  # of links that are not followed, with the most links
 
 
-def manifest(plan: Plan, frontier: Frontier, paused_hosts: dict[str, str], seconds: float) -> dict[str, Any]:
+def manifest(
+    plan: Plan, frontier: Frontier, covered: Coverage, paused_hosts: dict[str, Pause], seconds: float
+) -> dict[str, Any]:
     """Counts by status and outcome, errors with examples, extraction rates, usage of hosts, duration.
 
     Args:
         plan: of the source.
         frontier: its state at the end.
-        paused_hosts: host → reason why its remaining pages are deferred to the next crawl date.
+        covered: the pages of each rule, and the gaps.
+        paused_hosts: host → why its remaining pages are deferred to the next crawl date.
         seconds: of all runs of this crawl date.
     """
-    outcomes = frontier.outcomes()
+    outcomes, unfinished = frontier.outcomes(), frontier.unfinished()
     return {
         "source": plan.name,
         "ds": str(plan.ds),
@@ -34,13 +39,19 @@ def manifest(plan: Plan, frontier: Frontier, paused_hosts: dict[str, str], secon
         "pages": sum(outcomes.values()),
         "pages_by_status": frontier.statuses(),
         "pages_by_outcome": outcomes,
-        "errors": {name: _examples(plan, frontier, name, n) for name, n in outcomes.items() if name not in _GOOD},
+        "errors": {name: _examples(plan, frontier, name, n) for name, n in outcomes.items() if name not in GOOD},
         "records": frontier.record_count(),
         "records_by_type": frontier.record_types(),
-        "extraction": {rule: _rate(*counts) for rule, counts in frontier.rates().items()},
+        "extraction": {rule: _rate(count) for rule, count in sorted(covered.rules.items())},
+        "without_record": {
+            rule: dict(count.reasons.most_common()) for rule, count in sorted(covered.rules.items()) if count.reasons
+        },
+        "gaps": len(covered.gaps) + sum(unfinished.values()),
+        "links_outside": _links_outside(frontier),
         "hosts": {host: vars(used) for host, used in sorted(frontier.usage.items())},
         "deferred": {
-            host: {"pages": n, "reason": paused_hosts.get(host, "")} for host, n in frontier.unfinished().items()
+            host: {"pages": n, "reason": paused_hosts[host].reason if host in paused_hosts else ""}
+            for host, n in unfinished.items()
         },
     }
 
@@ -51,8 +62,19 @@ def _examples(plan: Plan, frontier: Frontier, outcome: str, n: int) -> dict[str,
     return {"pages": n, "examples": [{"url": url, "detail": detail} for url, detail in examples]}
 
 
-def _rate(expected: int, extracted: int) -> dict[str, Any]:
-    return {"pages": expected, "with_record": extracted, "rate": round(extracted / expected, 4)}
+def _rate(count: RuleCount) -> dict[str, Any]:
+    return {"pages": count.pages, "with_record": count.with_record, "rate": round(count.rate, 4)}
+
+
+def _links_outside(frontier: Frontier) -> dict[str, Any]:
+    """Links that were not followed: number by reason, and by host for hosts outside of `crawl.hosts`."""
+    by_reason: dict[str, int] = {}
+    by_host: dict[str, int] = {}
+    for reason, host, links in frontier.outside_links():
+        by_reason[reason] = by_reason.get(reason, 0) + links
+        if reason == "offsite" and len(by_host) < _HOSTS:
+            by_host[host] = links
+    return {"links": sum(by_reason.values()), "by_reason": by_reason, "by_host": by_host}
 
 
 def check(plan: Plan, facts: dict[str, Any], where: str) -> None:
@@ -79,15 +101,23 @@ def check(plan: Plan, facts: dict[str, Any], where: str) -> None:
     minimum = plan.settings.min_extraction_rate
     poor = {rule: rate for rule, rate in facts["extraction"].items() if rate["rate"] < minimum}
     if poor or (facts["records"] == 0 and minimum > 0):
-        rates = [f"{rule}: {rate['with_record']:,} of {rate['pages']:,} pages" for rule, rate in poor.items()]
+        rates = [
+            f"{rule}: {rate['with_record']:,} of {rate['pages']:,} pages{_reasons(facts, rule)}"
+            for rule, rate in poor.items()
+        ]
         raise QualityGateError(
-            f"too few pages of {plan.name} have their record; perhaps the site has changed its layout",
+            f"too few pages of {plan.name} have their record; perhaps the site has changed its layout, or refuses us",
             where=where,
             expected=f"records in at least {minimum:.0%} of the pages that should have one (crawl.min_extraction_rate)",
             found="; ".join(rates) or f"no record in {read:,} pages",
-            hint="compare a page of `errors` in the manifest with the rules in [[crawl.records]]; the crawl starts "
-            "over with changed settings, or after its folder is deleted",
+            hint="compare a page of `errors` in the manifest with the rules in [[crawl.records]]; the same command "
+            "fetches the pages without a record again, and starts over with changed settings",
         )
+
+
+def _reasons(facts: dict[str, Any], rule: str) -> str:
+    reasons = [f"{n:,} × {reason}" for reason, n in facts["without_record"].get(rule, {}).items()]
+    return f" ({', '.join(reasons)})" if reasons else ""
 
 
 def _counts(facts: dict[str, Any]) -> str:

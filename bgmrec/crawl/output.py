@@ -26,10 +26,10 @@ def is_published(folder: Path) -> bool:
 
 
 def publish(folder: Path, lines: Iterable[str], facts: dict[str, Any]) -> None:
-    """Writes the result to a temporary folder and renames it in one step.
+    """Writes the result to a temporary folder and renames it in one step; replaces the result of an earlier crawl.
 
     Args:
-        folder: `<out>/<name>/date=<ds>`, which must not exist.
+        folder: `<out>/<name>/date=<ds>`.
         lines: of the records.
         facts: the manifest; the list of parts is added.
     """
@@ -39,8 +39,13 @@ def publish(folder: Path, lines: Iterable[str], facts: dict[str, Any]) -> None:
     parts = list(_write_parts(partial, iter(lines)))
     _write(partial / MANIFEST, json.dumps({**facts, "parts": parts}, indent=2, ensure_ascii=False).encode())
     _sync(partial)
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if folder.exists():
+        folder.rename(replaced)
     partial.rename(folder)
     _sync(folder.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _write_parts(folder: Path, lines: Iterator[str]) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -10,13 +11,14 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from scrapy.http import HtmlResponse, Response, TextResponse
 from scrapy.linkextractors import LinkExtractor
 from scrapy.utils.gz import gunzip, gzip_magic_number
-from scrapy.utils.sitemap import Sitemap
+from scrapy.utils.response import get_base_url
 
 from bgmrec.crawl.extract import Fields, SchemaData, html_objects, json_objects, parse_json
 from bgmrec.crawl.plan import Plan, Rule
-from bgmrec.crawl.results import PAGE, SITEMAP, NewPage, Page, PageResult, Record
+from bgmrec.crawl.results import PAGE, SITEMAP, NewPage, OutsideLinks, Page, PageResult, Record
 from bgmrec.crawl.sanitize import clean, id_text, record_line
-from bgmrec.crawl.urls import without_parameters
+from bgmrec.crawl.sitemaps import listed
+from bgmrec.crawl.urls import host_of, with_ascii_host, without_parameters
 
 _MAX_SITEMAP_DEPTH = 3  # an index of indexes
 
@@ -32,7 +34,9 @@ class Reader:
         self.plan = plan
         follow = plan.settings.follow
         # Scope checks hosts: the extractor would compare them together with the port
-        self._links = LinkExtractor(allow=follow.allow, deny=follow.deny, restrict_css=follow.restrict_css)
+        self._links = LinkExtractor(
+            allow=follow.allow, deny=follow.deny, restrict_css=follow.restrict_css, process_value=with_ascii_host
+        )
 
     def read(self, page: Page, response: Response, fetched_at: datetime) -> PageResult:
         """Reads an answer of status 2xx.
@@ -46,7 +50,7 @@ class Reader:
             return self._sitemap(page, response)
         response = _readable(response)
         if isinstance(response, HtmlResponse):
-            data = SchemaData(response.selector.root, response.url)
+            data = SchemaData(response.selector.root, response.url, get_base_url(response))
             objects = {rule: html_objects(rule, response.selector, data) for rule in self._rules(response.url)}
             return self._page_result(page, response, objects, [*self._followed(page, response)], fetched_at)
         if not isinstance(response, TextResponse):
@@ -84,15 +88,29 @@ class Reader:
         expected = self._expected(response.url)
         extracted = tuple(rule.name for rule, of_rule in records.items() if of_rule)
         missing = sorted(set(expected) - set(extracted))
+        inside, outside = self._by_scope(pages)
         return PageResult(
             outcome="record" if any(records.values()) else "no record" if missing else "page",
             status=response.status,
             detail=f"no {', no '.join(missing)}" if missing else "",
             records=tuple(record for of_rule in records.values() for record in of_rule),
-            pages=tuple(new for new in pages if self.plan.scope.refusal(new.url) is None),
+            pages=inside,
+            outside=outside,
             expected=expected,
             extracted=extracted,
         )
+
+    def _by_scope(self, pages: Iterable[NewPage]) -> tuple[tuple[NewPage, ...], tuple[OutsideLinks, ...]]:
+        """The pages that may be requested, and the number of the others by reason and host."""
+        inside: list[NewPage] = []
+        outside: Counter[tuple[str, str]] = Counter()
+        for page in pages:
+            refusal = self.plan.scope.refusal(page.url)
+            if refusal is None:
+                inside.append(page)
+            else:
+                outside[refusal, host_of(page.url)] += 1
+        return tuple(inside), tuple(OutsideLinks(*of, links) for of, links in outside.items())
 
     # ---- records ----
 
@@ -133,7 +151,7 @@ class Reader:
     def _followed(self, page: Page, response: HtmlResponse) -> Iterator[NewPage]:
         if self.plan.settings.paging.css and page.list_page < self.plan.settings.paging.pages:
             for target in response.css(self.plan.settings.paging.css).getall()[:1]:
-                yield NewPage(response.urljoin(target), PAGE, page.depth, page.list_page + 1)
+                yield NewPage(_joined(response, target), PAGE, page.depth, page.list_page + 1)
         if not self.plan.settings.follow.allow or page.depth >= self.plan.settings.follow.depth:
             return
         if "nofollow" in response.xpath("string(//meta[@name='robots']/@content)").get("").lower():
@@ -152,13 +170,13 @@ class Reader:
                 yield NewPage(url, PAGE, page.depth, page.list_page + 1)
             target = plan.json_next(answer) if plan.json_next else None
             if isinstance(target, str):
-                yield NewPage(response.urljoin(target), PAGE, page.depth, page.list_page + 1)
+                yield NewPage(_joined(response, target), PAGE, page.depth, page.list_page + 1)
         if page.depth < plan.settings.follow.depth:
             for path in plan.json_urls:
                 value = path(answer)
                 for target in value if isinstance(value, list) else [value]:
                     if isinstance(target, str):
-                        yield self._deeper(page, response.urljoin(target))
+                        yield self._deeper(page, _joined(response, target))
 
     def _deeper(self, page: Page, url: str) -> NewPage:
         return NewPage(without_parameters(url, self.plan.settings.follow.drop_parameters), PAGE, page.depth + 1)
@@ -168,24 +186,27 @@ class Reader:
         if gzip_magic_number(response):
             body = gunzip(body, max_size=self.plan.settings.budget.page_bytes)
         try:
-            sitemap = Sitemap(body)
-            entries = [str(entry["loc"]) for entry in sitemap]
-        except (StopIteration, SyntaxError, ValueError) as error:  # lxml's parse errors are syntax errors
+            is_index, entries = listed(body)
+        except (SyntaxError, ValueError) as error:  # lxml's parse errors are syntax errors
             return PageResult("not readable", response.status, f"no sitemap: {error}")
-        nested = sitemap.type == "sitemapindex"
-        if nested and page.depth >= _MAX_SITEMAP_DEPTH:
+        if is_index and page.depth >= _MAX_SITEMAP_DEPTH:
             return PageResult("not readable", response.status, "sitemap indexes nested too deeply")
-        kind, depth = (SITEMAP, page.depth + 1) if nested else (PAGE, 0)
-        new = [NewPage(response.urljoin(entry), kind, depth) for entry in entries if nested or self._is_allowed(entry)]
-        return PageResult(
-            "page",
-            response.status,
-            pages=tuple(new_page for new_page in new if self.plan.scope.refusal(new_page.url) is None),
-        )
+        kind, depth = (SITEMAP, page.depth + 1) if is_index else (PAGE, 0)
+        new = [NewPage(_joined(response, entry), kind, depth) for entry in entries]
+        inside, outside = self._by_scope(one for one in new if is_index or self._is_allowed(one.url))
+        return PageResult("page", response.status, pages=inside, outside=outside)
 
     def _is_allowed(self, url: str) -> bool:
         allow = self.plan.sitemap_allow
         return not allow or any(pattern.search(url) for pattern in allow)
+
+
+def _joined(response: Response, address: str) -> str:
+    """The absolute address; one that is not valid stays as it is, and is counted as broken."""
+    try:
+        return response.urljoin(address)
+    except ValueError:
+        return address
 
 
 def _readable(response: Response) -> Response:

@@ -16,6 +16,7 @@ from parsel.csstranslator import HTMLTranslator
 
 import bgmrec
 from bgmrec.config.crawl import CrawlSettings, RecordRule
+from bgmrec.crawl.schema_paths import Syntax, parse
 from bgmrec.crawl.urls import Scope
 from bgmrec.errors import SettingsError
 from bgmrec.runtime.pseudonyms import pseudonymizer_from_environment
@@ -47,7 +48,7 @@ class Rule:
     settings: RecordRule
     pages: re.Pattern[str] | None
     types: frozenset[str]
-    schema_fields: Mapping[str, JsonPath]
+    schema_fields: Mapping[str, Syntax]
     json_items: JsonPath | None
     json_fields: Mapping[str, JsonPath]
     id_from_url: re.Pattern[str] | None
@@ -228,7 +229,7 @@ def _rule(number: int, settings: RecordRule) -> Rule:
         settings=settings,
         pages=_pattern(settings.pages, f"{where}.pages") if settings.pages else None,
         types=frozenset(settings.types),
-        schema_fields={n: json_path(text, f"{where}.schema_fields.{n}") for n, text in settings.schema_fields.items()},
+        schema_fields={n: _syntax(text, f"{where}.schema_fields.{n}") for n, text in settings.schema_fields.items()},
         json_items=json_path(settings.json_items, f"{where}.json_items") if settings.json_items else None,
         json_fields={n: json_path(text, f"{where}.json_fields.{n}") for n, text in settings.json_fields.items()},
         id_from_url=_pattern(settings.id_from_url, f"{where}.id_from_url") if settings.id_from_url else None,
@@ -245,10 +246,8 @@ def json_path(text: str, where: str) -> JsonPath:
     Raises:
         SettingsError: it is no JMESPath.
     """
-    try:
-        compiled = jmespath.compile(text)
-    except JMESPathError as error:
-        raise _bad(where, "a JMESPath (jmespath.org)", text, error) from None
+    _syntax(text, where)
+    compiled = jmespath.compile(text)
 
     def find(value: Any) -> Any:
         try:
@@ -257,6 +256,13 @@ def json_path(text: str, where: str) -> JsonPath:
             return None  # a function over a value of another type
 
     return find
+
+
+def _syntax(text: str, where: str) -> Syntax:
+    try:
+        return parse(text)
+    except JMESPathError as error:
+        raise _bad(where, "a JMESPath (jmespath.org)", text, error) from None
 
 
 def _pattern(text: str, where: str) -> re.Pattern[str]:

@@ -10,12 +10,12 @@ from scrapy import Spider, signals
 from scrapy.utils.asyncio import create_looping_call
 
 from bgmrec.crawl.frontier import Frontier
+from bgmrec.crawl.results import GOOD
 from bgmrec.runtime.logs import Progress
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-_GOOD = {"record", "page", "redirected"}
 _WINDOW = 30  # seconds over which the rate is measured
 _HOSTS = 3  # hosts with the longest queues, which are shown
 
@@ -59,7 +59,7 @@ class CrawlProgress:
             f"crawl {self._name}",
             pages=counts.finished,
             records=counts.records,
-            errors=sum(n for outcome, n in counts.outcomes.items() if outcome not in _GOOD),
+            errors=sum(n for outcome, n in counts.outcomes.items() if outcome not in GOOD),
             pages_per_second=round(rate, 2),
             queues=" ".join(f"{host} {n:,}" for host, n in waiting.most_common(_HOSTS) if n) or "empty",
             seconds_left=round(n_unfinished / rate) if rate else "unknown",

@@ -14,6 +14,8 @@ from scrapy.resolver import CachingHostnameResolver
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
+from bgmrec.crawl.urls import ascii_host
+
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from twisted.internet.base import ReactorBase
@@ -77,7 +79,7 @@ class PublicResolver:
 
     def __init__(self, reactor: ReactorBase, inner: CachingHostnameResolver, private_hosts: Iterable[str]):
         self._reactor, self._inner = reactor, inner
-        self._private_hosts = {host.lower() for host in private_hosts}
+        self._private_hosts = set(map(ascii_host, private_hosts))
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, reactor: ReactorBase) -> PublicResolver:
@@ -111,5 +113,5 @@ class PublicResolver:
             addressTypes: IPv4, IPv6, or both.
             transportSemantics: of the connection.
         """
-        guarded: Any = _PublicOnly(resolutionReceiver, hostName, hostName.lower() in self._private_hosts)
+        guarded: Any = _PublicOnly(resolutionReceiver, hostName, ascii_host(hostName) in self._private_hosts)
         return self._inner.resolveHostName(guarded, hostName, portNumber, addressTypes, transportSemantics)

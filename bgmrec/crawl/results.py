@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from bgmrec.crawl.urls import with_ascii_host
+
 PAGE, SITEMAP = "page", "sitemap"
+REDIRECTED = "redirected"
+GOOD = frozenset({"record", "page", REDIRECTED})  # outcomes that are no error
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,7 @@ class NewPage:
     """A page to fetch.
 
     Args:
-        url: address.
+        url: address; its host is brought into the one form in which hosts are compared.
         kind: `page` or `sitemap`.
         depth: links between a start page and the page.
         list_page: number of the page within a list of several pages, from 1.
@@ -28,6 +32,9 @@ class NewPage:
     hops: int = 0
     entity_id: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", with_ascii_host(self.url))
+
 
 @dataclass(frozen=True)
 class Page(NewPage):
@@ -38,6 +45,33 @@ class Page(NewPage):
     """
 
     id: int = 0
+
+
+@dataclass(frozen=True)
+class StoredPage:
+    """A page of the frontier with its result.
+
+    Args:
+        id: its number.
+        key: equal for addresses of one page.
+        url: address.
+        kind: `page` or `sitemap`.
+        host: of the address.
+        hops: redirects that led to it.
+        outcome: of the page; None: it is not finished.
+        target: key of the page that it is redirected to.
+        extracted: names of the rules whose record it has.
+    """
+
+    id: int
+    key: str
+    url: str
+    kind: str
+    host: str
+    hops: int
+    outcome: str | None
+    target: str | None
+    extracted: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -56,6 +90,34 @@ class Record:
 
 
 @dataclass(frozen=True)
+class OutsideLinks:
+    """Links of a page that may not be followed.
+
+    Args:
+        reason: `offsite`, or why the addresses are refused.
+        host: of the addresses.
+        links: their number.
+    """
+
+    reason: str
+    host: str
+    links: int
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Why no more pages of a host are fetched in this run.
+
+    Args:
+        reason: for the manifest.
+        by_budget: whether the own settings ask for it, and not the host.
+    """
+
+    reason: str
+    by_budget: bool = False
+
+
+@dataclass(frozen=True)
 class PageResult:
     """The result of a page.
 
@@ -64,7 +126,8 @@ class PageResult:
         status: HTTP status.
         detail: for the examples of errors.
         records: extracted from the page.
-        pages: that it leads to.
+        pages: that it leads to; of a redirected page its target.
+        outside: links that may not be followed.
         expected: names of the rules whose record the page should have.
         extracted: names of the rules whose record it has.
     """
@@ -74,6 +137,7 @@ class PageResult:
     detail: str = ""
     records: tuple[Record, ...] = ()
     pages: tuple[NewPage, ...] = ()
+    outside: tuple[OutsideLinks, ...] = ()
     expected: tuple[str, ...] = ()
     extracted: tuple[str, ...] = ()
 

@@ -1,4 +1,8 @@
-"""Crawls one source for one date: state, Scrapy, checks, result."""
+"""Crawls one source for one date: state, Scrapy, checks, result.
+
+Decided here: what the same command does again. An interrupted crawl resumes. A complete crawl is not repeated. Of a
+crawl that ended with gaps, published or not, the pages that could not be read or lack their record are fetched again.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,12 @@ from bgmrec.crawl.manifest import check, manifest
 from bgmrec.crawl.output import is_published, publish
 from bgmrec.crawl.plan import Plan, make_plan
 from bgmrec.crawl.progress import CrawlProgress
+from bgmrec.crawl.rates import coverage
+from bgmrec.crawl.results import Pause
 from bgmrec.crawl.scrapy_settings import scrapy_settings
 from bgmrec.crawl.seeds import seeds
 from bgmrec.crawl.spider import SideInfoSpider
+from bgmrec.crawl.urls import ascii_host
 from bgmrec.errors import InputError
 from bgmrec.runtime.logs import Progress, logger
 from bgmrec.runtime.secrets import WithoutSecrets
@@ -34,7 +41,7 @@ STOP_SECONDS = 5.0  # after a signal, for pages in flight; the next run fetches 
 
 
 def collect(settings: Settings, ds: date, progress: Progress) -> Path:
-    """Crawls the source until all pages are finished; resumes an interrupted crawl.
+    """Crawls the source until all pages are finished; resumes an interrupted crawl, and fills the gaps of an ended one.
 
     Args:
         settings: `[crawl]` and paths.
@@ -52,30 +59,44 @@ def collect(settings: Settings, ds: date, progress: Progress) -> Path:
     """
     plan = make_plan(settings.crawl, ds)
     where = crawl_folders(settings, plan)
-    if is_published(where.result):
-        shutil.rmtree(where.state, ignore_errors=True)  # if a process was killed right after publishing
+    if is_published(where.result) and not where.state.exists():
         progress.done(f"crawl {plan.name}", result=str(where.result), resumed="already complete")
         return where.result
     with ExitStack() as resources:
         for host in plan.settings.hosts:
-            resources.enter_context(host_lock(where.locks / host, f"at {host}"))
+            resources.enter_context(host_lock(where.locks / ascii_host(host), f"at {host}"))
         reset_if_settings_changed(settings, plan, where)
         frontier = Frontier(where.state / "frontier.sqlite")
         resources.callback(frontier.close)
         facts = _crawl(settings, plan, frontier, where, progress)
         publish(where.result, frontier.lines(), facts)
-    shutil.rmtree(where.state)  # the result is complete, and addresses in the state may contain user ids
+    _delete_state(plan, where, facts["gaps"])
     progress.done(
-        f"crawl {plan.name}", pages=facts["pages"], records=facts["records"], seconds=facts["duration_seconds"],
-        result=str(where.result),
+        f"crawl {plan.name}", pages=facts["pages"], records=facts["records"], gaps=facts["gaps"],
+        seconds=facts["duration_seconds"], result=str(where.result),
     )  # fmt: skip
     return where.result
+
+
+def _delete_state(plan: Plan, where: Folders, gaps: int) -> None:
+    """Deletes the state of a complete crawl; one with gaps keeps it for the next run."""
+    if not gaps:
+        shutil.rmtree(where.state)
+    elif plan.pseudonym:  # addresses in the state may contain user ids: the next run fetches all pages
+        for file in where.state.glob("frontier.sqlite*"):
+            file.unlink()
+        (where.state / "manifest.json").unlink()
 
 
 def _crawl(settings: Settings, plan: Plan, frontier: Frontier, where: Folders, progress: Progress) -> dict[str, Any]:
     """Fetches all pages; returns the manifest."""
     if not frontier.fact("seeded"):
-        frontier.seed(seeds(plan, expander(settings, plan.ds, in_pattern=True)))
+        frontier.seed(seeds(plan, expander(settings, plan.ds, in_pattern=True)), plan.scope.refusal)
+    elif frontier.fact("ended"):
+        gaps = coverage(plan, frontier, {}).gaps
+        frontier.retry(gaps)
+        frontier.set_fact("ended", 0)
+        progress.done(f"crawl {plan.name}", resumed="gaps are fetched again", pages=len(gaps))
     elif frontier.counts.finished:
         progress.done(f"crawl {plan.name}", resumed="yes", pages=frontier.counts.finished)
     frontier.set_fact("runs", frontier.fact("runs", 0) + 1)
@@ -84,14 +105,16 @@ def _crawl(settings: Settings, plan: Plan, frontier: Frontier, where: Folders, p
     frontier.set_fact("seconds", seconds_before + time.monotonic() - start)
     if not finished:
         raise KeyboardInterrupt
-    facts = manifest(plan, frontier, paused_hosts, frontier.fact("seconds"))
+    frontier.set_fact("ended", 1)
+    covered = coverage(plan, frontier, paused_hosts)
+    facts = manifest(plan, frontier, covered, paused_hosts, frontier.fact("seconds"))
     draft = where.state / "manifest.json"
     draft.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
     check(plan, facts, str(draft))
     return facts
 
 
-def _run(plan: Plan, frontier: Frontier, where: Folders, line: CrawlProgress) -> tuple[bool, dict[str, str]]:
+def _run(plan: Plan, frontier: Frontier, where: Folders, line: CrawlProgress) -> tuple[bool, dict[str, Pause]]:
     """Runs Scrapy until it ends or is stopped; returns whether all pages are finished, and the paused hosts."""
     process = AsyncCrawlerProcess(scrapy_settings(plan, where.cache))
     _redirect_logs(plan)

@@ -9,6 +9,7 @@ from typing import Any
 
 _MAX_DEPTH = 20  # levels of nesting: more than pages about music have, and far from Python's recursion limit
 _MAX_ENTRIES = 10_000  # of one list or object
+_EXACT = 2**53
 
 
 def clean(value: Any, denied: Collection[str], depth: int = 0) -> Any:
@@ -58,6 +59,8 @@ def is_empty(value: Any) -> bool:
 def id_text(value: Any) -> str | None:
     """The id in a raw value: text, a whole number, or a PropertyValue of schema.org; the first of several.
 
+    JSON makes no difference between 7, 7.0 and 7e0. Above 2^53 a float is no longer exactly what was written.
+
     Args:
         value: the raw value.
     """
@@ -65,6 +68,8 @@ def id_text(value: Any) -> str | None:
         return next(filter(None, map(id_text, value)), None)
     if isinstance(value, dict):
         return id_text(value.get("value", value.get("@value")))
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return str(value).strip() or None

@@ -11,7 +11,7 @@ from scrapy.core.scheduler import BaseScheduler
 from scrapy.http import Request
 from scrapy.utils.asyncio import CallLaterResult, call_later
 
-from bgmrec.crawl.results import NewPage, Page, PageResult
+from bgmrec.crawl.results import REDIRECTED, NewPage, Page, PageResult
 from bgmrec.crawl.urls import host_of, key_of
 
 if TYPE_CHECKING:
@@ -112,6 +112,6 @@ class FrontierScheduler(BaseScheduler):
             request.url, page.kind, page.depth, page.list_page, request.meta["redirect_times"], page.entity_id
         )
         if refusal is None:
-            self._spider.finish(page, PageResult("redirected", status, f"to {host_of(request.url)}", pages=(target,)))
+            self._spider.finish(page, PageResult(REDIRECTED, status, f"to {host_of(request.url)}", pages=(target,)))
         else:
             self._spider.finish(page, PageResult(refusal, status, f"redirected to {host_of(request.url) or 'nowhere'}"))

@@ -29,8 +29,7 @@ def seeds(plan: Plan, expand: Callable[[str], str]) -> Iterator[NewPage]:
     for seed_list in start.lists:
         for value in _values(seed_list, expand):
             url = seed_list.url.replace("{value}", quote(value, safe=""))
-            if plan.scope.refusal(url) is None:
-                yield NewPage(url, entity_id=value if seed_list.values_are_ids else None)
+            yield NewPage(url, entity_id=value if seed_list.values_are_ids else None)
     for url in start.urls:
         yield NewPage(url, PAGE)
     for url in start.sitemaps:

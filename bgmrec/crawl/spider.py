@@ -30,7 +30,7 @@ from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.pages import Reader
 from bgmrec.crawl.plan import Plan
 from bgmrec.crawl.resolver import REFUSED_ADDRESSES
-from bgmrec.crawl.results import Page, PageResult
+from bgmrec.crawl.results import Page, PageResult, Pause
 from bgmrec.crawl.urls import host_of
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class SideInfoSpider(scrapy.Spider):
     def __init__(self, plan: Plan, frontier: Frontier, **kwargs: Any):
         super().__init__(name=plan.name, **kwargs)
         self.plan, self.frontier = plan, frontier
-        self.paused_hosts: dict[str, str] = {}  # host → reason why no more of its pages are fetched
+        self.paused_hosts: dict[str, Pause] = {}
         self.state_error: Exception | None = None  # a failed write, which ends the crawl
         self.completed = False  # whether all pages are finished or deferred
         self._reader = Reader(plan)
@@ -185,14 +185,15 @@ class SideInfoSpider(scrapy.Spider):
                 host, f"{self._consecutive_failures[host]} failures in a row, the last one: {result.outcome}"
             )
 
-    def pause_host(self, host: str, reason: str) -> None:
+    def pause_host(self, host: str, reason: str, *, by_budget: bool = False) -> None:
         """Fetches no more pages of a host in this run; the crawl of the next date starts with them.
 
         Args:
             host: its name.
             reason: for the manifest.
+            by_budget: whether `[crawl.budget]` asks for it, and not the host.
         """
-        self.paused_hosts.setdefault(host, reason)
+        self.paused_hosts.setdefault(host, Pause(reason, by_budget))
 
     def abort(self, error: Exception) -> None:
         """Ends the crawl, because its state cannot be written.

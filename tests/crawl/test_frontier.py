@@ -63,7 +63,7 @@ def test_the_result_of_a_page_is_stored_whole_or_not_at_all(frontier, tmp_path):
     fresh = reopened(tmp_path)
     assert fresh.outcomes() == {"record": 1} and fresh.unfinished() == {"a.example": 1, "b.example": 1}
     assert list(fresh.lines()) == ["{}"] and fresh.counts.records == 1
-    assert fresh.rates() == {"P 1": (1, 0), "T 0": (1, 1)}
+    assert [(page.url, page.extracted) for page in fresh.every_page()][:2] == [(f"{A}/1", ("T 0",)), (f"{B}/1", ())]
     assert fresh.used("a.example").requests == 3
     assert fresh.take("b.example").url == f"{B}/1", "a page in flight is not lost"
 

@@ -197,11 +197,15 @@ def test_memory_stays_below_300_megabytes(undisturbed):
     assert 30 < undisturbed[2].memory < 300  # an interpreter alone holds 10
 
 
-def test_a_crawl_that_is_there_is_not_repeated(undisturbed):
+def test_what_a_crawl_has_is_not_fetched_again(undisturbed):
     crawl, site, _ = undisturbed
-    before = len(site.log)
+    before, records = len(site.log), crawl.records()
     again = crawl.run()
-    assert again.out.strip() == str(crawl.result) and len(site.log) == before
+    assert again.out.strip() == str(crawl.result) and crawl.records() == records
+    refused = {path for path, outcome in OUTCOMES.items() if outcome != "robots"}
+    asked = {request.path for request in site.log[before:]}
+    assert refused <= asked and not asked & {*RECORDS, "/", "/hostile/redirect"}
+    assert not [path for path in asked if path.startswith(("/music/", "/artist/", "/user/"))]
 
 
 def test_killed_three_times_it_loses_doubles_and_repeats_nothing(undisturbed, site, tmp_path):

@@ -126,11 +126,12 @@ def test_a_host_that_asks_for_a_long_pause_is_deferred(tmp_path):
     def busy(request: LoggedRequest) -> Answer | None:
         return Answer(429, headers={"Retry-After": "7200"}) if request.path == "/music/m3" else plain(request)
 
-    with crawled(tmp_path, busy) as (crawl, site):
+    with crawled(tmp_path, busy, "crawl.min_extraction_rate=0.25") as (crawl, site):
         crawl.run()
     assert paths(site)[-1] == "/music/m3"
     [deferred] = crawl.manifest()["deferred"].values()
     assert deferred == {"pages": N_PAGES - 3, "reason": "it asked for a pause of 7200 s"}
+    assert crawl.manifest()["extraction"] == {"MusicRecording 0": {"pages": N_PAGES, "with_record": 3, "rate": 0.25}}
 
 
 def test_retries_wait_longer_every_time(tmp_path):
