@@ -25,6 +25,7 @@ from pyspark.sql import DataFrame
 from bgmrec.errors import PublishingError
 from bgmrec.publish.catalogue import Catalogue
 from bgmrec.publish.contracts import CONTRACTS
+from bgmrec.publish.locations import delete_checksums, reader_location
 from bgmrec.storage import columns as c
 from bgmrec.storage import files
 from bgmrec.storage.schemas import TABLES
@@ -137,11 +138,29 @@ class Versions:
                 found=f"published dates: {', '.join(self.dates()) or 'none'}",
                 hint=f"run jobs/nightly.py --ds {ds}",
             )
-        location = files.literal(manifest["tables"][table]["location"])
-        return self.tables.spark.read.schema(TABLES[table]).parquet(location)
+        return self.read_version(table, manifest["run_id"])
+
+    def read_version(self, table: str, run_id: str) -> DataFrame:
+        """The version of a run, whether readers see it or not.
+
+        Args:
+            table: name of the table.
+            run_id: of the run.
+        """
+        return self.tables.spark.read.schema(TABLES[table]).parquet(files.literal(self.folder(table, run_id)))
+
+    def folder(self, table: str, run_id: str) -> str:
+        """The folder of a version, as Spark and the catalogue take it.
+
+        Args:
+            table: name of the table.
+            run_id: of the run; it begins with its logical date.
+        """
+        path = f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"
+        return files.absolute(self.tables.spark, self.tables.path(path))
 
     def stage(self, df: DataFrame, table: str, ds: str, run_id: str) -> str:
-        """Writes a version that no reader sees yet; returns its location.
+        """Writes a version that no reader sees yet; returns its location as readers take it.
 
         Args:
             df: the rows.
@@ -161,10 +180,11 @@ class Versions:
             )
         version = self.tables.below(table).below(f"{c.DS}={ds}")
         version.write(df, f"{c.RUN_ID}={run_id}", TABLES[table])
-        location = files.absolute(self.tables.spark, version.path(f"{c.RUN_ID}={run_id}"))
+        folder = self.folder(table, run_id)
+        delete_checksums(folder)
         if self.mode is not None:
-            files.set_mode(self.tables.spark, location, self.mode)
-        return location
+            files.set_mode(self.tables.spark, folder, self.mode)
+        return reader_location(folder, files.absolute(self.tables.spark, "/"))
 
     def promote(self, record: dict[str, Any], *, rolled_back: bool = False) -> None:
         """Publishes a run's versions for its date, and as `latest` unless a later date is published.
@@ -193,8 +213,8 @@ class Versions:
         Args:
             record: of a run.
         """
-        locations = [facts["location"] for facts in record["tables"].values()]
-        return [folder for folder in locations if not files.exists(self.tables.spark, f"{folder}/_SUCCESS")]
+        folders = [self.folder(table, record["run_id"]) for table in record["tables"]]
+        return [folder for folder in folders if not files.exists(self.tables.spark, f"{folder}/_SUCCESS")]
 
     def unpublish_after(self, ds: str, dates: Sequence[str]) -> None:
         """Removes later dates from what readers see, so that `latest` is this one.
@@ -228,8 +248,8 @@ class Versions:
             run_id: of the run.
         """
         record = self.record(run_id) or {"tables": {}}
-        for facts in record["tables"].values():
-            files.delete(self.tables.spark, facts["location"])
+        for table in record["tables"]:
+            files.delete(self.tables.spark, self.folder(table, run_id))
         files.delete(self.tables.spark, f"{self.records.path(run_id)}.json")
 
     def _update_latest(self) -> None:
@@ -254,9 +274,9 @@ class Versions:
         manifest, catalogue = self.manifest(ds), self.catalogue
         if catalogue is None or manifest is None:
             return
-        for table, facts in manifest["tables"].items():
+        for table in manifest["tables"]:
             catalogue.prepare(CONTRACTS[table], files.absolute(self.tables.spark, self.tables.path(table)))
-            catalogue.set_partition(table, ds, facts["location"])
+            catalogue.set_partition(table, ds, self.folder(table, manifest["run_id"]))
         for table in filter(catalogue.has, CONTRACTS.keys() - manifest["tables"].keys()):
             catalogue.drop_partition(table, ds)  # of a replaced version, whose files jobs/retain.py deletes
         current = None
@@ -300,7 +320,7 @@ class Versions:
         for table in CONTRACTS:
             with suppress(PySparkException):  # the table that refused may refuse again
                 if previous is not None and table in previous["tables"]:
-                    catalogue.set_partition(table, ds, previous["tables"][table]["location"])
+                    catalogue.set_partition(table, ds, self.folder(table, previous["run_id"]))
                 else:
                     catalogue.drop_partition(table, ds)
 

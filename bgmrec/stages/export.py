@@ -17,7 +17,6 @@ from bgmrec.runtime.command import run_command
 from bgmrec.runtime.logs import Progress, logger
 from bgmrec.runtime.secrets import WithoutSecrets, filled
 from bgmrec.stages.job import start_session
-from bgmrec.storage import files
 
 BATCH = 1000  # keys per pipeline: more only hold the server's single thread longer
 
@@ -102,7 +101,7 @@ def export_latest(settings: Settings, store: Store, progress: Progress, name: st
             found="no such file",
             hint="run jobs/nightly.py first, or correct paths.root",
         )
-    tables = {table: spark.read.parquet(files.literal(facts["location"])) for table, facts in latest["tables"].items()}
+    tables = {table: versions.read_version(table, latest["run_id"]) for table in latest["tables"]}
     rows = {table: facts["rows"] for table, facts in latest["tables"].items()}
     is_new = store.export(latest["run_id"], tables, rows)
     progress.done(name, run_id=latest["run_id"], copied=is_new, **rows)

@@ -26,7 +26,6 @@ from bgmrec.publish.measure import listed_items, table_numbers
 from bgmrec.recommend.external import external_table
 from bgmrec.run.state import Run
 from bgmrec.stages.outcome import RESULT
-from bgmrec.storage import files
 from bgmrec.storage.models import StoredModel
 
 Metrics = dict[str, dict[str, float]]  # model or baseline → metric → value
@@ -139,9 +138,8 @@ def _measure(
     predicts_ratings = settings.factorize.mode == "explicit"
     score_range = widened(settings.evaluate.clip, SCORE_MARGIN) if predicts_ratings else None
     numbers: dict[str, TableNumbers] = {}
-    for table, location in staged.items():
-        rows = run.spark.read.parquet(files.literal(location))
-        numbers[table] = table_numbers(rows, CONTRACTS[table], score_range)
+    for table in staged:
+        numbers[table] = table_numbers(run.versions.read_version(table, run.run_id), CONTRACTS[table], score_range)
     user_coverage, catalogue_coverage = _coverage(run, model, staged, candidates, numbers)
     metric = gate_metric(settings, metrics.get(MODEL, {}))
     baseline = _baseline(settings, metrics, metric)
@@ -174,5 +172,5 @@ def _coverage(
     """Share of the indexed users that have a list, and share of the candidates that occur in some list."""
     if "recommendations" not in staged:
         return None, None
-    listed = listed_items(run.spark.read.parquet(files.literal(staged["recommendations"])))
+    listed = listed_items(run.versions.read_version("recommendations", run.run_id))
     return numbers["recommendations"].entities / model.facts["users"], listed / candidates.count()

@@ -86,7 +86,7 @@ def night_arguments(world: Path, root: Path, ds: str, *extra: str, config: list[
 def published(root: Path, table: str, ds: str) -> pd.DataFrame:
     """What a reader by path sees, without Spark."""
     manifest = json.loads((root / "published" / "_manifests" / f"{ds}.json").read_text())
-    location = manifest["tables"][table]["location"].removeprefix("file:")
+    location = manifest["tables"][table]["location"]
     keys = ["item_id" if table == "similar_items" else "user_id", "position"]
     return pd.read_parquet(location).sort_values(keys, ignore_index=True)
 

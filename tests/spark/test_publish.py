@@ -63,7 +63,7 @@ def latest_by_path(versions: Versions) -> tuple[set[str], int]:
     """What a reader without Spark sees."""
     root = Path(versions.tables.root.removeprefix("file://"))
     manifest = json.loads((root / "_manifests" / "latest.json").read_text())
-    rows = pd.read_parquet(manifest["tables"]["recommendations"]["location"].removeprefix("file:"))
+    rows = pd.read_parquet(manifest["tables"]["recommendations"]["location"])
     assert {manifest["run_id"], manifest["model"]["run_id"]} == set(rows["run_id"])
     return set(rows["run_id"]), len(rows)
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bgmrec.config import load_settings
-from bgmrec.config.sources import EntitySettings
+from bgmrec.config import Settings, load_settings
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -22,10 +21,10 @@ def test_import_settings_load_and_every_feature_has_its_field(name):
 
 def test_a_source_that_maps_a_field_nobody_declared_is_refused():
     source = {"name": "crawl", "format": "jsonl", "paths": ["x"], "id": "id", "fields": {"genre": "g"}}
-    with pytest.raises(ValueError, match="expected one of the fields title, found source crawl maps genre"):
-        EntitySettings(sources=[source], fields=[{"name": "title", "type": "text"}])
+    with pytest.raises(ValueError, match=r"expected names of items\.fields: title, found genre"):
+        Settings(items={"sources": [source], "fields": [{"name": "title", "type": "text"}]})
 
 
 def test_a_field_named_twice_is_refused():
-    with pytest.raises(ValueError, match="title is named twice"):
-        EntitySettings(fields=[{"name": "title", "type": "text"}, {"name": "title", "type": "string"}])
+    with pytest.raises(ValueError, match=r"title at items\.fields\.0\.name and at items\.fields\.1\.name"):
+        Settings(items={"fields": [{"name": "title", "type": "text"}, {"name": "title", "type": "string"}]})

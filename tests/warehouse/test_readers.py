@@ -35,7 +35,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def location(root: Path, manifest: str, table: str) -> str:
     """The location that a reader by path looks up before each query."""
     document = json.loads((root / "published" / "_manifests" / f"{manifest}.json").read_text())
-    return document["tables"][table]["location"].removeprefix("file:")
+    return str(document["tables"][table]["location"])
 
 
 @pytest.mark.parametrize(("manifest", "run", "users"), [("latest", run_id(2, NEWER), 4), (OLDER, run_id(1, OLDER), 5)])
@@ -48,10 +48,10 @@ def test_duckdb_pandas_and_pyarrow_read_by_path(root: Path, manifest: str, run: 
         assert set(frame["run_id"]) == {run} and not frame.isna().to_numpy().any()
         assert ds.dataset(folder, format="parquet").count_rows() == rows
         # without hive_partitioning = false DuckDB takes ds from the folder's name, as a date
-        files = f"read_parquet('{folder}/*.parquet', hive_partitioning = false)"
+        files = f"read_parquet('{folder}*.parquet', hive_partitioning = false)"
         assert duckdb.sql(f"SELECT count(*), min(ds), max(run_id) FROM {files}").fetchall() == [(rows, run[:10], run)]
     folder = location(root, manifest, "recommendations")
-    best = f"SELECT item_id, score FROM read_parquet('{folder}/*.parquet') WHERE user_id = 'u2' ORDER BY position"
+    best = f"SELECT item_id, score FROM read_parquet('{folder}*.parquet') WHERE user_id = 'u2' ORDER BY position"
     assert duckdb.sql(best).fetchall() == [("m1", pytest.approx(1 / 3)), ("m2", pytest.approx(1 / 4))]
 
 
