@@ -14,13 +14,20 @@ from pyspark.sql import types as t
 
 from bgmrec.config.features import DocumentSettings
 from bgmrec.errors import SettingsError
+from bgmrec.features.plain_text import plain_text
 from bgmrec.storage import columns as c
 from bgmrec.storage.schemas import ITEM_TOKENS
 
 PADDING = 0
 
-# runs of letters, marks and digits; Chinese, Japanese and Thai write no spaces: each of their characters is a word
-_UNSPACED = r"\p{IsHan}\p{IsHiragana}\p{IsKatakana}\p{IsThai}"
+# runs of letters, marks and digits; scripts that write no spaces between words: each of their characters is a word
+_UNSPACED = "".join(
+    rf"\p{{Is{script}}}"
+    for script in (
+        *("Han", "Hiragana", "Katakana", "Bopomofo", "Yi"),
+        *("Thai", "Lao", "Khmer", "Myanmar", "Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet", "Javanese", "Balinese"),
+    )
+)
 _WORD = rf"[{_UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}&&[^{_UNSPACED}]]+"
 _WORDS = "words"
 
@@ -129,4 +136,4 @@ def _text(items: DataFrame, field: str) -> Column:
         )
     column = f.col(field)
     is_array = isinstance(items.schema[field].dataType, t.ArrayType)
-    return f.concat_ws(" ", column.cast("array<string>")) if is_array else column.cast("string")
+    return plain_text(f.concat_ws(" ", column.cast("array<string>")) if is_array else column.cast("string"))
