@@ -19,7 +19,6 @@ OWN_COLUMNS = {"users": ("user_id", "user_idx", "idx"), "items": ("item_id", "it
 _ARRAYS, _NUMBERS = ("list", "vector"), ("integer", "number")  # types of fields
 # of Spark's readers, whose names have no case: bgmrec sets them
 _OWN_OPTIONS = {name.lower(): name for name in ("header", "mode", "columnNameOfCorruptRecord")}
-_PREDICTS_NO_RATINGS = "popularity"
 _DAY = "{ds}"
 
 
@@ -222,14 +221,6 @@ def _gate_compares_an_evaluated_metric(settings: Settings) -> None:
             expected=f"one of: {', '.join(evaluated)}",
             found=f"publish.gate.metric = {gate.metric}, evaluate.ks = {ks}, factorize.mode = {mode}",
             hint=did_you_mean(gate.metric, evaluated) + "For another cut-off add it to evaluate.ks",
-        )
-    if gate.baseline == _PREDICTS_NO_RATINGS and settings.gate_metric in RATING:
-        raise Conflict(
-            "publish.gate.baseline",
-            "publish.gate.metric",
-            expected="a baseline that has the metric",
-            found=f"{gate.baseline} predicts no ratings, and the metric is {settings.gate_metric}",
-            hint="choose the baseline bias or als, or a metric of lists as publish.gate.metric",
         )
 
 

@@ -100,7 +100,7 @@ def test_a_run_must_beat_the_first_baseline_that_has_the_metric(spark: SparkSess
 
 
 def test_a_metric_that_was_not_evaluated_is_refused(spark: SparkSession, tmp_path: Path) -> None:
-    run = ready(spark, tmp_path, DAY, 4, 0.8, "publish.gate.metric=ndgc@10")
+    run = ready(spark, tmp_path, DAY, 4, 0.8, "publish.gate.metric=mae")
     with pytest.raises(SettingsError, match="was not evaluated") as caught:
         publish(run)
     assert caught.value.expected == "one of: rmse" and run.versions.latest() is None

@@ -156,7 +156,6 @@ def test_a_range_of_one_value_is_possible() -> None:
         (["publish.gate.metric=ndcg@7"], ["publish.gate.metric", "evaluate.ks"]),
         (["publish.gate.metric=ndcg"], ["publish.gate.metric"]),
         (["publish.gate.metric=rmse", "factorize.mode=implicit"], ["publish.gate.metric", "factorize.mode"]),
-        (["publish.gate.baseline=popularity"], ["publish.gate.baseline", "publish.gate.metric"]),
         (['item_features.features=[{field="tags",kind="one_hot"}]'], ["item_features.features.0.kind", "items.fields"]),
         (['item_features.features=[{field="sound",kind="number"}]'], ["item_features.features.0.kind"]),
         (['user_features.features=[{field="year",kind="vector"}]'], ["user_features.features.0.kind", "users.fields"]),
