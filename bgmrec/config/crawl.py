@@ -64,7 +64,7 @@ class StartSettings(Section):
     """Addresses of pages."""
 
     sitemaps: list[str] = []
-    """Addresses of sitemaps and sitemap indexes, plain or gzip."""
+    """Addresses of sitemaps: XML, sitemap indexes, text with one address per line, RSS or Atom; plain or gzip."""
 
     sitemap_allow: list[str] = []
     """Regular expressions; only pages of the sitemaps whose address matches one are read. Empty: all."""
@@ -141,7 +141,8 @@ class RecordRule(Section):
     """schema.org types of the object that is the record."""
 
     schema_fields: dict[Name, str] = {}
-    """Field → JMESPath in the schema.org object."""
+    """Field → JMESPath in the schema.org object; names are those of schema.org, without prefix. A value may be single
+    or several, text or an object; `path[]` always gives a list."""
 
     css: dict[Name, str] = {}
     """Field → CSS selector with `::text` or `::attr(name)`."""
@@ -220,10 +221,10 @@ class PolitenessSettings(Section):
     """Seconds before the first retry; doubled before each further one."""
 
     max_retry_after: Seconds = 600.0
-    """A host whose Retry-After is longer is left alone for the rest of the crawl date."""
+    """A host whose Retry-After is longer is left alone for the rest of the run."""
 
     failures_in_a_row: Annotated[AtLeastOne, Unit("requests")] = 20
-    """After so many failed requests in a row a host is left alone for the rest of the crawl date."""
+    """After so many failed requests in a row a host is left alone for the rest of the run."""
 
     cache_days: Days = 30.0
     """Days that whole pages are cached for conditional requests. 0: no cache, for pages about people."""
@@ -262,7 +263,8 @@ class CrawlSettings(Section):
     """Folder of the results, <out>/<name>/date=<ds>. `{data}` stands for `paths.data`."""
 
     hosts: list[Host] = []
-    """Host names; only these and their subdomains are visited."""
+    """Host names; only these and their subdomains are visited. International names in any form: `bücher.example`,
+    `xn--bcher-kva.example`."""
 
     private_hosts: list[Host] = []
     """Hosts that may have a private, loopback or link-local address. All others are refused there, so that a public
@@ -285,8 +287,8 @@ class CrawlSettings(Section):
     """Names of fields that are never stored, at any depth of a raw value, in any case; for personal data."""
 
     min_extraction_rate: Share = 0.5
-    """Share of the pages of a kind of record that gave one; below it the job fails, as the site has probably
-    changed."""
+    """Share of the pages of a kind of record that gave one, of all pages that match `pages`, also refused ones; below
+    it the job fails, as the site has probably changed or refuses pages."""
 
     @model_validator(mode="after")
     def _personal_data_stays_out(self) -> CrawlSettings:

@@ -34,7 +34,7 @@ class Feature(Section):
 
 
 class DocumentSettings(Section):
-    """The text of an item: its text and list fields, joined, lower-cased and split into words.
+    """The text of an item: its text and list fields, joined, lower-cased and split into words. HTML markup is no word.
 
     Only `[item_features.document]` is read; the encoder `text_cnn` and the linear groups with `svd:text` use it. The
     vocabulary comes from items with training ratings only.
