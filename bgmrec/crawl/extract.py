@@ -26,15 +26,33 @@ class SchemaData:
     """The schema.org objects of a page: JSON-LD before microdata.
 
     Args:
-        tree: the parsed page.
-        url: address of the page.
-        base: address that relative ones start from.
+        notations: the objects of each notation.
     """
 
-    def __init__(self, tree: _Element, url: str, base: str):
+    def __init__(self, notations: Iterable[_Notation]):
+        self._notations = list(notations)
+
+    @classmethod
+    def of_page(cls, tree: _Element, url: str, base: str) -> SchemaData:
+        """The objects of an HTML page.
+
+        Args:
+            tree: the parsed page.
+            url: address of the page.
+            base: address that relative ones start from.
+        """
         language, addresses = str(tree.xpath("string(/*/@lang)")), page_addresses(tree, url, base)
-        notations = (json_ld(tree), _microdata(tree, base))
-        self._notations = [_Notation(blocks, base, language, addresses) for blocks in notations]
+        return cls(_Notation(blocks, base, language, addresses) for blocks in (json_ld(tree), _microdata(tree, base)))
+
+    @classmethod
+    def of_answer(cls, answer: Any, url: str) -> SchemaData:
+        """The objects of an answer that is JSON-LD itself.
+
+        Args:
+            answer: the parsed JSON.
+            url: address of the answer.
+        """
+        return cls([_Notation([answer], url, "", [url])])
 
     def all(self, rule: Rule) -> list[Fields]:
         """The fields of every object of the rule's types, JSON-LD first.
@@ -107,8 +125,13 @@ def html_objects(rule: Rule, page: Selector, data: SchemaData) -> list[Fields]:
     """
     if rule.settings.many:
         return data.all(rule)
+    return _merged([*data.main_entity(rule), _select(page, rule)])
+
+
+def _merged(places: Iterable[Fields]) -> list[Fields]:
+    """One object with each field from the first place that has it."""
     merged: Fields = {}
-    for fields in [*data.main_entity(rule), _select(page, rule)]:
+    for fields in places:
         merged = {**fields, **merged}
     return [merged] if merged else []
 
@@ -128,15 +151,17 @@ def _single(values: list[str]) -> Any:
     return texts[0] if len(texts) == 1 else texts
 
 
-def json_objects(rule: Rule, answer: Any) -> list[Fields]:
-    """The raw fields of a rule in a JSON answer, for each object of `json_items`.
+def json_objects(rule: Rule, answer: Any, url: str) -> list[Fields]:
+    """The raw fields of a rule in a JSON answer: for each object of `json_items`, else in its schema.org objects.
 
     Args:
         rule: paths of objects and fields.
         answer: the parsed answer.
+        url: address of the answer.
     """
     if rule.json_items is None:
-        return []
+        data = SchemaData.of_answer(answer, url)
+        return data.all(rule) if rule.settings.many else _merged(data.main_entity(rule))
     items = rule.json_items(answer)
     objects = items if isinstance(items, list) else [items]
     return [fields for item in objects if item is not None and (fields := _pick(rule.json_fields, item))]

@@ -50,7 +50,7 @@ class Reader:
             return self._sitemap(page, response)
         response = _readable(response)
         if isinstance(response, HtmlResponse):
-            data = SchemaData(response.selector.root, response.url, get_base_url(response))
+            data = SchemaData.of_page(response.selector.root, response.url, get_base_url(response))
             objects = {rule: html_objects(rule, response.selector, data) for rule in self._rules(response.url)}
             return self._page_result(page, response, objects, [*self._followed(page, response)], fetched_at)
         if not isinstance(response, TextResponse):
@@ -61,7 +61,7 @@ class Reader:
             answer = parse_json(response.text)
         except ValueError as error:
             return self._unreadable(response, "not readable", str(error))
-        objects = {rule: json_objects(rule, answer) for rule in self._rules(response.url)}
+        objects = {rule: json_objects(rule, answer, response.url) for rule in self._rules(response.url)}
         return self._page_result(page, response, objects, [*self._named(page, response, answer)], fetched_at)
 
     def _rules(self, url: str) -> list[Rule]:

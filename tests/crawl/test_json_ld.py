@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import pytest
+from scrapy.http import Headers
+from scrapy.responsetypes import responsetypes
 
 from bgmrec.crawl.graph import Graph
 from tests.crawl.test_pages import HOST, SCHEMA, fields, html, read, script
@@ -101,6 +103,20 @@ def test_slashes_and_marks_inside_texts_stay():
     item = {**TRACK, "name": 'http://a//b /* c */ <!-- d --> ]]> , } "e"; &amp;'}
     assert tracks(item)[0]["title"] == item["name"]
     assert fields(read(html(typed(json.dumps(item)[:-1] + ",}")), SCHEMA))[0]["title"] == item["name"]
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/ld+json", "application/ld+json; charset=utf-8", "application/json"]
+)
+def test_json_ld_that_is_an_answer_of_its_own_is_read(media_type):
+    headers, body = (
+        {"Content-Type": media_type},
+        json.dumps({"@graph": [RELATED, {**TRACK, "url": "/track/1"}]}).encode(),
+    )
+    kind = responsetypes.from_args(headers=Headers(headers), url=f"{HOST}/track/1", body=body)
+    answer = kind(f"{HOST}/track/1", headers=headers, body=body)
+    assert fields(read(answer, SCHEMA)) == FOUND
+    assert len(fields(read(answer, {**SCHEMA, "many": True}))) == 2
 
 
 ARTIST_NODE = {"@type": "MusicGroup", "@id": "#artist", "identifier": "ar1", "name": "Graph Artist"}

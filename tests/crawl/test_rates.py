@@ -13,11 +13,12 @@ from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.plan import make_plan
 from bgmrec.crawl.rates import Coverage, coverage
 from bgmrec.crawl.results import NewPage, PageResult, Pause
+from bgmrec.runtime.pseudonyms import KEY_VARIABLE
 from bgmrec.synthetic.site.pages import links
 from bgmrec.synthetic.site.server import Answer, LoggedRequest
 from tests.crawl.crawls import SMALL
 from tests.crawl.hostile_site import moved, music
-from tests.crawl.test_politeness import START, Pages, crawled, paths
+from tests.crawl.test_politeness import KEY, START, Pages, crawled, paths
 
 HOST = "http://music.example"
 RULE = "T 0"
@@ -188,6 +189,18 @@ def test_a_crawl_that_was_published_with_gaps_is_filled_by_the_same_command(tmp_
         before = len(site.log)
         crawl.run()
         assert len(site.log) == before, "a complete crawl was repeated"
+
+
+def test_with_hashed_ids_no_state_is_kept_and_the_gaps_are_filled_by_a_whole_crawl(tmp_path):
+    answers: dict[str, Answer | None] = {"bad": Answer(403)}
+    source = SOURCE.replace("css =", "hash_id = true\ncss =")
+    with crawled(tmp_path, blocked(answers), *QUICK, "crawl.min_extraction_rate=0.2", source=source) as (crawl, _):
+        crawl.environment[KEY_VARIABLE] = KEY
+        crawl.run()
+        assert not crawl.state.exists() and crawl.manifest()["gaps"] == N_BLOCKED
+        answers["bad"] = None
+        crawl.run()
+    assert len(crawl.records()) == 10 and crawl.manifest()["gaps"] == 0
 
 
 def test_links_outside_are_in_the_manifest(tmp_path):

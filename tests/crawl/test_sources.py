@@ -169,6 +169,9 @@ def test_ids_are_read_from_text_numbers_and_property_values():
         "a", "7", "x", "b",
     ]  # fmt: skip
     assert [id_text(value) for value in (None, "", True, 1.5, {}, [])] == [None] * 6
+    # JSON makes no difference between 7, 7.0 and 7e0
+    assert [id_text(value) for value in (7.0, 1e5, -0.0, 2**64, "7.0")] == ["7", "100000", "0", str(2**64), "7.0"]
+    assert [id_text(value) for value in (2.0**53 + 2, float("nan"), float("inf"))] == [None] * 3
 
 
 def test_denied_names_are_gone_at_any_depth():
