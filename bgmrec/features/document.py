@@ -21,14 +21,15 @@ from bgmrec.storage.schemas import ITEM_TOKENS
 PADDING = 0
 
 # runs of letters, marks and digits; scripts that write no spaces between words: each of their characters is a word
-_UNSPACED = "".join(
-    rf"\p{{Is{script}}}"
-    for script in (
-        *("Han", "Hiragana", "Katakana", "Bopomofo", "Yi"),
-        *("Thai", "Lao", "Khmer", "Myanmar", "Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet", "Javanese", "Balinese"),
-    )
+_SCRIPTS = (
+    *("Han", "Hiragana", "Katakana", "Bopomofo", "Yi"),
+    *("Thai", "Lao", "Khmer", "Myanmar", "Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet", "Javanese", "Balinese"),
 )
-_WORD = rf"[{_UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}&&[^{_UNSPACED}]]+"
+_LETTER = r"\p{L}\p{M}\p{N}"
+# All these scripts begin at U+0E00: Latin letters, for which Java would look up each script, are decided before.
+_BELOW, _ABOVE = r"[\x{0}-\x{DFF}]", r"[\x{E00}-\x{10FFFF}]"
+_UNSPACED = "".join(rf"\p{{Is{script}}}" for script in _SCRIPTS)
+_WORD = rf"[[{_LETTER}&&{_BELOW}][{_LETTER}&&{_ABOVE}&&[^{_UNSPACED}]]]+|[{_ABOVE}&&[{_UNSPACED}]]"
 _WORDS = "words"
 
 

@@ -36,6 +36,7 @@ _MARKUP = "(?is)" + "|".join(
 )
 _JOINS = r"(?i)<wbr\s*/?>"  # a place where a word may break, in the middle of it
 _ENTITY = r"^(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
+_ESCAPED_AGAIN = r"&(?:amp;){1,3}(?=#?\w{1,31};)"  # feeds escape their markup once more
 _LAST_CODE_POINT = 0x10FFFF
 
 
@@ -45,7 +46,7 @@ def plain_text(text: Column) -> Column:
     Args:
         text: of a field.
     """
-    unescaped = _unescaped(_unescaped(text))  # feeds escape their markup once more
+    unescaped = _unescaped(f.regexp_replace(text, _ESCAPED_AGAIN, "&"))
     plain = f.regexp_replace(f.regexp_replace(unescaped, _JOINS, ""), _MARKUP, " ")
     return f.when(text.rlike("[<&]"), plain).otherwise(text)
 
