@@ -39,6 +39,10 @@ class Files(Section):
     """With `{ds}` in a path: read the files of this many days, up to and including the logical date. Not set: the
     logical date alone."""
 
+    recursive: bool = False
+    """Read the files of sub-folders, too. `false`: a folder's own files and those in folders named `key=value`, which
+    give the column `key`; other sub-folders are named in a warning."""
+
     allow_missing_days: bool = False
     """Accept days of the window without files, as long as one day has some. By default a missing day is an error, so
     that a late delivery does not pass for a quiet day."""

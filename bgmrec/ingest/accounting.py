@@ -25,8 +25,6 @@ AFTER_WINDOW = "after_window"  # dated after the logical date: a later run's row
 DUPLICATE = "duplicate"  # every raw column equals another row's of the source
 STATES = (KEPT, REJECTED, FILTERED, AFTER_WINDOW, DUPLICATE)
 
-UNREADABLE = "unreadable record"
-
 _EXAMPLE_LENGTH = 500
 
 

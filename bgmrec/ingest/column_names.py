@@ -1,60 +1,66 @@
-"""Raw column names that clash with bgmrec's, with Spark SQL's, or with another column of the same row."""
+"""Names of raw columns, and of bgmrec's own beside them.
+
+A raw column keeps the name that the file gives it. bgmrec's own columns begin with a prefix that no file uses.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
-from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
-from pyspark.sql import types as t
 
-from bgmrec.storage import columns as c
+_PREFIX = "__bgmrec_"
 
 
-def most_used_spelling(reader: DataFrameReader, paths: list[str], names: list[str]) -> list[str]:
+def internal(name: str) -> str:
+    """The name of a column of bgmrec beside raw columns.
+
+    Args:
+        name: what the column holds.
+    """
+    return _PREFIX + name
+
+
+def is_internal(name: str) -> bool:
+    """Whether the column is bgmrec's own.
+
+    Args:
+        name: of a column.
+    """
+    return name.startswith(_PREFIX)
+
+
+def raw_columns(raw: DataFrame) -> list[str]:
+    """The columns of the files themselves.
+
+    Args:
+        raw: from `read_files`, perhaps joined.
+    """
+    return [name for name in raw.columns if not is_internal(name)]
+
+
+def most_used_spelling(counts: Mapping[str, int]) -> list[str]:
     """The names without those that differ by case alone, which SQL cannot tell apart: the most frequent one stays.
 
     Args:
-        reader: of JSON, with the options of the source.
-        paths: files or folders.
-        names: keys of the records.
+        counts: name → number of records with it.
     """
     same: dict[str, list[str]] = {}
-    for name in names:
+    for name in counts:
         same.setdefault(name.lower(), []).append(name)
-    clashing = [name for group in same.values() if len(group) > 1 for name in group]
-    if not clashing:
-        return names
-    raw = reader.schema(t.StructType([t.StructField(name, t.StringType()) for name in clashing])).json(paths)
-    [counts] = raw.select(*(f.count(f.col(_quoted(name))) for name in clashing)).collect()
-    used = dict(zip(clashing, counts, strict=True))
-    return [max(group, key=lambda name: (used.get(name, 0), name)) for group in same.values()]
-
-
-@contextmanager
-def case_kept(spark: SparkSession) -> Iterator[None]:
-    """Makes names that differ by case alone two names inside the block.
-
-    Args:
-        spark: the session.
-    """
-    key = "spark.sql.caseSensitive"
-    before = str(spark.conf.get(key))
-    spark.conf.set(key, "true")
-    try:
-        yield
-    finally:
-        spark.conf.set(key, before)
+    return [max(group, key=lambda name: (counts[name], name)) for group in same.values()]
 
 
 def unambiguous(raw: DataFrame, names: Sequence[str]) -> DataFrame:
     """The raw columns under unique names: a record with an odd key must not stop a run.
 
-    A name that begins with an underscore, as bgmrec's own do, or is `source_file`, gets `raw` before it.
+    A second name that differs by case alone gets a number, a backtick becomes an apostrophe, and a name with bgmrec's
+    prefix gets `raw` before it.
 
     Args:
-        raw: the raw columns, beside Spark's and bgmrec's own.
+        raw: the raw columns beside bgmrec's own.
         names: of the raw columns.
     """
     new: dict[str, str] = {}
@@ -62,12 +68,30 @@ def unambiguous(raw: DataFrame, names: Sequence[str]) -> DataFrame:
         new[name] = _free(_safe(name), {other.lower() for other in new.values()})
     if all(old == renamed for old, renamed in new.items()):
         return raw
-    return raw.select(*(f.col(_quoted(name)).alias(new.get(name, name)) for name in raw.columns))
+    return raw.select(*(f.col(quoted(name)).alias(new.get(name, name)) for name in raw.columns))
+
+
+def words_of(texts: Iterable[str]) -> set[str]:
+    """The lower-case words of some texts.
+
+    Args:
+        texts: expressions or names.
+    """
+    return {word.lower() for text in texts for word in re.findall(r"\w+", text)}
+
+
+def quoted(name: str) -> str:
+    """The name for Spark SQL, whatever characters it holds.
+
+    Args:
+        name: of a column.
+    """
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _safe(name: str) -> str:
     plain = name.replace("`", "'") or "_"
-    return f"raw{plain}" if plain.startswith("_") or plain.lower() == c.SOURCE_FILE else plain
+    return f"raw{plain}" if is_internal(plain) else plain
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -77,7 +101,3 @@ def _free(name: str, taken: set[str]) -> str:
         number += 1
         candidate = f"{name}_{number}"
     return candidate
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

@@ -8,9 +8,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-# bgmrec's own columns beside raw ones begin with an underscore, so that errors can list the user's columns alone
+from bgmrec.ingest.column_names import internal
+
 SOURCE_POSITION = "_source_position"  # position of the source in the settings
-DIGESTS = ["_digest_a", "_digest_b"]
+DIGESTS = [internal("digest_a"), internal("digest_b")]
 SAME_RECORD = [SOURCE_POSITION, *DIGESTS]
 
 

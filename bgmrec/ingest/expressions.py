@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -14,9 +14,14 @@ from pyspark.sql import functions as f
 
 from bgmrec.config.sources import JoinedTable
 from bgmrec.errors import SettingsError
-from bgmrec.ingest.sources import raw_columns, read_files, shows_columns
+from bgmrec.ingest.column_names import internal, raw_columns
+from bgmrec.ingest.ids import id_expression, id_text
+from bgmrec.ingest.sources import Expressions, read_files, shows_columns
 
-JOIN_MISSED = "_join_missed"  # true where a side table had no row for the log's key
+JOIN_MISSED = internal("join_missed")  # true where a side table had no row for the log's key
+
+_SIDE = internal("side")
+_HASH = internal("hash")
 
 
 def select_expressions(
@@ -42,8 +47,13 @@ def select_expressions(
         SettingsError: an expression does not parse, or names a column that the source lacks.
     """
     for name, text in expressions.items():
-        raw = with_columns_of(raw, text, f"{where}.{name.lstrip('_')}", optional, show_columns)
+        raw = with_columns_of(raw, text, f"{where}.{_setting(name)}", optional, show_columns)
     return raw.select(*keep, *(f.expr(text).alias(name) for name, text in expressions.items()))
+
+
+def _setting(name: str) -> str:
+    """The setting that an expression's column is named after."""
+    return name.removeprefix(internal("field_")).removeprefix(internal(""))
 
 
 def resolves(raw: DataFrame, text: str) -> bool:
@@ -129,7 +139,7 @@ class SideTable:
     """A side table, one row per key.
 
     Args:
-        rows: `_key_0` … as text, `_side`, a struct of the selected values, and `_hash` of it.
+        rows: the keys as text, a struct of the selected values, and a hash of it.
         left: the same keys as expressions over the log.
         values: names of the selected values.
         where: the settings that it comes from.
@@ -163,30 +173,50 @@ def read_sides(
         SettingsError: a key or selected column does not exist.
         InputError: a side table's files are missing.
     """
-    return [
-        _side(
-            read_files(spark, table, data=data, ds=ds, withheld=withheld),
-            table,
-            f"{where}.joins.{table.name}",
-            withheld,
-        )
-        for table in joins
-    ]
+    sides = []
+    for table in joins:
+        at = f"{where}.joins.{table.name}"
+        keys = Expressions([right or left for left, _, right in _keys(table)], table.select)
+        raw = read_files(spark, table, data=data, ds=ds, where=at, expressions=keys, withheld=withheld)
+        sides.append(_side(raw, table, at, withheld))
+    return sides
+
+
+def join_keys(table: JoinedTable) -> list[str]:
+    """The keys of a side table as expressions over the log.
+
+    Args:
+        table: its settings.
+    """
+    return [left for left, _, _ in _keys(table)]
+
+
+def _keys(table: JoinedTable) -> list[tuple[str, str, str]]:
+    return [key.partition("=") for key in table.on]
 
 
 def _side(side: DataFrame, table: JoinedTable, where: str, withheld: bool) -> SideTable:
     optional, show_columns = table.format == "jsonl", shows_columns(table, withheld)
-    keys = [key.partition("=") for key in table.on]
-    left = {f"_key_{n}": f"cast({left} as string)" for n, (left, _, _) in enumerate(keys)}
-    right = {f"_key_{n}": f"cast({right or left} as string)" for n, (left, _, right) in enumerate(keys)}
+    spark = side.sparkSession
+    left = {_key(n): id_expression(spark, left) for n, (left, _, _) in enumerate(_keys(table))}
+    right = {_key(n): id_expression(spark, right or left) for n, (left, _, right) in enumerate(_keys(table))}
     for text in table.select:
         side = with_columns_of(side, text, f"{where}.select", optional, show_columns)
     values = side.select(*(f.expr(text) for text in table.select)).columns
     selected = [f.expr(text) for text in table.select]
     keyed = select_expressions(side, right, selected, where=where, optional=optional, show_columns=show_columns)
-    one_per_key = keyed.groupBy(*right).agg(f.max(f.struct(*values)).alias("_side"))
-    whole = f.to_json("_side", {"ignoreNullFields": "false"})
-    return SideTable(one_per_key.withColumn("_hash", f.xxhash64(whole)), left, values, where, optional)
+    one_per_key = _as_ids(keyed, right).groupBy(*right).agg(f.max(f.struct(*values)).alias(_SIDE))
+    whole = f.to_json(_SIDE, {"ignoreNullFields": "false"})
+    return SideTable(one_per_key.withColumn(_HASH, f.xxhash64(whole)), left, values, where, optional)
+
+
+def _key(n: int) -> str:
+    return internal(f"key_{n}")
+
+
+def _as_ids(rows: DataFrame, keys: Iterable[str]) -> DataFrame:
+    """The keys in the one form that ids have in every format."""
+    return rows.withColumns({key: id_text(f.col(key), rows.schema[key].dataType) for key in keys})
 
 
 def join_sides(raw: DataFrame, sides: Sequence[SideTable], *, show_columns: bool = True) -> DataFrame:
@@ -208,24 +238,28 @@ def join_sides(raw: DataFrame, sides: Sequence[SideTable], *, show_columns: bool
         keyed = select_expressions(
             raw, side.left, ["*"], where=side.where, optional=side.optional, show_columns=show_columns
         )
-        raw = keyed.join(side.rows, on=list(side.left), how="left").select(
-            *(f.col(f"`{name}`") for name in raw.columns if name not in side.values and name != JOIN_MISSED),
-            (f.col(JOIN_MISSED) | f.col("_side").isNull()).alias(JOIN_MISSED),
-            _key_hash(side).alias(joined_key(n)),
-            f.col("_hash").alias(joined_hash(n)),
-            *(f.col("_side")[name].alias(name) for name in side.values),
+        raw = (
+            _as_ids(keyed, side.left)
+            .join(side.rows, on=list(side.left), how="left")
+            .select(
+                *(f.col(f"`{name}`") for name in raw.columns if name not in side.values and name != JOIN_MISSED),
+                (f.col(JOIN_MISSED) | f.col(_SIDE).isNull()).alias(JOIN_MISSED),
+                _key_hash(side).alias(joined_key(n)),
+                f.col(_HASH).alias(joined_hash(n)),
+                *(f.col(_SIDE)[name].alias(name) for name in side.values),
+            )
         )
     return raw
 
 
 def joined_key(n: int) -> str:
     """The column with a hash of the key that was looked up in the n-th side table."""
-    return f"_joined_key_{n}"
+    return internal(f"joined_key_{n}")
 
 
 def joined_hash(n: int) -> str:
     """The column with a hash of the row that was found in the n-th side table."""
-    return f"_joined_hash_{n}"
+    return internal(f"joined_hash_{n}")
 
 
 def joined_otherwise(rows: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
@@ -239,7 +273,7 @@ def joined_otherwise(rows: DataFrame, sides: Sequence[SideTable]) -> DataFrame:
     """
     changed = []
     for n, side in enumerate(sides):
-        now = side.rows.select(_key_hash(side).alias(joined_key(n)), f.col("_hash").alias("_now"))
+        now = side.rows.select(_key_hash(side).alias(joined_key(n)), f.col(_HASH).alias("_now"))
         beside = rows.join(now, joined_key(n), "left")
         changed.append(beside.where(~f.col(joined_hash(n)).eqNullSafe(f.col("_now"))).select(*rows.columns))
     return reduce(DataFrame.unionByName, changed, rows.limit(0))
@@ -254,6 +288,11 @@ def record_json(columns: Sequence[str]) -> Column:
     """The raw record as JSON, for the rejects; of an unreadable one its text.
 
     Args:
-        columns: names of the raw columns.
+        columns: names of the raw columns, and of the unreadable record.
     """
-    return f.to_json(f.struct(*(f.col(f"`{name}`") for name in columns)))
+    return f.to_json(f.struct(*(f.col(f"`{name}`").alias(_shown(name)) for name in columns)))
+
+
+def _shown(name: str) -> str:
+    """The name in a record: the text of an unreadable one is `_corrupt_record`, as Spark calls it."""
+    return name.replace(internal(""), "_", 1)

@@ -9,10 +9,16 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from bgmrec.config.sources import EntityField
+from bgmrec.ingest.ids import id_text
+from bgmrec.ingest.numbers import NUMBER, number, whole_number
 
 # Parquet's writer fails on times before 1900, and a year of five digits is a typing error
 _EARLIEST, _LATEST = "1900-01-01 00:00:00", "9999-12-31 23:59:59"
 _FLOAT_MAX = 3.4e38
+_NESTED = (t.ArrayType, t.MapType, t.StructType)
+# a list in JSON, perhaps torn; other texts in brackets are tags such as "[live] session"
+_JSON_LIST = r"^\[\s*(?:[\"'{\[\d\-\]]|true|false|null|$)"
+_OBJECT = r'^\{\s*(?:"|\}$)'
 
 
 def typed_value(raw: Column, kind: t.DataType, field: EntityField) -> Column:
@@ -45,19 +51,25 @@ def is_malformed(raw: Column, kind: t.DataType, value: Column) -> Column:
 
 
 def _text(raw: Column, kind: t.DataType, field: EntityField) -> Column:
-    text = f.trim(raw.cast("string"))
+    if isinstance(kind, _NESTED):
+        return f.lit(None).cast("string")
+    text = f.trim(_plain_text(raw, kind))
     return f.when(text != "", text)
 
 
+def _plain_text(raw: Column, kind: t.DataType) -> Column:
+    """Whole numbers of every width have one text, as ids have."""
+    text = raw.cast("string")
+    return f.coalesce(id_text(raw, kind), text) if isinstance(kind, t.NumericType) else text
+
+
 def _number(raw: Column, kind: t.DataType, field: EntityField) -> Column:
-    number = raw.cast("double")
-    return f.when(f.abs(number) <= _FLOAT_MAX, number)  # NaN compares as greater
+    value = number(raw, kind)
+    return f.when(f.abs(value) <= _FLOAT_MAX, value)  # NaN compares as greater
 
 
 def _integer(raw: Column, kind: t.DataType, field: EntityField) -> Column:
-    number = raw.cast("double")
-    # a cast alone would cut 12.7 to 12
-    return f.when(number == f.floor(number), raw.cast("bigint"))
+    return whole_number(raw, kind)
 
 
 def _boolean(raw: Column, kind: t.DataType, field: EntityField) -> Column:
@@ -79,14 +91,18 @@ def _timestamp(raw: Column, kind: t.DataType, field: EntityField) -> Column:
 
 
 def _parts(raw: Column, kind: t.DataType, field: EntityField) -> Column:
-    """An array of strings from an array, from its JSON text, or from separated text."""
-    if isinstance(kind, t.ArrayType):
-        return raw.cast("array<string>")
-    text = f.trim(raw.cast("string"))
+    """An array of strings from an array, from its JSON text, or from separated text; null where a member is nested."""
+    if isinstance(kind, t.ArrayType) and not isinstance(kind.elementType, _NESTED):
+        member = kind.elementType
+        return f.transform(raw, lambda part: _plain_text(part, member))
+    if isinstance(kind, _NESTED):
+        return f.lit(None).cast("array<string>")
+    text = f.trim(_plain_text(raw, kind))
     separated = f.split(text, re.escape(field.separator))
-    return f.when(text == "", None).otherwise(
-        f.when(text.startswith("["), f.from_json(text, "array<string>")).otherwise(separated)
-    )
+    members = f.from_json(text, "array<string>")
+    flat = f.when(~f.exists(members, lambda part: f.coalesce(part.rlike(_OBJECT), f.lit(False))), members)
+    listed = f.when(text.startswith("[") & (members.isNotNull() | text.rlike(_JSON_LIST)), flat).otherwise(separated)
+    return f.when(text != "", listed)
 
 
 def _list(raw: Column, kind: t.DataType, field: EntityField) -> Column:
@@ -96,7 +112,7 @@ def _list(raw: Column, kind: t.DataType, field: EntityField) -> Column:
 
 
 def _vector(raw: Column, kind: t.DataType, field: EntityField) -> Column:
-    numbers = f.transform(_parts(raw, kind, field), lambda part: f.trim(part).cast("float"))
+    numbers = f.transform(_parts(raw, kind, field), lambda part: f.when(part.rlike(NUMBER), f.trim(part).cast("float")))
     whole = f.forall(numbers, lambda number: f.coalesce(f.abs(number) <= _FLOAT_MAX, f.lit(False)))
     return f.when(whole, numbers)
 

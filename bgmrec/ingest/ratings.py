@@ -14,15 +14,20 @@ from pyspark.sql import functions as f
 
 from bgmrec.config.sources import RatingSource, RatingsSettings
 from bgmrec.ingest import accounting as acc
+from bgmrec.ingest.column_names import internal
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
 from bgmrec.ingest.expressions import JOIN_MISSED, select_expressions
+from bgmrec.ingest.ids import id_checks, id_expression, id_text, refused_in_json
+from bgmrec.ingest.numbers import number
+from bgmrec.ingest.raw_record import FAULT, FILE
 from bgmrec.ingest.row_cache import RowCache, map_sources
 from bgmrec.ingest.source_mapping import SourceMapping
-from bgmrec.ingest.sources import CORRUPT
+from bgmrec.ingest.sources import Expressions
 from bgmrec.storage import columns as c
 from bgmrec.storage.times import utc_timestamp
 
 _VALUES = [c.USER_ID, c.ITEM_ID, c.RATING, c.WEIGHT, c.RATED_AT]
+_IDS = {c.USER_ID: "user id", c.ITEM_ID: "item id"}
 # no log is older, and Parquet's writer fails on times before 1900
 _EARLIEST = "1970-01-01 00:00:00"
 
@@ -72,7 +77,10 @@ def _mapping(
         data,
         ds,
         map_joined,
-        [source.where, *(getattr(source, name) for name in _VALUES)],
+        Expressions(
+            [source.user_id, source.item_id],
+            [text for text in (source.where, source.rating, source.weight, source.rated_at) if text],
+        ),
         settings.model_dump(mode="json", include={"minimum", "maximum", "unknown_items", "time_required"}),
         (sys.modules[__name__],),
         settings.drop_exact_duplicates,
@@ -92,47 +100,58 @@ def _map_source(
 
     `rated_at` is set where the end may change the state, the other values where the row would be kept.
     """
-    expressions = {f"_{name}": getattr(source, name) or "cast(null as timestamp)" for name in _VALUES}
+    spark = joined.sparkSession
+    expressions = {name: getattr(source, name) or "cast(null as timestamp)" for name in _VALUES}
+    expressions |= {name: id_expression(spark, expressions[name]) for name in _IDS}
     rows = select_expressions(
         joined,
-        expressions | {"_where": source.where or "true"},
+        {internal(name): text for name, text in {**expressions, "where": source.where or "true"}.items()},
         ["*"],
         where=f"ratings.sources.{source.name}",
         optional=source.format == "jsonl",
         show_columns=show_columns,
     )
-    time_required = settings.time_required and source.rated_at is not None
-    rows = rows.withColumns(
+    raw = {name: f.col(internal(name)) for name in _VALUES}
+    kinds = {name: rows.schema[internal(name)].dataType for name in _VALUES}
+    no_ids: dict[str, Column] = {}
+    for name, shown in _IDS.items():
+        refused = refused_in_json(spark, expressions[name], joined.columns)
+        no_ids |= id_checks(shown, raw[name], kinds[name], refused)
+    checks = rows.withColumns(
         {
-            "_user_id": _id("_user_id"),
-            "_item_id": _id("_item_id"),
-            "_rating": f.col("_rating").cast("double"),
-            "_weight": f.col("_weight").cast("double"),
-            "_time": f.col("_rated_at").cast("timestamp"),
+            **{_checked(name): id_text(raw[name], kinds[name]) for name in _IDS},
+            **{_checked(name): number(raw[name], kinds[name]) for name in (c.RATING, c.WEIGHT)},
+            _checked(c.RATED_AT): raw[c.RATED_AT].cast("timestamp"),
         }
     )
-    rows = rows.withColumn("_reason", acc.first_reason(_checks(settings, time_required)))
-    rows = rows.withColumn("_state", _state())
-    kept, rejected = f.col("_state") == acc.KEPT, f.col("_state") == acc.REJECTED
-    values = {c.RATED_AT: "_time", **{name: f"_{name}" for name in _VALUES if name != c.RATED_AT}}
-    return rows.select(
+    time_required = settings.time_required and source.rated_at is not None
+    reason = f.coalesce(FAULT, acc.first_reason({**no_ids, **_checks(settings, time_required)}))
+    stated = checks.withColumn(internal("reason"), reason).withColumn(internal("state"), _state())
+    state = f.col(internal("state"))
+    kept, rejected = state == acc.KEPT, state == acc.REJECTED
+    return stated.select(
         f.lit(source.name).alias(c.SOURCE),
-        c.SOURCE_FILE,
-        f.col("_state").alias(acc.STATE),
-        f.when(rejected, f.col("_reason")).alias(c.REASON),
+        f.col(FILE).alias(c.SOURCE_FILE),
+        state.alias(acc.STATE),
+        f.when(rejected, f.col(internal("reason"))).alias(c.REASON),
         f.when(rejected, record).alias(c.RECORD),
-        *(f.when(kept | _ends(name), f.col(values[name])).alias(name) for name in _VALUES),
+        *(f.when(kept | _ends(name, state), f.col(_checked(name))).alias(name) for name in _VALUES),
         *DIGESTS,
         *hashes,
     )
 
 
-def _ends(name: str) -> Column:
+def _checked(name: str) -> str:
+    return internal(f"checked_{name}")
+
+
+def _ends(name: str, state: Column) -> Column:
     """Whether a row that is not kept needs the value: a reject after the logical date is not counted as one."""
     if name != c.RATED_AT:
         return f.lit(False)
-    readable = (f.col("_state") == acc.REJECTED) & f.col(CORRUPT).isNull()
-    return readable & (f.col("_time") >= f.lit(_EARLIEST).cast("timestamp"))  # Parquet's writer fails on earlier ones
+    # Parquet's writer fails on earlier times
+    readable = (state == acc.REJECTED) & f.col(FAULT).isNull()
+    return readable & (f.col(_checked(c.RATED_AT)) >= f.lit(_EARLIEST).cast("timestamp"))
 
 
 def _up_to(mapped: DataFrame, end: Column) -> DataFrame:
@@ -143,22 +162,15 @@ def _up_to(mapped: DataFrame, end: Column) -> DataFrame:
     return later.select(*(f.when(only[n], f.col(n)).alias(n) if n in only else f.col(n) for n in _COLUMNS))
 
 
-def _id(name: str) -> Column:
-    text = f.trim(f.col(name).cast("string"))
-    return f.when(text != "", text)
-
-
 def _checks(settings: RatingsSettings, time_required: bool) -> dict[str, Column]:
-    item, rating, weight = f.col("_item_id"), f.col("_rating"), f.col("_weight")
-    no_time = f.col("_time").isNull()
+    user, item, rating, weight, time = (f.col(_checked(name)) for name in _VALUES)
     unknown = item.isin(settings.unknown_items) if settings.unknown_items else f.lit(False)
     return {
-        acc.UNREADABLE: f.col(CORRUPT).isNotNull(),
-        "missing user id": f.col("_user_id").isNull(),
+        "missing user id": user.isNull(),
         "unknown item": unknown | (item.isNull() & f.col(JOIN_MISSED)),
         "missing item id": item.isNull(),
-        "unparsable time": no_time if time_required else no_time & f.col("_rated_at").isNotNull(),
-        "time out of range": f.col("_time") < f.lit(_EARLIEST).cast("timestamp"),
+        "unparsable time": time.isNull() if time_required else time.isNull() & f.col(internal(c.RATED_AT)).isNotNull(),
+        "time out of range": time < f.lit(_EARLIEST).cast("timestamp"),
         "rating not a number": rating.isNull() | f.isnan(rating),
         "rating out of range": ~rating.between(settings.minimum, settings.maximum),
         "bad weight": weight.isNull() | f.isnan(weight) | ~weight.between(0.0, 3.4e38),
@@ -168,8 +180,8 @@ def _checks(settings: RatingsSettings, time_required: bool) -> dict[str, Column]
 def _state() -> Column:
     """Rows that the source's `where` excludes are not checked, except that unreadable ones are rejected."""
     return (
-        f.when(f.col(CORRUPT).isNotNull(), acc.REJECTED)
-        .when(~f.coalesce(f.col("_where").cast("boolean"), f.lit(False)), acc.FILTERED)
-        .when(f.col("_reason").isNotNull(), acc.REJECTED)
+        f.when(f.col(FAULT).isNotNull(), acc.REJECTED)
+        .when(~f.coalesce(f.col(internal("where")).cast("boolean"), f.lit(False)), acc.FILTERED)
+        .when(f.col(internal("reason")).isNotNull(), acc.REJECTED)
         .otherwise(acc.KEPT)
     )

@@ -39,23 +39,13 @@ def read_failures(
     Args:
         spark: the session.
         where: the settings that name the files, or their paths.
-        files: lists the files that are read, called after a failure: `DataFrame.inputFiles` or `files_below`.
+        files: lists the files that are read, as URIs; called after a failure.
         withheld: whether values may not be shown.
 
     Raises:
         InputError: a header differs from the others of its folder, or a file is damaged.
     """
     return _without_values(spark, where, files) if withheld else _with_message(spark, where, files)
-
-
-def files_below(spark: SparkSession, paths: list[str]) -> Callable[[], list[str]]:
-    """A function that lists the files of some folders, for `read_failures`.
-
-    Args:
-        spark: the session.
-        paths: files or folders.
-    """
-    return lambda: spark.read.text(paths).inputFiles()
 
 
 def unreadable(where: str, found: str) -> InputError:

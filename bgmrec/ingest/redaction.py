@@ -69,8 +69,18 @@ def columns_read(spark: SparkSession, expressions: Iterable[str], columns: Colle
     Returns:
         a subset of `columns`
     """
-    names = {name for text in expressions for name in _column_names(_nodes(spark, text))}
+    names = columns_named(spark, expressions)
     return frozenset(name for name in columns if name.lower() in names)
+
+
+def columns_named(spark: SparkSession, expressions: Iterable[str]) -> frozenset[str]:
+    """Lower-case names of the columns that the expressions read anywhere.
+
+    Args:
+        spark: the session, for its parser.
+        expressions: Spark SQL.
+    """
+    return frozenset(name for text in expressions for name in _column_names(_nodes(spark, text)))
 
 
 def _names_inside(spark: SparkSession, text: str) -> set[str] | None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -25,17 +24,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
+from bgmrec.ingest.column_names import raw_columns
 from bgmrec.ingest.duplicates import SOURCE_POSITION
-from bgmrec.ingest.read_failures import files_below, read_failures
+from bgmrec.ingest.input_files import ONE_SLASH, SLASHES, InputFile, one_slash
+from bgmrec.ingest.read_failures import read_failures
 from bgmrec.ingest.source_mapping import SourceMapping
-from bgmrec.ingest.sources import raw_columns
 from bgmrec.storage import columns as c
 from bgmrec.storage import files as fs
 from bgmrec.storage.tables import Tables
 
 CACHE_FOLDER = "mapped"  # below paths.root
-
-_SLASHES, _ONE_SLASH = "^file:/+", "file:/"  # Hadoop and Spark write different numbers of slashes
 
 Identity = tuple[int, int]  # bytes, milliseconds of the last change; the name of a file is its URI
 
@@ -56,30 +54,24 @@ class RowCache:
     n_hits: int = 0
     n_misses: int = 0
 
-    def rows(self, paths: Sequence[str], mapping: SourceMapping) -> list[DataFrame] | None:
-        """The mapped rows of all files below the paths; rows of files that are not cached are mapped and added.
+    def rows(self, files: Sequence[InputFile], mapping: SourceMapping) -> list[DataFrame] | None:
+        """The mapped rows of all files; rows of files that are not cached are mapped and added.
 
         Args:
-            paths: files, or folders of files.
+            files: of the source.
             mapping: how they are mapped.
 
         Returns:
-            tables to union; None where the source cannot be cached: nested folders, raw columns that differ by case
-            alone, or no file at all
+            tables to union; None where the source cannot be cached: raw columns that differ by case alone, or no file
+            at all
         """
-        listed: dict[str, list[fs.Listed]] = {}
-        for path in paths:
-            below = fs.listed(self.store.spark, path)
-            if below is None:
-                return None
-            listed[path] = below
-        current = {_one_slash(file.uri): (file.size, file.changed) for below in listed.values() for file in below}
+        current = {file.uri: (file.size, file.changed) for file in files}
         if not current:
             return None
         batches = _Batches(self.store.below(_digest(mapping.cache_key())))
         valid = batches.unchanged(batches.holding(current), mapping.changed)
         cached = {uri for batch in valid for uri in batch.files}
-        missing = [part for path, below in listed.items() for part in _uncached(path, below, cached)]
+        missing = [file for file in files if file.uri not in cached]
         if missing:
             raw = mapping.read(missing)
             columns = {*raw_columns(raw), *(name for batch in valid for name in batch.columns)}
@@ -115,13 +107,13 @@ def map_sources(
     tables: list[DataFrame] = []
     uncached: list[tuple[SourceMapping, DataFrame]] = []
     for position, mapping in enumerate(mappings):
-        paths = mapping.paths()
+        files = mapping.files().read
         cached = None
         if cache is not None and mapping.cacheable:
-            listing = files_below(mapping.spark, paths)
-            with read_failures(mapping.spark, mapping.where, listing, withheld=False):
-                cached = cache.rows(paths, mapping)
-        rows = [mapping.map(mapping.read(paths))] if cached is None else cached
+            uris = [file.uri for file in files]
+            with read_failures(mapping.spark, mapping.where, uris.copy, withheld=False):
+                cached = cache.rows(files, mapping)
+        rows = [mapping.map(mapping.read(files))] if cached is None else cached
         positioned = [table.withColumn(SOURCE_POSITION, f.lit(position)).select(*columns) for table in rows]
         if cached is None:
             uncached += [(mapping, table) for table in positioned]
@@ -185,7 +177,7 @@ class _Batches:
         if not batches:
             return []
         stale_rows = reduce(DataFrame.unionByName, [changed(table) for table in self.tables(batches)])
-        stale = {_one_slash(row[c.SOURCE_FILE]) for row in stale_rows.select(c.SOURCE_FILE).distinct().collect()}
+        stale = {one_slash(row[c.SOURCE_FILE]) for row in stale_rows.select(c.SOURCE_FILE).distinct().collect()}
         valid = []
         for batch in batches:
             files = batch.files - stale
@@ -202,7 +194,7 @@ class _Batches:
         written = self.store.write(rows, name)
         row = written.select(c.SOURCE_FILE).first()
         # a file whose URI Spark writes in another way could not be told from a removed one
-        if {_one_slash(file) for file in (names if row is None else [*names, row[c.SOURCE_FILE]])} == set(files):
+        if {one_slash(file) for file in (names if row is None else [*names, row[c.SOURCE_FILE]])} == set(files):
             self.store.write_json(name, {"columns": columns, "files": files, "schema": written.schema.jsonValue()})
         return _Batch(name, columns, written.schema, frozenset(files), True)
 
@@ -216,7 +208,7 @@ class _Batches:
         rows = self.store.spark.read.schema(schema).parquet(*map(fs.literal, paths))
         if part is None:
             return rows
-        return rows.where(f.regexp_replace(c.SOURCE_FILE, _SLASHES, _ONE_SLASH).isin(sorted(part.files)))
+        return rows.where(f.regexp_replace(c.SOURCE_FILE, SLASHES, ONE_SLASH).isin(sorted(part.files)))
 
     def _names(self) -> list[str]:
         paths = fs.children(self.store.spark, self.store.root, "*.json")
@@ -225,13 +217,3 @@ class _Batches:
 
 def _digest(cache_key: Any) -> str:
     return hashlib.sha256(json.dumps(cache_key, sort_keys=True, default=str).encode()).hexdigest()[:12]
-
-
-def _one_slash(uri: str) -> str:
-    return re.sub(_SLASHES, _ONE_SLASH, uri)
-
-
-def _uncached(path: str, below: list[fs.Listed], cached: set[str]) -> list[str]:
-    """The path itself where no file below it is cached, else its uncached files."""
-    uncached = [file.path for file in below if _one_slash(file.uri) not in cached]
-    return [path] if uncached and len(uncached) == len(below) else uncached

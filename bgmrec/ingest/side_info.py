@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
@@ -13,12 +12,15 @@ from pyspark.sql import functions as f
 from bgmrec.config.sources import EntityField, EntitySettings, EntitySource
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest import fields as field_types
+from bgmrec.ingest.column_names import internal, raw_columns, words_of
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
 from bgmrec.ingest.expressions import resolves, select_expressions
 from bgmrec.ingest.fields import is_malformed, plausible_time, typed_value
+from bgmrec.ingest.ids import id_checks, id_expression, id_text, refused_in_json
+from bgmrec.ingest.raw_record import FAULT, FILE
 from bgmrec.ingest.row_cache import RowCache, map_sources
 from bgmrec.ingest.source_mapping import SourceMapping
-from bgmrec.ingest.sources import CORRUPT, raw_columns
+from bgmrec.ingest.sources import Expressions
 from bgmrec.storage import columns as c
 from bgmrec.storage.times import utc_timestamp
 
@@ -34,6 +36,7 @@ _COLUMNS = [
 ]
 
 _NULL = "cast(null as string)"
+_ID, _ID_TEXT, _FETCHED, _TIME, _WHERE = map(internal, ("id", "id_text", "fetched_at", "time", "where"))
 _PRESENT = "_present"  # a struct or an aggregate needs a column where the settings name no field
 
 
@@ -75,6 +78,10 @@ def _mapping(
         return _map_source(joined, record, hashes, source, settings, id_column, where, mapping.shows_columns)
 
     fields = [(field.expression, source.fields.get(field.name)) for field in settings.fields]
+    textual = {field.name for field in settings.fields if field.type in ("string", "text", "list")}
+    texts = {
+        field.name: source.fields.get(field.name) or field.expression or f"`{field.name}`" for field in settings.fields
+    }
     rules = [id_column, settings.model_dump(mode="json", include={"fields"})]
     mapping = SourceMapping(
         spark,
@@ -83,7 +90,11 @@ def _mapping(
         data,
         ds,
         map_joined,
-        [source.where, source.id, source.fetched_at, *(special or common for common, special in fields)],
+        Expressions(
+            [source.id, *(text for name, text in texts.items() if name in textual)],
+            [text for text in (source.where, source.fetched_at) if text]
+            + [text for name, text in texts.items() if name not in textual],
+        ),
         rules,
         (field_types, sys.modules[__name__]),
         # in a csv source an expression of all sources is null only as long as no file has its columns
@@ -103,32 +114,36 @@ def _map_source(
     show_columns: bool,
 ) -> DataFrame:
     checks = {"optional": source.format == "jsonl", "show_columns": show_columns}
-    expressions = {"_id": source.id, FETCHED_AT: source.fetched_at or _NULL, "_where": source.where or "true"}
+    spark = joined.sparkSession
+    expressions = {
+        _ID: id_expression(spark, source.id),
+        _FETCHED: source.fetched_at or _NULL,
+        _WHERE: source.where or "true",
+    }
     fields = _field_expressions(joined, source, settings)
     rows = select_expressions(joined, expressions, ["*"], where=where, **checks)
     rows = select_expressions(rows, fields, ["*"], where=f"{where}.fields", **checks)
-    id_text = f.trim(f.col("_id").cast("string"))
-    rows = rows.withColumns({"_id": f.when(id_text != "", id_text), "_time": plausible_time(f.col(FETCHED_AT))})
+    raw_id, id_kind = f.col(_ID), rows.schema[_ID].dataType
+    no_id = id_checks(id_column.replace("_", " "), raw_id, id_kind, refused_in_json(spark, source.id, joined.columns))
+    rows = rows.withColumns({_ID_TEXT: id_text(raw_id, id_kind), _TIME: plausible_time(f.col(_FETCHED))})
     values = {field.name: _typed(rows, field) for field in settings.fields}
-    malformed = {name: is_malformed(_raw(name), rows.schema[f"__{name}"].dataType, v) for name, v in values.items()}
-    malformed["fetched_at"] = f.col(FETCHED_AT).isNotNull() & f.col("_time").isNull()
+    malformed = {n: is_malformed(f.col(_raw(n)), rows.schema[_raw(n)].dataType, v) for n, v in values.items()}
+    malformed["fetched_at"] = f.col(_FETCHED).isNotNull() & f.col(_TIME).isNull()
     unread = _unread(joined, source, [*expressions.values(), *fields.values()])
     unknown = {name: f.col(f"`{name}`").isNotNull() for name in unread}
-    rejected, kept = f.col("_state") == acc.REJECTED, f.col("_state") == acc.KEPT
-    reasons = {
-        acc.UNREADABLE: f.col(CORRUPT).isNotNull(),
-        f"missing {id_column.replace('_', ' ')}": f.col("_id").isNull(),
-    }
-    reason = acc.first_reason(reasons)
-    return rows.withColumn("_state", _state(reason)).select(
+    reasons = {**no_id, f"missing {id_column.replace('_', ' ')}": f.col(_ID_TEXT).isNull()}
+    reason = f.coalesce(FAULT, acc.first_reason(reasons))
+    state = f.col(internal("state"))
+    rejected, kept = state == acc.REJECTED, state == acc.KEPT
+    return rows.withColumn(internal("state"), _state(reason)).select(
         f.lit(source.name).alias(c.SOURCE),
-        c.SOURCE_FILE,
-        f.col("_state").alias(acc.STATE),
+        f.col(FILE).alias(c.SOURCE_FILE),
+        state.alias(acc.STATE),
         f.when(rejected, reason).alias(c.REASON),
         f.when(rejected, record).alias(c.RECORD),
         *DIGESTS,
-        f.when(kept, f.col("_id")).alias(id_column),
-        f.col("_time").alias(FETCHED_AT),
+        f.when(kept, f.col(_ID_TEXT)).alias(id_column),
+        f.col(_TIME).alias(FETCHED_AT),
         f.when(kept, f.struct(f.lit(True).alias(_PRESENT), *(v.alias(n) for n, v in values.items()))).alias(FIELDS),
         _names_where(malformed, kept).alias(MALFORMED),
         _names_where(unknown, kept).alias(UNKNOWN),
@@ -142,29 +157,29 @@ def _field_expressions(joined: DataFrame, source: EntitySource, settings: Entity
     for field in settings.fields:
         common = field.expression or f"`{field.name}`"
         usable = source.format == "jsonl" or resolves(joined, common)
-        expressions[f"__{field.name}"] = source.fields.get(field.name, common if usable else _NULL)
+        expressions[_raw(field.name)] = source.fields.get(field.name, common if usable else _NULL)
     return expressions
 
 
-def _raw(name: str) -> Column:
-    return f.col(f"__{name}")
+def _raw(name: str) -> str:
+    """The column with the raw value of a field."""
+    return internal(f"field_{name}")
 
 
 def _typed(rows: DataFrame, field: EntityField) -> Column:
-    return typed_value(_raw(field.name), rows.schema[f"__{field.name}"].dataType, field)
+    return typed_value(f.col(_raw(field.name)), rows.schema[_raw(field.name)].dataType, field)
 
 
 def _unread(joined: DataFrame, source: EntitySource, expressions: list[str]) -> list[str]:
     """Raw fields whose name stands in no expression and no key of a join."""
-    texts = [*expressions, *(key for table in source.joins for key in table.on)]
-    words = {word.lower() for text in texts for word in re.findall(r"\w+", text)}
+    words = words_of([*expressions, *(key for table in source.joins for key in table.on)])
     return [name for name in raw_columns(joined) if name.lower() not in words]
 
 
 def _state(reason: Column) -> Column:
-    included = f.coalesce(f.col("_where").cast("boolean"), f.lit(False))
+    included = f.coalesce(f.col(_WHERE).cast("boolean"), f.lit(False))
     return (
-        f.when(f.col(CORRUPT).isNotNull(), acc.REJECTED)
+        f.when(f.col(FAULT).isNotNull(), acc.REJECTED)
         .when(~included, acc.FILTERED)
         .when(reason.isNotNull(), acc.REJECTED)
         .otherwise(acc.KEPT)

@@ -14,13 +14,36 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 
 from bgmrec.config.sources import Source
-from bgmrec.ingest import accounting, column_names, duplicates, expressions, redaction, sources
+from bgmrec.ingest import (
+    accounting,
+    column_names,
+    csv_files,
+    duplicates,
+    encoding,
+    expressions,
+    ids,
+    json_lines,
+    numbers,
+    parquet_files,
+    redaction,
+    sources,
+)
+from bgmrec.ingest.column_names import is_internal
 from bgmrec.ingest.duplicates import with_digests
-from bgmrec.ingest.expressions import SideTable, join_sides, joined_hash, joined_key, joined_otherwise, read_sides
+from bgmrec.ingest.expressions import (
+    SideTable,
+    join_keys,
+    join_sides,
+    joined_hash,
+    joined_key,
+    joined_otherwise,
+    read_sides,
+)
+from bgmrec.ingest.input_files import FilesFound, InputFile, find_files
+from bgmrec.ingest.raw_record import CORRUPT, FAULT, is_derived
 from bgmrec.ingest.redaction import calls_pseudonym, columns_read, pseudonym_inputs, redacted_json
-from bgmrec.ingest.sources import CORRUPT, existing_paths, read_paths, shows_columns
+from bgmrec.ingest.sources import Expressions, read_found, shows_columns
 from bgmrec.runtime.pseudonyms import pseudonymizer_from_environment
-from bgmrec.storage import columns as c
 
 # functions whose result differs between two runs on the same row
 _NONDETERMINISTIC = re.compile(
@@ -30,7 +53,10 @@ _NONDETERMINISTIC = re.compile(
     re.IGNORECASE,
 )
 # modules that every source is mapped by: a change in one of them makes another cache key
-_CODE = (accounting, column_names, duplicates, expressions, redaction, sources)
+_CODE = (
+    *(accounting, column_names, csv_files, duplicates, encoding, expressions, ids, json_lines, numbers),
+    *(parquet_files, redaction, sources),
+)
 
 # joined rows, the raw record as JSON, columns to keep → mapped rows
 MapJoined = Callable[[DataFrame, Column, list[str]], DataFrame]
@@ -60,7 +86,7 @@ class SourceMapping:
     data: str
     ds: date
     map_joined: MapJoined
-    expressions: Sequence[str | None]
+    expressions: Expressions
     rules: Any
     code: tuple[ModuleType, ...]
     drop_duplicates: bool = True
@@ -73,15 +99,15 @@ class SourceMapping:
             self.spark, self.source.joins, where=self.where, data=self.data, ds=self.ds, withheld=self.has_pseudonyms
         )
 
-    def paths(self) -> list[str]:
-        """The files and folders of the window."""
-        return existing_paths(self.spark, self.source, self.data, self.ds)
+    def files(self) -> FilesFound:
+        """The files of the window."""
+        return find_files(self.spark, self.source, self.data, self.ds, self.where)
 
-    def read(self, paths: list[str]) -> DataFrame:
+    def read(self, files: Sequence[InputFile]) -> DataFrame:
         """The raw rows of some files of the source.
 
         Args:
-            paths: files or folders.
+            files: from `files`.
 
         Raises:
             SettingsError: the expressions call `pseudonym()` and there is no usable key.
@@ -89,7 +115,15 @@ class SourceMapping:
         """
         if self.has_pseudonyms:
             pseudonymizer_from_environment()  # raises without a key, before a job starts
-        return read_paths(self.spark, self.source, paths, withheld=self.has_pseudonyms)
+        keys = [key for table in self.source.joins for key in join_keys(table)]
+        return read_found(
+            self.spark,
+            self.source,
+            files,
+            where=self.where,
+            expressions=Expressions([*self.expressions.identifiers, *keys], self.expressions.others),
+            withheld=self.has_pseudonyms,
+        )
 
     def map(self, raw: DataFrame) -> DataFrame:
         """Raw rows → mapped rows that do not depend on the logical date, with the hashes of what they joined.
@@ -100,8 +134,8 @@ class SourceMapping:
         Raises:
             SettingsError: an expression is not valid over the columns.
         """
-        names = sorted(name for name in raw.columns if name != c.SOURCE_FILE)
-        digested = with_digests(raw, names, self.drop_duplicates)
+        names = sorted(name for name in raw.columns if name == CORRUPT or not is_internal(name))
+        digested = with_digests(raw, [name for name in raw.columns if not is_derived(name)], self.drop_duplicates)
         joined = join_sides(digested, self.sides, show_columns=self.shows_columns)
         hashes = [name(n) for n in range(len(self.sides)) for name in (joined_key, joined_hash)]
         return self.map_joined(joined, self._record(joined, names), hashes)
@@ -110,12 +144,12 @@ class SourceMapping:
         if not self.has_pseudonyms:
             return expressions.record_json(names)
         inputs = self._raw_ids({*names, *(value for side in self.sides for value in side.values)})
-        return redacted_json([joined.schema[name] for name in names], inputs, joined[CORRUPT].isNotNull())
+        return redacted_json([joined.schema[name] for name in names], inputs, joined[FAULT].isNotNull())
 
     def _raw_ids(self, columns: set[str]) -> frozenset[str]:
         """The columns that hold raw ids: what `pseudonym()` reads, and the keys that a joined one is looked up by."""
         keys = [text for side in self.sides for text in side.left.values()]
-        inputs = pseudonym_inputs(self.spark, [*self.expressions, *keys], columns)
+        inputs = pseudonym_inputs(self.spark, [*self.expressions.all, *keys], columns)
         for side in reversed(self.sides):
             if inputs & set(side.values):
                 inputs |= columns_read(self.spark, side.left.values(), columns)
@@ -140,8 +174,8 @@ class SourceMapping:
         return shows_columns(self.source, self.has_pseudonyms)
 
     @property
-    def _all_expressions(self) -> list[str | None]:
-        return [*self.expressions, *(text for table in self.source.joins for text in (*table.on, *table.select))]
+    def _all_expressions(self) -> list[str]:
+        return [*self.expressions.all, *(text for table in self.source.joins for text in (*table.on, *table.select))]
 
     @property
     def cacheable(self) -> bool:
@@ -150,7 +184,7 @@ class SourceMapping:
         Sources with pseudonyms are not cached: their rows depend on a key that may change.
         """
         source = self.source
-        deterministic = not any(_NONDETERMINISTIC.search(text) for text in self._all_expressions if text)
+        deterministic = not any(_NONDETERMINISTIC.search(text) for text in self._all_expressions)
         windowed = (source.lookback_days or 1) > 1 and source.format != "parquet"
         return (
             source.cache_rows

@@ -180,7 +180,7 @@ class Versions:
             )
         version = self.tables.below(table).below(f"{c.DS}={ds}")
         version.write(df, f"{c.RUN_ID}={run_id}", TABLES[table])
-        folder = self.folder(table, run_id)
+        folder = files.absolute(self.tables.spark, version.path(f"{c.RUN_ID}={run_id}"))
         delete_checksums(folder)
         if self.mode is not None:
             files.set_mode(self.tables.spark, folder, self.mode)

@@ -8,7 +8,8 @@ from pyspark.sql import types as t
 
 from bgmrec.config.serving import ItemList
 from bgmrec.errors import InputError
-from bgmrec.ingest.sources import read_files
+from bgmrec.ingest.ids import id_text
+from bgmrec.ingest.sources import Expressions, read_files
 from bgmrec.run.state import Run
 from bgmrec.storage import columns as c
 from bgmrec.storage.tables import Tables
@@ -81,13 +82,18 @@ def candidate_items(run: Run, store: Tables, item_index: DataFrame) -> DataFrame
     settings = run.settings.recommend
     eligible = eligible_items(
         item_index,
-        allow=_item_list(run, settings.allow),
-        deny=_item_list(run, settings.deny),
+        allow=_item_list(run, "allow", settings.allow),
+        deny=_item_list(run, "deny", settings.deny),
         items=run.work.read("items") if settings.max_per_field else None,
         field=settings.max_per_field,
     )
     return store.write(eligible, "candidate_items")
 
 
-def _item_list(run: Run, files: ItemList | None) -> DataFrame | None:
-    return None if files is None else read_files(run.spark, files, data=run.settings.paths.data, ds=run.ds)
+def _item_list(run: Run, name: str, files: ItemList | None) -> DataFrame | None:
+    if files is None:
+        return None
+    ids = Expressions([c.ITEM_ID])
+    data = run.settings.paths.data
+    listed = read_files(run.spark, files, data=data, ds=run.ds, where=f"recommend.{name}", expressions=ids)
+    return listed.select(id_text(f.col(c.ITEM_ID), listed.schema[c.ITEM_ID].dataType).alias(c.ITEM_ID))

@@ -22,6 +22,9 @@ ARROW_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 PARQUET_BATCH = "spark.sql.parquet.columnarReaderBatchSize"
 BLOCKS_PER_BATCH = 4  # a block takes megabytes, and all cells of an Arrow batch share 32-bit offsets
 
+# Parquet's nanoseconds as whole numbers, which the reader of raw files makes timestamps of
+NANOS_AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
+
 # settings that decide values of rows: only [spark.conf] may change them, not a cluster's spark-defaults.conf or
 # spark-submit
 _RESULT_SETTINGS = {
@@ -33,6 +36,7 @@ _RESULT_SETTINGS = {
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    NANOS_AS_LONG: "true",
 }
 _DEFAULTS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",

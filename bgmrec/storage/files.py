@@ -90,33 +90,62 @@ def _is_a(error: Py4JJavaError, name: str) -> bool:
 
 
 class Listed(NamedTuple):
-    """A file: its path, the same as an encoded URI, bytes, and the time of its last change in milliseconds."""
+    """A file or folder: path, the same as an encoded URI, name, bytes, and milliseconds of its last change."""
 
     path: str
     uri: str
+    name: str
     size: int
     changed: int
+    is_folder: bool
 
 
-def listed(spark: SparkSession, path: str) -> list[Listed] | None:
-    """The file, or the files in a folder that Spark would read; None if the folder holds folders.
+def statuses(spark: SparkSession, path: str) -> list[Listed]:
+    """The file, or the files and folders in a folder, in rising order of their paths.
 
     Args:
         spark: the session.
         path: taken literally.
     """
     fs, hadoop_path = _open(spark, path)
-    listing = []
+    found = []
     for status in fs.listStatus(hadoop_path):
-        name = str(status.getPath().getName())
-        if name.startswith(".") or (name.startswith("_") and "=" not in name) or name.endswith("._COPYING_"):
-            continue
-        if status.isDirectory():
-            return None
-        file = status.getPath()
-        uri = str(file.toUri().toString())
-        listing.append(Listed(str(file.toString()), uri, int(status.getLen()), int(status.getModificationTime())))
-    return listing
+        at = status.getPath()
+        size, changed = int(status.getLen()), int(status.getModificationTime())
+        uri, is_folder = str(at.toUri().toString()), bool(status.isDirectory())
+        found.append(Listed(str(at.toString()), uri, str(at.getName()), size, changed, is_folder))
+    return sorted(found)
+
+
+def first_bytes(spark: SparkSession, path: str, number: int, *, unpacked: bool) -> bytes:
+    """The first bytes of a file, or of what a compressed file holds.
+
+    Args:
+        spark: the session.
+        path: taken literally.
+        number: of bytes.
+        unpacked: whether the codec that Hadoop knows by the file's ending unpacks them.
+    """
+    fs, hadoop_path = _open(spark, path)
+    jvm: Any = spark.sparkContext._jvm
+    stream = fs.open(hadoop_path)
+    try:
+        if unpacked:
+            configuration = spark.sparkContext._jsc.hadoopConfiguration()
+            codec = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(configuration).getCodec(hadoop_path)
+            stream = stream if codec is None else codec.createInputStream(stream)
+        return bytes(stream.readNBytes(number))
+    finally:
+        stream.close()
+
+
+def is_missing_or_denied(error: Py4JJavaError) -> bool:
+    """Whether a file is not there, or may not be read, rather than damaged.
+
+    Args:
+        error: raised by Java.
+    """
+    return _is_a(error, "FileNotFoundException") or _is_a(error, "AccessControlException")
 
 
 def size(spark: SparkSession, path: str) -> int:

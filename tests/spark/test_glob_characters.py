@@ -73,5 +73,5 @@ def test_raw_files_are_read_below_such_folders_and_under_such_names(
     else:
         (folder / f"log[1].{file_format}").write_text(raw[file_format])
     source = Files(format=file_format, paths=["{data}/day=*/log*"])
-    rows = read_files(spark, source, data=str(tmp_path / name), ds=date(2025, 1, 31))
+    rows = read_files(spark, source, data=str(tmp_path / name), ds=date(2025, 1, 31), where="log")
     assert [(row.a, row.b) for row in rows.select("a", "b").collect()] == [("1", "2")]

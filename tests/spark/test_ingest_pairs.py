@@ -8,7 +8,7 @@ from bgmrec.ingest.pairs import merge_pairs
 
 SCHEMA = (
     "state string, user_id string, item_id string, rating double, weight double, rated_at timestamp,"
-    " _source_position int, _digest_a long, _digest_b int"
+    " _source_position int, __bgmrec_digest_a long, __bgmrec_digest_b int"
 )
 EARLY, NOON, LATE = datetime(2024, 3, 1, 8), datetime(2024, 3, 1, 12), datetime(2024, 3, 2, 8)
 

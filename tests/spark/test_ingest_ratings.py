@@ -81,9 +81,10 @@ def test_a_missing_user_and_an_unreadable_line_keep_the_raw_record(spark, tmp_pa
     mapped, facts = ingest(spark, tmp_path, " ,1,5,1,2024-03-01 10:00:00\nx,1\n")
     found = {row.reason: row for row in rejects(mapped).collect()}
     assert found["missing user id"].record == '{"at":"2024-03-01 10:00:00","stars":"5","user":" ","video":"1","w":"1"}'
-    assert '"_corrupt_record":"x,1"' in found["unreadable record"].record
-    assert found["unreadable record"].source_file.endswith("/log.csv") and found["unreadable record"].source == "log"
-    assert facts["reject_reasons"] == {"missing user id": 1, "unreadable record": 1}
+    torn = found["unreadable record: 2 fields instead of 5"]
+    assert '"_corrupt_record":"x,1"' in torn.record
+    assert torn.source_file.endswith("/log.csv") and torn.source == "log"
+    assert facts["reject_reasons"] == {"missing user id": 1, torn.reason: 1}
 
 
 def test_exact_duplicates_are_counted_once_also_among_rejects(spark, tmp_path):

@@ -40,7 +40,7 @@ HEADER = "user,music,stars,w,at"
 # a row of every reason, and one that is kept
 ROWS = {
     "": "rawid00,m1,5,1,2024-03-01 10:00:00",
-    "unreadable record": "rawid01,m1,5,1,2024-03-01 10:00:00,rawid02",
+    "unreadable record: 6 fields instead of 5": "rawid01,m1,5,1,2024-03-01 10:00:00,rawid02",
     "missing user id": ",m1,5,1,2024-03-01 10:00:00",
     "unknown item": "rawid03,0,5,1,2024-03-01 10:00:00",
     "missing item id": "rawid04,,5,1,2024-03-01 10:00:00",
@@ -144,7 +144,7 @@ def test_a_redacted_record_still_shows_what_is_wrong(spark, tmp_path):
         "user": "[redacted]", "music": "m1", "stars": "9", "w": "1", "at": "2024-03-01 10:00:00"
     }  # fmt: skip
     assert "user" not in records["missing user id"]
-    assert set(records["unreadable record"].values()) == {"[redacted]"}
+    assert set(records["unreadable record: 6 fields instead of 5"].values()) == {"[redacted]"}
 
 
 def test_the_error_about_too_many_rejects_holds_no_raw_id(spark, tmp_path):

@@ -260,13 +260,11 @@ def test_rows_with_unique_digests_are_not_cached(ingested, tmp_path, spark):
     assert (len(found), counts) == (2, (0, 0))
 
 
-def test_nested_folders_and_names_that_differ_by_case_are_not_cached(ingested, tmp_path):
+def test_names_that_differ_by_case_are_not_cached(ingested, tmp_path):
     put(tmp_path, "ds=2024-03-02/a.jsonl", '{"user": 1, "item": 1, "stars": 4, "at": "2024-03-02"}')
     ingested(JSONL, FIRST)
     put(tmp_path, "ds=2024-03-03/a.jsonl", '{"USER": 1, "item": 1, "stars": 4, "at": "2024-03-03"}')
     assert ingested(JSONL, SECOND)[1] == (0, 0)
-    put(tmp_path, "ds=2024-03-02/hour=3/a.jsonl", '{"user": 1, "item": 1, "stars": 4, "at": "2024-03-02"}')
-    assert ingested(JSONL, FIRST)[1] == (0, 0)
 
 
 def test_a_damaged_file_is_named_and_nothing_of_its_batch_counts(ingested, tmp_path):

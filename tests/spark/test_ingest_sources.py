@@ -8,14 +8,16 @@ import pytest
 from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
 from bgmrec.ingest.read_failures import read_failures
-from bgmrec.ingest.sources import CORRUPT, raw_columns, read_files
+from bgmrec.ingest.column_names import raw_columns
+from bgmrec.ingest.raw_record import CORRUPT, FILE
+from bgmrec.ingest.sources import read_files
 from tests.spark.mounts import mounted
 
 DS = date(2024, 3, 2)
 
 
 def read(spark, folder, **files):
-    return read_files(spark, Files(**files), data=str(folder), ds=DS)
+    return read_files(spark, Files(**files), data=str(folder), ds=DS, where="log")
 
 
 def rows(df, *columns):
@@ -27,7 +29,7 @@ def test_csv_columns_are_strings_with_the_file_beside_them(spark, tmp_path):
     raw = read(spark, tmp_path, format="csv", paths=["{data}/a.csv"])
     assert raw_columns(raw) == ["user", "note"]
     assert [(row.user, row.note, row[CORRUPT]) for row in raw.collect()] == [("1", "x, y", None), ("2", None, None)]
-    assert raw.first()["source_file"].endswith("/a.csv")
+    assert raw.first()[FILE].endswith("/a.csv")
 
 
 def test_long_separators_lone_quotes_and_latin_1_are_text(spark, tmp_path):
@@ -88,7 +90,7 @@ def test_parquet_keeps_its_types(spark, tmp_path):
     spark.createDataFrame([(1, 2.5)], "user long, rating double").write.parquet(str(tmp_path / "p"))
     raw = read(spark, tmp_path, format="parquet", paths=["{data}/p"])
     assert [(row.user, row.rating, row[CORRUPT]) for row in raw.collect()] == [(1, 2.5, None)]
-    assert ".parquet" in raw.first()["source_file"]
+    assert ".parquet" in raw.first()[FILE]
 
 
 @pytest.fixture
@@ -129,17 +131,11 @@ def test_a_path_without_files_is_named(spark, tmp_path):
     assert caught.value.where == f"{tmp_path}/nothing" and "paths.data" in caught.value.hint
 
 
-def test_a_folder_whose_files_have_different_headers_is_an_input_error(spark, tmp_path):
+def test_files_of_a_folder_whose_headers_differ_are_read_by_name(spark, tmp_path):
     (tmp_path / "day").mkdir()
     (tmp_path / "day" / "a.csv").write_text("user,item\n1,7\n")
     (tmp_path / "day" / "b.csv").write_text("item,user\n8,2\n")
-    raw = read(spark, tmp_path, format="csv", paths=["{data}/day"])
-    with (
-        pytest.raises(InputError, match="raw files cannot be read") as caught,
-        read_failures(spark, "the log", raw.inputFiles, withheld=False),
-    ):
-        raw.collect()
-    assert "header" in caught.value.found and caught.value.exit_status == 3
+    assert rows(read(spark, tmp_path, format="csv", paths=["{data}/day"]), "user", "item") == [("1", "7"), ("2", "8")]
 
 
 @pytest.mark.parametrize("columns", [["user", "item"], []])

@@ -15,7 +15,7 @@ from tests.conformance.sources import Row, SourceTests, Write
 
 def write_csv(path: Path, columns: list[str], rows: list[Row]) -> None:
     with path.with_name(f"{path.name}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, escapechar="\\", doublequote=False, lineterminator="\n")  # Spark's escape by default
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
 
