@@ -159,6 +159,7 @@ def _up_to(mapped: DataFrame, end: Column) -> DataFrame:
     later = mapped.withColumn(acc.STATE, f.when(f.col(c.RATED_AT) >= end, acc.AFTER_WINDOW).otherwise(f.col(acc.STATE)))
     kept, rejected = f.col(acc.STATE) == acc.KEPT, f.col(acc.STATE) == acc.REJECTED
     only = {c.REASON: rejected, c.RECORD: rejected, **dict.fromkeys(_VALUES, kept)}
+    only[c.RATED_AT] = kept | (f.col(acc.STATE) == acc.AFTER_WINDOW)
     return later.select(*(f.when(only[n], f.col(n)).alias(n) if n in only else f.col(n) for n in _COLUMNS))
 
 

@@ -27,6 +27,8 @@ _DAMAGED = (
     "incorrect data check",
     "not a gzip file",
 )
+# how Spark begins its messages about an expression that fails on a value
+_FAILED_EXPRESSION = ("java.lang.ArithmeticException", "[ARITHMETIC_OVERFLOW]", "[USER_RAISED_EXCEPTION]", "[CAST_")
 _COMPRESSED = ("gz", "bz2", "zst", "deflate", "snappy", "lz4")
 _CONDITION = re.compile(r"\[([A-Z][A-Z0-9_]+(?:\.[A-Z0-9_]+)*)\]")  # the name that Spark gives an error
 
@@ -64,6 +66,17 @@ def unreadable(where: str, found: str) -> InputError:
     )
 
 
+def _failed_expression(where: str, found: str) -> InputError:
+    return InputError(
+        "an expression fails on a value",
+        where=where,
+        expected="expressions that give null for bad values",
+        found=found[:1000],
+        hint="compare the unit of times with the function that reads them (timestamp_seconds, timestamp_millis, …), or "
+        "guard the expression, for example with try_add or case when",
+    )
+
+
 @contextmanager
 def _with_message(spark: SparkSession, where: str, files: Callable[[], list[str]]) -> Iterator[None]:
     try:
@@ -72,6 +85,8 @@ def _with_message(spark: SparkSession, where: str, files: Callable[[], list[str]
         if isinstance(known := known_failure(error), StorageError):  # permissions, the network or a full disk
             raise known from error
         text = str(error)
+        if (failed := next((sign for sign in _FAILED_EXPRESSION if sign in text), None)) is not None:
+            raise _failed_expression(where, text[text.index(failed) :].partition("\n")[0]) from error
         cause = next((text[text.index(sign) :] for sign in _DAMAGED if sign in text), None)
         if cause is None:
             raise

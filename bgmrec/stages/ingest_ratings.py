@@ -9,6 +9,7 @@ from bgmrec.errors import InputError
 from bgmrec.features.split import held_out_from
 from bgmrec.ingest.accounting import check_rejects, count_states, rejects, summarize
 from bgmrec.ingest.pairs import merge_pairs
+from bgmrec.ingest.rating_times import check_times, time_ranges
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
 from bgmrec.run.state import Run
@@ -47,6 +48,7 @@ def stage(run: Run) -> None:
 
     mapped = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds, cache=cache, write=write)
     run.summary.add("ingest_ratings", files_mapped=cache.n_misses, files_cached=cache.n_hits)
+    check_times(time_ranges(mapped, run.ds), settings.max_reject_share, run.ds)
     rejected = run.work.write(rejects(mapped), "rating_rejects")
     counts = count_states(mapped, rejected, [source.name for source in settings.sources]).collect()
     facts = summarize(counts)

@@ -19,11 +19,15 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
+from bgmrec.config.settings import Settings
 from bgmrec.config.sources import EntitySettings, RatingsSettings
 from bgmrec.errors import InputError
 from bgmrec.ingest.accounting import KEPT, REJECTED, STATE
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.side_info import map_entities, merge_entities
+from bgmrec.run.state import Run, Summary
+from bgmrec.runtime.logs import Progress
+from bgmrec.stages import ingest_ratings
 from bgmrec.storage import columns as c
 
 DS = date(2025, 3, 14)
@@ -167,7 +171,9 @@ def test_whole_numbers_may_be_written_as_floats(items, tmp_path):
 
 
 def test_numbers_with_a_suffix_are_no_numbers(rated, tmp_path):
-    rows = [f"u,{n},{stars},{AT}\n" for n, stars in enumerate(["5d", "4f", "0x1p2", "NaN", "Infinity", "+4.5e0", " 3 "])]
+    rows = [
+        f"u,{n},{stars},{AT}\n" for n, stars in enumerate(["5d", "4f", "0x1p2", "NaN", "Infinity", "+4.5e0", " 3 "])
+    ]
     (tmp_path / "log.csv").write_text("user,item,stars,at\n" + "".join(rows))
     mapped = rated()
     assert [item for _, item in ids(mapped)] == ["5", "6"] and reasons(mapped) == ["rating not a number"] * 5
@@ -202,7 +208,9 @@ def test_parquet_files_with_missing_and_reordered_columns(rated, tmp_path):
 
 
 def test_a_parquet_type_without_a_meaning_names_file_and_column(rated, tmp_path):
-    table = pa.table({"user": ["a"], "item": ["x"], "stars": [5.0], "at": [AT], "clock": pa.array([1], pa.time64("us"))})
+    table = pa.table(
+        {"user": ["a"], "item": ["x"], "stars": [5.0], "at": [AT], "clock": pa.array([1], pa.time64("us"))}
+    )
     pq.write_table(table, tmp_path / "log.parquet")
     assert ids(rated("parquet")) == [("a", "x")]
     with pytest.raises(InputError, match="clock") as caught:
@@ -319,12 +327,16 @@ def test_hidden_and_empty_files_are_passed_over(rated, tmp_path, format, path):
 
 def test_the_id_of_mongoexport(items, tmp_path):
     (tmp_path / "items.jsonl").write_text('{"_id":"1","title":"a"}\n{"_id":{"$oid":"5f"},"title":"b"}\n')
-    assert {key: title for key, (title, *_) in items("jsonl", id="get_json_object(_id, '$.$oid')")[0].items()} == {"5f": "b"}
+    assert {key: title for key, (title, *_) in items("jsonl", id="get_json_object(_id, '$.$oid')")[0].items()} == {
+        "5f": "b"
+    }
     (tmp_path / "items.jsonl").write_text('{"_id":"1","title":"a"}\n')
     assert set(items("jsonl", id="_id")[0]) == {"1"}
 
 
-@pytest.mark.parametrize("name", ["_user_id", "_where", "source_file", "_corrupt_record", "_metadata", "_digest_a", "state"])
+@pytest.mark.parametrize(
+    "name", ["_user_id", "_where", "source_file", "_corrupt_record", "_metadata", "_digest_a", "state"]
+)
 def test_columns_may_have_any_name(rated, tmp_path, name):
     (tmp_path / "log.jsonl").write_text(json.dumps({name: "a", "item": "x", "stars": 5, "at": AT}) + "\n")
     frame(["b"], ["y"]).rename(columns={"user": name}).to_csv(tmp_path / "log.csv", index=False)
@@ -371,7 +383,12 @@ def test_lists_of_structs_are_malformed_lists(spark, items, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "pack"),
-    [("log.csv.gz", gzip.compress), ("log.csv.bz2", bz2.compress), ("log.csv.xz", lzma.compress), ("log.csv", gzip.compress)],
+    [
+        ("log.csv.gz", gzip.compress),
+        ("log.csv.bz2", bz2.compress),
+        ("log.csv.xz", lzma.compress),
+        ("log.csv", gzip.compress),
+    ],
 )
 def test_compressed_files_are_read_or_named(rated, tmp_path, name, pack):
     (tmp_path / name).write_bytes(pack(f'user,item,stars,at\na,"x\n2",5,{AT}\n'.encode()))
@@ -381,3 +398,51 @@ def test_compressed_files_are_read_or_named(rated, tmp_path, name, pack):
         with pytest.raises(InputError, match="compressed") as caught:
             rated(path=name)
         assert caught.value.where.endswith(name)
+
+
+# ---- times
+
+
+@pytest.fixture
+def night(spark, tmp_path):
+    """`rated_at` → runs the stage over epoch times, all of one day, in seconds (`s`) and milliseconds (`ms`)."""
+
+    def ingest(rated_at: str, ds: str = "2025-03-14") -> dict[str, Any]:
+        at = 1741860000
+        rows = "".join(f"u{n},i{n},5,{at + n},{(at + n) * 1000},{(at + n) * 10**9}\n" for n in range(20))
+        (tmp_path / "log.csv").write_text("user,item,stars,s,ms,ns\n" + rows)
+        source = {**LOG, "format": "csv", "paths": ["{data}/log.csv"], "rated_at": rated_at}
+        overlay = {"paths": {"data": str(tmp_path), "root": str(tmp_path / "root")}, "ratings": {"sources": [source]}}
+        run = Run(Settings.model_validate(overlay), date.fromisoformat(ds), spark, Progress(live=False), Summary())
+        ingest_ratings.stage(run)
+        return run.summary.facts["ingest_ratings"]
+
+    return ingest
+
+
+@pytest.mark.parametrize(
+    ("rated_at", "cause"),
+    [
+        ("timestamp_millis(cast(s as bigint))", "seconds read as milliseconds"),
+        ("timestamp_micros(cast(s as bigint))", "seconds read as microseconds"),
+        ("timestamp_micros(cast(ms as bigint))", "milliseconds read as microseconds"),
+        ("timestamp_seconds(cast(ms as bigint))", "milliseconds read as seconds"),
+        ("timestamp_micros(cast(ns as bigint))", "nanoseconds read as microseconds"),
+    ],
+)
+def test_a_misread_unit_ends_the_night_and_is_named(night, rated_at, cause):
+    with pytest.raises(InputError) as caught:
+        night(rated_at)
+    assert cause in caught.value.hint and caught.value.where == "ratings.sources.log.rated_at"
+
+
+def test_a_time_that_overflows_is_an_input_error(night):
+    with pytest.raises(InputError, match="an expression fails on a value") as caught:
+        night("timestamp_seconds(cast(ns as bigint))")
+    assert "timestamp_seconds" in caught.value.hint
+
+
+def test_old_times_without_a_misread_unit_are_a_warning(night, caplog):
+    with caplog.at_level(logging.WARNING, "bgmrec"):
+        assert night("timestamp_seconds(cast(s as bigint) - 30 * 365 * 86400)")["kept"] == 20
+    assert "decades before the date" in caplog.text
