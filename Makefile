@@ -136,6 +136,7 @@ soak: $(STAMP) ## Run 14 generated nights in a row and look at their time, memor
 fuzz: $(STAMP) ## Look for input that breaks something: as the tests do, but long and with new examples
 	@BGMREC_FUZZ_EXAMPLES=2000 $(PY) -m pytest tests/unit/test_hostile_settings.py
 	@BGMREC_FUZZ_EXAMPLES=100 $(PY) -m pytest tests/spark/test_hostile_rows.py
+	@BGMREC_FUZZ_EXAMPLES=150 $(PY) -m pytest tests/spark/test_hostile_files.py
 
 test-report: $(STAMP) ## Open the reports of the demo's and, where its data are, KuaiRand's night in a headless Chromium
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 # columns that bgmrec adds to the tables of users and items; SQL does not tell upper from lower case
 OWN_COLUMNS = {"users": ("user_id", "user_idx", "idx"), "items": ("item_id", "item_idx", "idx")}
 _ARRAYS, _NUMBERS = ("list", "vector"), ("integer", "number")  # types of fields
-# of Spark's readers, whose names have no case: bgmrec sets them
-_OWN_OPTIONS = {name.lower(): name for name in ("header", "mode", "columnNameOfCorruptRecord")}
+# options of Spark's readers, whose names have no case, that bgmrec sets → what to do instead
+_OWN_OPTIONS = {
+    "header": "name the columns of files without a header line in `columns`",
+    "mode": "remove it: broken records are rejected",
+    "columnnameofcorruptrecord": "remove it: broken records are rejected",
+    "recursivefilelookup": "set recursive = true instead",
+    "basepath": "remove it: folders named key=value give columns",
+}
 _DAY = "{ds}"
 
 
@@ -95,9 +101,9 @@ def _options_keep_broken_records(settings: Settings) -> None:
         if wrong := [name for name in files.options if name.lower() in _OWN_OPTIONS]:
             raise Conflict(
                 f"{at}.options",
-                expected=f"options other than {', '.join(_OWN_OPTIONS.values())}: broken records could not be rejected",
+                expected=f"options that bgmrec does not set itself ({', '.join(_OWN_OPTIONS)})",
                 found=wrong[0],
-                hint="remove the option; files without a header line have their `columns` named",
+                hint=_OWN_OPTIONS[wrong[0].lower()],
             )
 
 

@@ -14,25 +14,29 @@ class Files(Section):
 
     format: Literal["csv", "jsonl", "parquet"]
     """`jsonl` is one JSON object per line. Columns of `csv` and `jsonl` are read as strings (a nested JSON value as its
-    text): the expressions give types. Compressed files (`.gz`, `.bz2`, `.zst`) are read as they are."""
+    text; a number by its value): the expressions give types. CSV is read as RFC 4180 has it: quotes are doubled, a
+    backslash is an ordinary character, quoted values may hold line breaks. Compressed files (`.gz`, `.bz2`, and what
+    else Hadoop's codecs on the cluster unpack) are read as they are."""
 
     paths: list[str] = Field(min_length=1)
     """Files or folders, local or of any file system that Spark knows. `{data}` stands for `paths.data`, `{ds}` for the
-    logical date (YYYY-MM-DD); `*`, `?`, `[ab]` and `{a,b}` are globs. A path that matches nothing is an error."""
+    logical date (YYYY-MM-DD); `*`, `?`, `[ab]` and `{a,b}` are globs. A path that matches nothing is an error. Hidden
+    files (`_SUCCESS`, `.part.crc`) and empty ones are passed over."""
 
     options: Annotated[dict[str, str], MayBeBlank()] = {}
     """Options of Spark's reader for the format, by Spark's names, each value a string. Useful for csv: `sep`
-    (default `,`), `encoding`, `quote` (`""`: no quoting), `escape` (default backslash; `'"'` for files that double
-    their quotes), `multiLine` (`"true"` where quoted values hold line breaks), `nullValue` (a text that means
-    "missing"; an empty value always does), `comment`, `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`,
-    `maxCharsPerColumn`. For jsonl: `encoding`, `multiLine`, `lineSep`, `allowSingleQuotes`,
-    `allowUnquotedFieldNames`. For parquet: `mergeSchema` (default `"true"`), `recursiveFileLookup`,
-    `pathGlobFilter`; the last two apply to all formats. Do not set `header` (see `columns`), `mode` and
-    `columnNameOfCorruptRecord`: broken records could no longer be rejected. `inferSchema`, `dateFormat` and
+    (default `,`), `encoding` (default UTF-8; bytes of another encoding are rejects), `quote` (`""`: no quoting),
+    `escape` (default `'"'`: quotes are doubled; `"\\"` for the dialect of Spark and Hive), `multiLine` (`"false"` spares
+    the look for quoted line breaks), `nullValue` (a text that means "missing"; an empty value always does), `comment`,
+    `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`, `maxCharsPerColumn`. For jsonl: `encoding`, `multiLine`,
+    `lineSep`, `allowSingleQuotes`, `allowUnquotedFieldNames`. For parquet: `mergeSchema` (default `"true"`). For all:
+    `pathGlobFilter`. Not allowed are `header` (see `columns`), `mode` and `columnNameOfCorruptRecord`, without which
+    broken records could not be rejected, and `recursiveFileLookup` (see `recursive`). `inferSchema`, `dateFormat` and
     `timestampFormat` have no effect, as every column is read as a string."""
 
     columns: list[str] = []
-    """csv: names of the columns in file order, for files without a header line; empty: the first line is the header.
+    """csv: names of the columns in file order, for files without a header line, which may have more fields than are
+    named; empty: the first line is the header.
     jsonl: only these keys are read, which spares the pass over the files that finds all keys; empty: all keys."""
 
     lookback_days: WholeDays | None = None

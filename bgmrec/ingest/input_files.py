@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -49,6 +49,7 @@ class InputFile:
         changed: time of the last change in milliseconds.
         base: the folder below which folders named `key=value` give columns; None where there are none.
         keys: the keys of these folders.
+        day: that the path was expanded for; None: the path names no day.
     """
 
     path: str
@@ -57,6 +58,7 @@ class InputFile:
     changed: int
     base: str | None = None
     keys: tuple[str, ...] = ()
+    day: date | None = None
 
 
 @dataclass
@@ -115,9 +117,13 @@ def find_files(spark: SparkSession, files: Files, data: str, ds: date, where: st
         missing = [day for day, matches in by_day.items() if not matches]
         if missing and not (files.allow_missing_days and len(missing) < len(days)):
             raise _missing(expand_path(path, data=data, day=missing[-1]), path, missing, days)
-        for match in (match for matches in by_day.values() for match in matches):
-            _add(spark, match, files.recursive, found)
-    distinct = {file.uri: file for file in found.read}
+        for day, matches in by_day.items():
+            before = len(found.read)
+            for match in matches:
+                _add(spark, match, files.recursive, found)
+            if _DAY in path:
+                found.read[before:] = [replace(file, day=day) for file in found.read[before:]]
+    distinct = {file.uri: file for file in found.read if _is_wanted(spark, files, _name(file.path))}
     found.read = list(distinct.values())
     if found.unread:
         _check_unread(spark, files, found, where)
@@ -198,6 +204,13 @@ def first_bytes(spark: SparkSession, file: InputFile, number: int, *, unpacked: 
             found=str(error.java_exception.toString())[:300],
             hint="move the damaged file away, or compress it with gzip or bzip2",
         ) from error
+
+
+def _is_wanted(spark: SparkSession, files: Files, name: str) -> bool:
+    """Whether the file's name is of Spark's `pathGlobFilter`."""
+    pattern = next((value for key, value in files.options.items() if key.lower() == "pathglobfilter"), None)
+    glob: Any = spark.sparkContext._jvm.org.apache.hadoop.fs.GlobPattern  # type: ignore[union-attr]
+    return pattern is None or bool(glob(pattern).matches(name))
 
 
 def _matches(spark: SparkSession, pattern: str) -> list[str]:

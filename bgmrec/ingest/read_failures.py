@@ -27,6 +27,8 @@ _DAMAGED = (
     "incorrect data check",
     "not a gzip file",
 )
+# code that reads files: it stands in the trace of a failure that none of these messages tells
+_READERS = ("org.apache.hadoop.io.compress.", "org.apache.parquet.", "com.univocity.", "com.fasterxml.jackson.")
 # how Spark begins its messages about an expression that fails on a value
 _FAILED_EXPRESSION = ("java.lang.ArithmeticException", "[ARITHMETIC_OVERFLOW]", "[USER_RAISED_EXCEPTION]", "[CAST_")
 _COMPRESSED = ("gz", "bz2", "zst", "deflate", "snappy", "lz4")
@@ -66,6 +68,11 @@ def unreadable(where: str, found: str) -> InputError:
     )
 
 
+def _root_cause(text: str) -> str:
+    """Java's last cause, without its trace."""
+    return text.rpartition("Caused by: ")[2].strip()
+
+
 def _failed_expression(where: str, found: str) -> InputError:
     return InputError(
         "an expression fails on a value",
@@ -88,10 +95,10 @@ def _with_message(spark: SparkSession, where: str, files: Callable[[], list[str]
         if (failed := next((sign for sign in _FAILED_EXPRESSION if sign in text), None)) is not None:
             raise _failed_expression(where, text[text.index(failed) :].partition("\n")[0]) from error
         cause = next((text[text.index(sign) :] for sign in _DAMAGED if sign in text), None)
-        if cause is None:
+        if cause is None and not any(reader in text for reader in _READERS):
             raise
         damaged = _damaged(spark, files())
-        raise unreadable(", ".join(damaged) or where, cause.partition("\n\tat ")[0]) from error
+        raise unreadable(", ".join(damaged) or where, (cause or _root_cause(text)).partition("\n\tat ")[0]) from error
 
 
 @contextmanager
