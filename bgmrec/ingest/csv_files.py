@@ -22,7 +22,7 @@ from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
 from bgmrec.ingest import encoding as enc
 from bgmrec.ingest.column_names import internal, quoted, unambiguous, words_of
-from bgmrec.ingest.input_files import InputFile, by_layout, file_uri, first_bytes, one_slash, read_group
+from bgmrec.ingest.input_files import InputFile, by_layout, file_uri, first_bytes, for_each, one_slash, read_group
 from bgmrec.ingest.raw_record import CORRUPT, FAULT, FILE, UNREADABLE
 
 HEADER_AGAIN = "a header line among the rows"
@@ -122,14 +122,15 @@ def read_csv(
     """
     dialect = _Dialect.of(files)
     said = enc.encoding_said(spark, files.options, found[0].path if found else "")
-    encodings = {file.uri: _encoding(spark, file, said) for file in found}
+    known = for_each(lambda file: _encoding(spark, file, said), found)
+    encodings = {file.uri: encoding for file, encoding in zip(found, known, strict=True)}
     seen = _look_at_lines(spark, dialect, found, encodings)
+    first_lines = for_each(lambda file: _first_line(spark, file, encodings[file.uri], dialect), found)
     groups: dict[_Layout, list[InputFile]] = {}
-    for file in found:
+    for file, (line, line_end) in zip(found, first_lines, strict=True):
         encoding = encodings[file.uri]
         wide, breaks = enc.is_wide(encoding), file.uri in seen.quoted_breaks
         multi_line = wide or (breaks if dialect.multi_line is None else dialect.multi_line)
-        line, line_end = _first_line(spark, file, encoding, dialect)
         layout = _Layout(line, line_end, encoding, multi_line, file.uri not in seen.undecodable)
         groups.setdefault(layout, []).append(file)
     parts = []

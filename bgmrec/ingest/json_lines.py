@@ -18,7 +18,7 @@ from bgmrec.config.sources import Files
 from bgmrec.ingest import encoding as enc
 from bgmrec.ingest.column_names import internal, most_used_spelling, quoted, unambiguous
 from bgmrec.ingest.ids import LARGEST_EXACT
-from bgmrec.ingest.input_files import InputFile, by_layout, file_uri, first_bytes, read_group
+from bgmrec.ingest.input_files import InputFile, by_layout, file_uri, first_bytes, for_each, read_group
 from bgmrec.ingest.raw_record import CORRUPT, FAULT, FILE, UNREADABLE, not_text
 
 _TEXT = internal("text")  # of the record
@@ -60,9 +60,10 @@ def _records(spark: SparkSession, files: Files, found: Sequence[InputFile]) -> l
     whole = options.get("multiline", "false").lower() == "true"
     reader = {key: options[key] for key in ("pathglobfilter", "modifiedbefore", "modifiedafter") if key in options}
     by_encoding: dict[str, list[InputFile]] = {}
-    for file in found:
-        # UTF-8 needs no look: Hadoop's reader of lines removes its mark, and other marks are undecodable
-        start = b"" if said == enc.UTF_8 else first_bytes(spark, file, 4, unpacked=True)
+    # UTF-8 needs no look: Hadoop's reader of lines removes its mark, and other marks are undecodable
+    in_utf_8 = said == enc.UTF_8
+    starts = [b""] * len(found) if in_utf_8 else for_each(lambda f: first_bytes(spark, f, 4, unpacked=True), found)
+    for file, start in zip(found, starts, strict=True):
         by_encoding.setdefault(enc.encoding_of(said, start, file.path), []).append(file)
     parts = []
     for encoding, same in by_encoding.items():

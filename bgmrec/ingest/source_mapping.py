@@ -39,9 +39,10 @@ from bgmrec.ingest.expressions import (
     joined_otherwise,
     read_sides,
 )
-from bgmrec.ingest.input_files import FilesFound, InputFile, find_files
+from bgmrec.ingest.input_files import InputFile
 from bgmrec.ingest.raw_record import CORRUPT, FAULT, is_derived
 from bgmrec.ingest.redaction import calls_pseudonym, columns_read, pseudonym_inputs, redacted_json
+from bgmrec.ingest.source_files import FilesFound, find_files
 from bgmrec.ingest.sources import Expressions, read_found, shows_columns
 from bgmrec.runtime.pseudonyms import pseudonymizer_from_environment
 

@@ -17,11 +17,12 @@ from pyspark.sql import DataFrame, SparkSession
 from bgmrec.config.sources import Files
 from bgmrec.ingest.column_names import words_of
 from bgmrec.ingest.csv_files import read_csv
-from bgmrec.ingest.input_files import InputFile, check_readable, find_files
+from bgmrec.ingest.input_files import InputFile, check_readable
 from bgmrec.ingest.json_lines import read_json
 from bgmrec.ingest.parquet_files import read_parquet
 from bgmrec.ingest.read_failures import read_failures, unreadable
 from bgmrec.ingest.redaction import columns_named
+from bgmrec.ingest.source_files import find_files
 
 
 @dataclass(frozen=True)

@@ -387,6 +387,7 @@ def test_lists_of_structs_are_malformed_lists(spark, items, tmp_path):
         ("log.csv.gz", gzip.compress),
         ("log.csv.bz2", bz2.compress),
         ("log.csv.xz", lzma.compress),
+        ("log.csv.zst", lambda content: pa.compress(content, "zstd", asbytes=True)),
         ("log.csv", gzip.compress),
     ],
 )
@@ -395,9 +396,19 @@ def test_compressed_files_are_read_or_named(rated, tmp_path, name, pack):
     if name.endswith(("gz", "bz2")):
         assert ids(rated(path=name)) == [("a", "x\n2")]
     else:
-        with pytest.raises(InputError, match="compressed") as caught:
+        with pytest.raises(InputError, match=r"compressed|cannot be read") as caught:
             rated(path=name)
-        assert caught.value.where.endswith(name)
+        assert caught.value.where.endswith(name) and "gzip" in caught.value.hint + caught.value.found
+
+
+def test_torn_and_foreign_rows_beside_quoted_line_breaks(rated, tmp_path):
+    rows = [f'a,"x\ny",5,{AT}', "b,2", f"Jos\xe9,3,5,{AT}", f'c,"""q""",5,{AT}', f"d,e,f,g,{AT}", f"e,z,1,{AT}"]
+    (tmp_path / "log.csv").write_bytes("\r\n".join(["user,item,stars,at", *rows]).encode("latin-1"))
+    mapped = rated()
+    assert ids(mapped) == [("a", "x\ny"), ("c", '"q"'), ("e", "z")]
+    assert [reason.partition(":")[2].strip() for reason in reasons(mapped)] == [
+        *("", "2 fields instead of 4", "5 fields instead of 4")
+    ]
 
 
 # ---- times

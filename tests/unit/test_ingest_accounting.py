@@ -7,7 +7,7 @@ from pyspark.sql import Row
 
 from bgmrec.errors import InputError
 from bgmrec.ingest.accounting import check_rejects, summarize
-from bgmrec.ingest.input_files import expand_path, window_days
+from bgmrec.ingest.source_files import expand_path, window_days
 
 
 def count(source, state, rows, distinct=None, reason=None, example=None):
