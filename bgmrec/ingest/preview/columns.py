@@ -81,7 +81,7 @@ class RawColumn:
         return Counter(str(part).strip() for parts in lists for part in parts if str(part).strip())
 
 
-def raw_columns(sample: Sample) -> list[RawColumn]:
+def sample_columns(sample: Sample) -> list[RawColumn]:
     """The columns of a sample, in file order.
 
     Args:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from bgmrec.errors import InputError
-from bgmrec.ingest.preview.columns import RawColumn, merged, raw_columns
+from bgmrec.ingest.preview.columns import RawColumn, merged, sample_columns
 from bgmrec.ingest.preview.fields import FieldGuess, choose_id, guess_fields
 from bgmrec.ingest.preview.roles import (
     Choice,
@@ -43,7 +43,7 @@ class Group:
         """The columns over all files, in the order in which they appear."""
         same: dict[str, list[RawColumn]] = {}
         for sample in self.samples:
-            for column in raw_columns(sample):
+            for column in sample_columns(sample):
                 same.setdefault(column.name, []).append(column)
         return [merged(parts) for parts in same.values()]
 

@@ -58,7 +58,7 @@ def gather(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
         "data": lambda: data(run, names, per_user, per_item),
         "runs": lambda: runs(run, summary),
         "later": lambda: later_days(run),
-        "cost": lambda: cost(run),
+        "cost": lambda: run_cost(run),
     }
     facts: dict[str, Any] = {"run": identity(run, stored, summary), "summary": summary, "stages": list(STAGES)}
     for name, part in parts.items():
@@ -269,7 +269,7 @@ def runs(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
     return {"course": course[-run.settings.report.runs :], "before": drift}
 
 
-def cost(run: Run) -> dict[str, Any]:
+def run_cost(run: Run) -> dict[str, Any]:
     """Sizes of the run's tables on disk: bytes, files, bytes of the largest file.
 
     Args:

@@ -7,12 +7,12 @@ from typing import Any
 
 from bgmrec.report.numbers import count, seconds, significant
 from bgmrec.report.page import draw
-from bgmrec.report.page.parts import Figure, Section, Table, Tile, Titled, figure
+from bgmrec.report.page.parts import Figure, PageSection, Table, Tile, Titled, figure
 
 _MB = 2**20
 
 
-def cost_section(facts: dict[str, Any]) -> Section:
+def cost_section(facts: dict[str, Any]) -> PageSection:
     """The section on time, memory and disk space.
 
     Args:
@@ -23,7 +23,7 @@ def cost_section(facts: dict[str, Any]) -> Section:
     total, most = sum(spent.values()), max(memory.values(), default=0)
     lead = f"All stages together took {seconds(total)}; the largest used {significant(most / 1024, 2)} GB of memory."
     blocks: list[Figure | Titled] = [*_timeline(facts, spent, memory), *_work(facts), *_tables(facts)]
-    return Section("cost", "Cost", lead, list(_tiles(facts, spent)), blocks, list(_missing(facts, spent)))
+    return PageSection("cost", "Cost", lead, list(_tiles(facts, spent)), blocks, list(_missing(facts, spent)))
 
 
 def _tiles(facts: dict[str, Any], spent: dict[str, float]) -> Iterator[Tile]:

@@ -13,7 +13,7 @@ from bgmrec.report.drift import Change, changes
 from bgmrec.report.numbers import count, share, signed, significant
 from bgmrec.report.page import draw
 from bgmrec.report.page.draw import Line
-from bgmrec.report.page.parts import Figure, Section, Table, Tile, Titled, figure
+from bgmrec.report.page.parts import Figure, PageSection, Table, Tile, Titled, figure
 
 _STATES = {
     "kept": "kept",
@@ -25,7 +25,7 @@ _STATES = {
 _KINDS = {"rating": "ratings", "user": "users", "item": "tracks"}
 
 
-def data_section(facts: dict[str, Any]) -> Section:
+def data_section(facts: dict[str, Any]) -> PageSection:
     """The section on the data.
 
     Args:
@@ -40,7 +40,7 @@ def data_section(facts: dict[str, Any]) -> Section:
         f"{count(ratings)} ratings of {count(run['users'])} users for {count(run['items'])} tracks: "
         f"{share(ratings / cells)} of all pairs of a user and a track."
     )
-    return Section("data", "Data", lead, list(_tiles(facts)), blocks, list(_missing(facts)))
+    return PageSection("data", "Data", lead, list(_tiles(facts)), blocks, list(_missing(facts)))
 
 
 def _tiles(facts: dict[str, Any]) -> Iterator[Tile]:

@@ -15,7 +15,7 @@ from bgmrec.report.facts.lists import NEVER
 from bgmrec.report.models import models_in
 from bgmrec.report.numbers import count, share, significant
 from bgmrec.report.page import draw
-from bgmrec.report.page.parts import Figure, Section, Table, Tile, Titled, figure
+from bgmrec.report.page.parts import Figure, PageSection, Table, Tile, Titled, figure
 from bgmrec.report.page.style import SERIES, short
 from bgmrec.storage import columns as c
 
@@ -28,7 +28,7 @@ OTHER = "others"
 _UNPUBLISHED = {"recommendations": "The lists", "similar_items": "Similar tracks"}
 
 
-def lists_section(facts: dict[str, Any]) -> Section:
+def lists_section(facts: dict[str, Any]) -> PageSection:
     """The section on the lists.
 
     Args:
@@ -56,7 +56,7 @@ def lists_section(facts: dict[str, Any]) -> Section:
         for table, what in _UNPUBLISHED.items()
         if table not in run["published"]
     ]
-    return Section("lists", "Lists", lead, list(_tiles(facts)), blocks, missing)
+    return PageSection("lists", "Lists", lead, list(_tiles(facts)), blocks, missing)
 
 
 def _tiles(facts: dict[str, Any]) -> Iterator[Tile]:

@@ -18,11 +18,11 @@ from markupsafe import Markup
 
 from bgmrec.evaluate.text import plain
 from bgmrec.report.numbers import count, share, significant
-from bgmrec.report.page.parts import Figure, Section
+from bgmrec.report.page.parts import Figure, PageSection
 from bgmrec.report.score_text import NO_PARTS, NO_TITLES, score_parts_text, sum_text
 
 
-def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
+def render(facts: dict[str, Any], sections: Sequence[PageSection]) -> str:
     """The HTML page of a run.
 
     Args:
@@ -43,7 +43,7 @@ def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
     )
 
 
-def render_study(results: Sequence[dict[str, Any]], sections: Sequence[Section]) -> str:
+def render_study(results: Sequence[dict[str, Any]], sections: Sequence[PageSection]) -> str:
     """The HTML page of the paper's experiments.
 
     Args:
@@ -61,7 +61,7 @@ def render_study(results: Sequence[dict[str, Any]], sections: Sequence[Section])
     )
 
 
-def _page(template: str, sections: Sequence[Section], **values: Any) -> str:
+def _page(template: str, sections: Sequence[PageSection], **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader("bgmrec.report.page", ""),
         autoescape=True,

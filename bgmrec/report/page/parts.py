@@ -83,7 +83,7 @@ class Titled:
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A section of the page.
 
     Args:

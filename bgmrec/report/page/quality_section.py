@@ -26,7 +26,7 @@ from bgmrec.report.page.comparison_figure import (
 from bgmrec.report.page.draw import Line
 from bgmrec.report.page.learning_figures import learning_figures
 from bgmrec.report.page.metric_texts import metric_texts
-from bgmrec.report.page.parts import Figure, Section, Table, Titled, figure
+from bgmrec.report.page.parts import Figure, PageSection, Table, Titled, figure
 from bgmrec.report.page.rating_figures import rating_figures
 from bgmrec.report.page.side_information import side_information_figures
 
@@ -37,7 +37,7 @@ _USED_TO_CHOOSE = (
 )
 
 
-def quality_section(facts: dict[str, Any]) -> Section:
+def quality_section(facts: dict[str, Any]) -> PageSection:
     """The section on the quality of the model.
 
     Args:
@@ -45,7 +45,7 @@ def quality_section(facts: dict[str, Any]) -> Section:
     """
     quality, later = facts["quality"], facts["later"]
     if not quality["rows"]:
-        return Section(
+        return PageSection(
             "quality",
             "Quality",
             "No ratings were held out of the training, so the quality of the model was not measured.",
@@ -61,7 +61,7 @@ def quality_section(facts: dict[str, Any]) -> Section:
     blocks += side_information_figures(quality["studied"], {})
     blocks += rating_figures(quality)
     blocks += learning_figures(quality)
-    return Section(
+    return PageSection(
         "quality",
         "Quality",
         _lead(metrics, quality),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from bgmrec.report.numbers import count, significant
 from bgmrec.report.page import draw
 from bgmrec.report.page.draw import Line
-from bgmrec.report.page.parts import Figure, Section, Table, figure
+from bgmrec.report.page.parts import Figure, PageSection, Table, figure
 from bgmrec.report.page.side_information import side_information_figures, spread
 from bgmrec.report.page.study_names import BASELINES, BOTH, RANK, REGULARISATION, VARIANTS
 
@@ -22,7 +22,7 @@ _COLD = {
 }
 
 
-def study_sections(results: Results) -> list[Section]:
+def study_sections(results: Results) -> list[PageSection]:
     """Sections on accuracy, side information, sensitivity, cold start and running time.
 
     Args:
@@ -34,7 +34,7 @@ def study_sections(results: Results) -> list[Section]:
     return [_accuracy(random), _side_information(results), _sensitivity(random), _cold(cold), _time(random)]
 
 
-def _accuracy(results: Results) -> Section:
+def _accuracy(results: Results) -> PageSection:
     variants = [row for row in results if row["model"] in VARIANTS]
     fractions = sorted({row["fraction"] for row in variants})
     models = [model for model in VARIANTS if any(row["model"] == model for row in variants)]
@@ -44,7 +44,7 @@ def _accuracy(results: Results) -> Section:
     least, pmf = (_mean(_values(variants, model, most, "rmse")) for model in (best, models[0]))
     lead = f"With {_percent(most)} of the ratings {VARIANTS[best]} is the most accurate: RMSE {significant(least, 4)}"
     lead += "." if best == models[0] else f", {VARIANTS[models[0]]} {significant(pmf, 4)}."
-    return Section("accuracy", "Accuracy", lead, blocks=blocks, missing=[_seeds(variants)])
+    return PageSection("accuracy", "Accuracy", lead, blocks=blocks, missing=[_seeds(variants)])
 
 
 def _by_fraction(results: Results, models: Sequence[str], fractions: Sequence[float], metric: str) -> Figure:
@@ -69,9 +69,9 @@ def _by_fraction(results: Results, models: Sequence[str], fractions: Sequence[fl
     )
 
 
-def _side_information(results: Results) -> Section:
+def _side_information(results: Results) -> PageSection:
     blocks = list(side_information_figures([row for row in results if row["protocol"] == "random"], VARIANTS))
-    return Section(
+    return PageSection(
         "side",
         "Side information",
         "The same models with the real side information, with permuted side information, and without.",
@@ -80,13 +80,13 @@ def _side_information(results: Results) -> Section:
     )
 
 
-def _sensitivity(results: Results) -> Section:
+def _sensitivity(results: Results) -> PageSection:
     rank = _varied(results, "rank", RANK, "Dimension", "dimension of the factors", False)
     strength = _varied(
         results, "regularisation", REGULARISATION, "Regularisation", "times the configured regularisation", True
     )
     blocks = [block for block in (rank, strength) if block is not None]
-    return Section(
+    return PageSection(
         "sensitivity",
         "Sensitivity",
         "The model with both encoders; one setting is varied at a time.",
@@ -117,7 +117,7 @@ def _varied(results: Results, name: str, prefix: str, title: str, label: str, lo
     )
 
 
-def _cold(results: Results) -> Section:
+def _cold(results: Results) -> PageSection:
     """Models and baselines on the same cold rows."""
     models = [model for model in VARIANTS if any(row["model"] == model for row in results)]
     rows = {VARIANTS[model]: [row for row in results if row["model"] == model] for model in models}
@@ -127,7 +127,7 @@ def _cold(results: Results) -> Section:
             rows.setdefault(BASELINES.get(name, name), []).append(values)
     figures = [_cold_figure(name, rows, keys) for name, keys in _COLD.items()]
     blocks = [block for block in figures if block is not None]
-    return Section(
+    return PageSection(
         "cold",
         "Cold start",
         "Tracks and users without any training rating, of which a model knows the side information alone.",
@@ -163,7 +163,7 @@ def _cold_figure(name: str, rows: dict[str, list[dict[str, Any]]], keys: dict[st
     )
 
 
-def _time(results: Results) -> Section:
+def _time(results: Results) -> PageSection:
     timed = [row for row in results if row["model"] in VARIANTS and "round_seconds" in row]
     models = [model for model in VARIANTS if any(row["model"] == model for row in timed)]
     blocks = [
@@ -172,7 +172,7 @@ def _time(results: Results) -> Section:
     ]
     lead = "Each point is a model at a training fraction, on the machine that ran the study. "
     lead += "The first run of a process includes the start of Spark."
-    return Section("time", "Running time", lead, blocks=blocks)
+    return PageSection("time", "Running time", lead, blocks=blocks)
 
 
 def _by_size(results: Results, models: Sequence[str], key: str, name: str, title: str) -> Figure:
