@@ -135,6 +135,11 @@ class GateSettings(Section):
     min_metric_gain: NonNegativeOrOff = 0.0
     """Share by which the model must beat the baseline, at least. 0: be as good."""
 
+    input_changes: Literal["off", "warn", "refuse"] = "warn"
+    """Input that differs from the nights before by more than the bounds of `[profile]`. `warn`: the log and the summary
+    name what changed. `refuse`: the ingest ends the run before a model learns it; later nights are not compared with
+    it. `off`: not checked."""
+
 
 class PublishSettings(Section):
     """`[publish]`: where readers find the tables."""
@@ -177,7 +182,7 @@ class RetentionSettings(Section):
     again."""
 
     summary_days: WholeDaysOrOff = 365
-    """Summaries and reports of runs."""
+    """Summaries, reports and input profiles of runs."""
 
 
 class ReportSettings(Section):

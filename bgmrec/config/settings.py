@@ -20,6 +20,7 @@ from bgmrec.config.model import (
     TrendSettings,
     UserEncoderSettings,
 )
+from bgmrec.config.profile import IdSettings, ProfileSettings
 from bgmrec.config.references import check_references
 from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
 from bgmrec.config.serving import (
@@ -44,9 +45,11 @@ class Settings(Section):
     paths: PathSettings = PathSettings()
     spark: SparkSettings = SparkSettings()
     submit: SubmitSettings = SubmitSettings()
+    ids: IdSettings = IdSettings()
     ratings: RatingsSettings = RatingsSettings()
     users: EntitySettings = EntitySettings()
     items: EntitySettings = EntitySettings()
+    profile: ProfileSettings = ProfileSettings()
     split: SplitSettings = SplitSettings()
     user_features: EntityFeatures = EntityFeatures()
     item_features: EntityFeatures = EntityFeatures()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import reduce
 from typing import Any
@@ -47,12 +47,14 @@ class RowCache:
         ds: the logical date; new batches are named by it.
         n_hits: files whose rows were in the cache.
         n_misses: files that were read and added to it.
+        files: name of a source → its files, cached or not.
     """
 
     store: Tables
     ds: date
     n_hits: int = 0
     n_misses: int = 0
+    files: dict[str, list[InputFile]] = field(default_factory=dict)
 
     def rows(self, files: Sequence[InputFile], mapping: SourceMapping) -> list[DataFrame] | None:
         """The mapped rows of all files; rows of files that are not cached are mapped and added.
@@ -109,6 +111,8 @@ def map_sources(
     for position, mapping in enumerate(mappings):
         files = mapping.files().read
         cached = None
+        if cache is not None:
+            cache.files[mapping.source.name] = files
         if cache is not None and mapping.cacheable:
             uris = [file.uri for file in files]
             with read_failures(mapping.spark, mapping.where, uris.copy, withheld=False):

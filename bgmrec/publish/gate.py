@@ -6,42 +6,20 @@ nothing to compare with, says so. The summary holds all checks, the error names 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from bgmrec.config import Settings
 from bgmrec.config.metrics import LOWER_IS_BETTER
 from bgmrec.config.serving import GateSettings
 from bgmrec.errors import QualityGateError, SettingsError
+from bgmrec.publish.checks import Check, at_least, at_most, input_checks, number_text
 
-Status = Literal["passed", "failed", "off", "skipped"]
 # Such rows are faults of bgmrec itself and not of the data, so that no setting allows any.
 NONE_ALLOWED = 0
 # How far predictions may leave the scale at either end, as a share of its width: those further out count.
 SCORE_MARGIN = 0.5
-
-
-@dataclass(frozen=True)
-class Check:
-    """One measured number and its threshold.
-
-    Args:
-        name: what was measured.
-        where: the table or metric that it was measured on.
-        status: off: disabled by the settings; skipped: nothing to measure or to compare with.
-        measured: the number; None: there is none.
-        threshold: the threshold in words, with its number.
-    """
-
-    name: str
-    where: str
-    status: Status
-    measured: float | None
-    threshold: str
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.where}): {_text(self.measured)}, expected {self.threshold}"
 
 
 @dataclass(frozen=True)
@@ -90,6 +68,7 @@ class GateInputs:
         rows_before: rows by table before; empty: no earlier date is published.
         value_before: the model's value of the metric before.
         ratings_before: number of training ratings before.
+        input_changes: how the input differs from the nights before, by table; of `bgmrec.ingest.drift`.
     """
 
     tables: Mapping[str, TableNumbers]
@@ -104,6 +83,7 @@ class GateInputs:
     rows_before: Mapping[str, int] = field(default_factory=dict)
     value_before: float | None = None
     ratings_before: int | None = None
+    input_changes: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def gate_checks(inputs: GateInputs, settings: GateSettings) -> list[Check]:
@@ -114,6 +94,10 @@ def gate_checks(inputs: GateInputs, settings: GateSettings) -> list[Check]:
         settings: `[publish.gate]`.
     """
     return [check for rule in _RULES for check in rule(inputs, settings)]
+
+
+def _input(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
+    yield from input_checks(inputs.input_changes, settings)
 
 
 def failed(checks: list[Check]) -> list[Check]:
@@ -155,7 +139,7 @@ def refuse(checks: list[Check], forced: str | None) -> dict[str, Any] | None:
 
 def _rows(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in inputs.tables.items():
-        yield _at_least("rows", table, numbers.rows, settings.min_rows)
+        yield at_least("rows", table, numbers.rows, settings.min_rows)
 
 
 def _shrink(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
@@ -168,35 +152,34 @@ def _shrink(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
 
 def _loss(name: str, where: str, rows: int, before: int | None, limit: float | None) -> Check:
     share = (before - rows) / before if before else None
-    return _at_most(name, where, share, limit, f" of the previous date's {before:,} rows" if before else "")
+    return at_most(name, where, share, limit, f" of the previous date's {before:,} rows" if before else "")
 
 
 def _nulls(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in inputs.tables.items():
-        yield _at_most("rows with nulls", table, numbers.rows_with_nulls, NONE_ALLOWED)
+        yield at_most("rows with nulls", table, numbers.rows_with_nulls, NONE_ALLOWED)
 
 
 def _duplicates(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in inputs.tables.items():
-        yield _at_most("duplicate keys", table, numbers.duplicate_keys, NONE_ALLOWED)
+        yield at_most("duplicate keys", table, numbers.duplicate_keys, NONE_ALLOWED)
 
 
 def _faults(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for rule, count in inputs.list_faults.items():
-        yield _at_most(rule, "top_n", count, NONE_ALLOWED)
+        yield at_most(rule, "top_n", count, NONE_ALLOWED)
 
 
 def _scores(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     for table, numbers in inputs.tables.items():
-        yield _at_most("invalid scores", table, numbers.invalid_scores, NONE_ALLOWED)
+        yield at_most("invalid scores", table, numbers.invalid_scores, NONE_ALLOWED)
         if numbers.score_range is not None:
             # a share and not the extremes: of 1e9 predictions a few are far out in the best of models
             share = numbers.out_of_range / numbers.scored if numbers.scored else None
-            low, high = (_text(bound) for bound in numbers.score_range)
-            suffix = (
-                f" outside {low} to {high}; all scores are from {_text(numbers.lowest)} to {_text(numbers.highest)}"
-            )
-            yield _at_most("share of scores out of range", table, share, settings.max_out_of_range_share, suffix)
+            low, high = (number_text(bound) for bound in numbers.score_range)
+            lowest, highest = number_text(numbers.lowest), number_text(numbers.highest)
+            suffix = f" outside {low} to {high}; all scores are from {lowest} to {highest}"
+            yield at_most("share of scores out of range", table, share, settings.max_out_of_range_share, suffix)
 
 
 def widened(bounds: tuple[float, float] | None, margin: float) -> tuple[float, float] | None:
@@ -214,18 +197,18 @@ def widened(bounds: tuple[float, float] | None, margin: float) -> tuple[float, f
 
 def _coverage(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     users, items = inputs.user_coverage, inputs.catalogue_coverage
-    yield _at_least("user coverage", "recommendations", users, settings.min_user_coverage)
-    yield _at_least("catalogue coverage", "recommendations", items, settings.min_catalogue_coverage)
+    yield at_least("user coverage", "recommendations", users, settings.min_user_coverage)
+    yield at_least("catalogue coverage", "recommendations", items, settings.min_catalogue_coverage)
 
 
 def _metric(inputs: GateInputs, settings: GateSettings) -> Iterator[Check]:
     loss = _relative_loss(inputs.metric, inputs.model_value, inputs.value_before)
-    suffix = "" if loss is None else f" of the previous date's {_text(inputs.value_before)}"
-    yield _at_most("relative metric loss", inputs.metric, loss, settings.max_metric_loss, suffix)
+    suffix = "" if loss is None else f" of the previous date's {number_text(inputs.value_before)}"
+    yield at_most("relative metric loss", inputs.metric, loss, settings.max_metric_loss, suffix)
     loss = _relative_loss(inputs.metric, inputs.model_value, inputs.baseline_value)
     gain = None if loss is None else -loss
-    suffix = "" if loss is None else f" over {_text(inputs.baseline_value)} of {inputs.baseline_name}"
-    yield _at_least("relative metric gain", inputs.metric, gain, settings.min_metric_gain, suffix)
+    suffix = "" if loss is None else f" over {number_text(inputs.baseline_value)} of {inputs.baseline_name}"
+    yield at_least("relative metric gain", inputs.metric, gain, settings.min_metric_gain, suffix)
 
 
 def _relative_loss(metric: str, value: float | None, reference: float | None) -> float | None:
@@ -245,35 +228,8 @@ _RULES: tuple[Callable[[GateInputs, GateSettings], Iterator[Check]], ...] = (
     _scores,
     _coverage,
     _metric,
+    _input,
 )
-
-
-def _at_least(name: str, where: str, measured: float | None, limit: float | None, suffix: str = "") -> Check:
-    holds = measured is not None and limit is not None and measured >= limit
-    return Check(name, where, _status(measured, limit, holds), measured, _threshold("at least", limit, suffix))
-
-
-def _at_most(name: str, where: str, measured: float | None, limit: float | None, suffix: str = "") -> Check:
-    holds = measured is not None and limit is not None and measured <= limit
-    return Check(name, where, _status(measured, limit, holds), measured, _threshold("at most", limit, suffix))
-
-
-def _status(measured: float | None, limit: float | None, holds: bool) -> Status:
-    if limit is None:
-        return "off"
-    if measured is None:
-        return "skipped"
-    return "passed" if holds else "failed"  # NaN fails every comparison
-
-
-def _threshold(word: str, limit: float | None, suffix: str) -> str:
-    return "anything (off)" if limit is None else f"{word} {_text(limit)}{suffix}"
-
-
-def _text(number: float | None) -> str:
-    if number is None:
-        return "nothing"
-    return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
 
 
 def gate_metric(settings: Settings, evaluated: dict[str, float]) -> str:

@@ -20,6 +20,8 @@ THRESHOLDS = {
     "relative metric loss": ("max_metric_loss", "share"),
     "relative metric gain": ("min_metric_gain", "share"),
 }
+# check whose setting is not a threshold → setting, and unit
+MODES = {"input changes": ("input_changes", "changes, for ratings, users and items")}
 # check without a setting → meaning; none is allowed
 FIXED = {
     "rows with nulls": "Rows of each table with a null in a column that the contract requires.",
@@ -33,7 +35,7 @@ FIXED = {
 def document() -> str:
     """All checks with setting, default, unit and meaning."""
     rows = ["| check | setting in `[publish.gate]` | default | unit | meaning |", "|---|---|---|---|---|"]
-    for check, (setting, unit) in THRESHOLDS.items():
+    for check, (setting, unit) in {**THRESHOLDS, **MODES}.items():
         field = GateSettings.model_fields[setting]
         meaning = " ".join((field.description or "").split())
         rows.append(f"| {check} | `{setting}` | {field.default} | {unit} | {meaning} |")

@@ -22,6 +22,7 @@ WITHOUT_EFFECT = frozenset(
         "crawl",
         "frontier",
         "tune",
+        "profile",
         "publish",
         "retention",
         "export",
@@ -33,7 +34,7 @@ WITHOUT_EFFECT = frozenset(
 # The settings that a stage reads, whole sections or single keys, without those of the stages before it: these are
 # added, as a stage builds on what they wrote. A test compares them with what the stages do read.
 READ_BY_STAGE: dict[str, tuple[str, ...]] = {
-    "ingest_ratings": ("ratings", "split", "factorize.mode", "study.liked_rating"),
+    "ingest_ratings": ("ids", "ratings", "split", "factorize.mode", "study.liked_rating"),
     "ingest_side_info": ("users", "items"),
     "build_features": ("seed", "user_features", "item_features", "train.warm_start", "train.warm_runs"),
     "train": (

@@ -9,14 +9,17 @@ from bgmrec.errors import InputError
 from bgmrec.features.split import held_out_from
 from bgmrec.ingest.accounting import check_rejects, count_states, rejects, summarize
 from bgmrec.ingest.pairs import merge_pairs
+from bgmrec.ingest.profile import Field
 from bgmrec.ingest.rating_times import check_times, time_ranges
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
 from bgmrec.run.state import Run
 from bgmrec.runtime.logs import logger
+from bgmrec.stages.input_profile import profile_input
 from bgmrec.storage import columns as c
 
 TABLE = "ratings_mapped"
+_PROFILED = {c.RATING: "number", c.WEIGHT: "number", c.RATED_AT: "timestamp"}
 
 
 def stage(run: Run) -> None:
@@ -29,6 +32,7 @@ def stage(run: Run) -> None:
         InputError: no source is configured, files are missing or damaged, too many rows were rejected, or none was
             kept.
         SettingsError: an expression is not valid over its source's columns.
+        QualityGateError: the input has changed, and `publish.gate.input_changes` refuses it.
     """
     settings = run.settings.ratings
     if not settings.sources:
@@ -59,6 +63,9 @@ def stage(run: Run) -> None:
         setting="ratings.max_reject_share",
         rejects_at=run.work.path("rating_rejects"),
     )
+    fields = [Field(name, kind, f.col(name)) for name, kind in _PROFILED.items()]
+    ids = [c.USER_ID, c.ITEM_ID]
+    profile_input(run, "ratings", mapped, settings.sources, cache.files, ids=ids, fields=fields)
     boundary = held_out_from(run.settings.split, run.end)
     ratings = run.work.write(merge_pairs(mapped, settings.policy, boundary), "ratings")
     n_ratings = ratings.count()

@@ -25,6 +25,7 @@ from bgmrec.publish.gate import (
 from bgmrec.publish.measure import listed_items, table_numbers
 from bgmrec.recommend.external import external_table
 from bgmrec.run.state import Run
+from bgmrec.stages.input_profile import stored_changes
 from bgmrec.stages.outcome import RESULT
 from bgmrec.storage.models import StoredModel
 
@@ -156,6 +157,7 @@ def _measure(
         rows_before={table: facts["rows"] for table, facts in before.get("tables", {}).items()},
         value_before=before.get("evaluation", {}).get("metrics", {}).get(metric),
         ratings_before=before.get("ratings"),
+        input_changes=stored_changes(run),
     )
 
 

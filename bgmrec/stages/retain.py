@@ -10,6 +10,7 @@ from typing import Any
 
 from bgmrec.config import load_settings
 from bgmrec.errors import BusyError
+from bgmrec.ingest.nights import PROFILES
 from bgmrec.ingest.row_cache import CACHE_FOLDER
 from bgmrec.publish.contracts import CONTRACTS
 from bgmrec.publish.retention import Deletions, Inventory, deletions
@@ -111,6 +112,7 @@ def delete(run: Run, old: Deletions) -> None:
         for path in (
             f"reports/{run_id}",
             f"reports/{run_id}.html",
+            f"{PROFILES}/{run_id[:10]}",
             *(f"summaries/{run_id}.{suffix}" for suffix in ("prom", "json")),
         ):
             files.delete(run.spark, run.root.path(path))

@@ -149,3 +149,15 @@ def test_nan_fails() -> None:
 def test_an_impossible_threshold_is_refused(value: str) -> None:
     with pytest.raises(SettingsError, match=r"publish\.gate\.min_user_coverage"):
         load_settings([], [f"publish.gate.min_user_coverage={value}"])
+
+
+@pytest.mark.parametrize(("mode", "status"), [("refuse", "failed"), ("warn", "warned"), ("off", "off")])
+def test_changed_input_is_refused_named_or_ignored(mode: str, status: str) -> None:
+    change = {"what": "share of nulls in year", "source": "cat", "beyond": True}
+    changes = {"ratings": [], "items": [change, {**change, "beyond": False}], "users": [{**change, "beyond": False}]}
+    settings = load_settings([], [f"publish.gate.input_changes={mode}"]).publish.gate
+    checks = [c for c in gate_checks(replace(GOOD, input_changes=changes), settings) if c.name == "input changes"]
+    none, equal = ("off", "off") if mode == "off" else ("skipped", "passed")
+    assert {check.where: check.status for check in checks} == {"ratings": none, "items": status, "users": equal}
+    (named,) = (check for check in checks if check.where == "items")
+    assert named.measured == 1 and "share of nulls in year of cat" in named.threshold
