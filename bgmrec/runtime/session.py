@@ -37,6 +37,9 @@ _RESULT_SETTINGS = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     NANOS_AS_LONG: "true",
+    # Spark 4 would end a run at bytes that are not of a file's encoding, and know few encodings; 3.5 does neither
+    "spark.sql.legacy.codingErrorAction": "true",
+    "spark.sql.legacy.javaCharsets": "true",
 }
 _DEFAULTS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",

@@ -191,7 +191,7 @@ def test_fields_of_every_kind(tmp_path: Path, write: Write) -> None:
     items = tmp_path / "items.jsonl"
     items.write_text("\n".join(map(json.dumps, lines)))
     settings = write("--ratings", log, "--items", items)
-    assert settings.items.sources[0].id == "raw_id"  # ingestion puts `raw` before an underscore
+    assert settings.items.sources[0].id == "`_id`"
     fields = {field.name: field for field in settings.items.fields}
     assert {name: field.type for name, field in fields.items()} == {
         "tags": "list",

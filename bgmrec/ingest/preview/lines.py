@@ -37,12 +37,12 @@ def toml(value: Any) -> str:
 
 
 def sql(column: RawColumn) -> str:
-    """A raw column as Spark SQL; ingestion puts `raw` before a name that begins with an underscore.
+    """A raw column as Spark SQL.
 
     Args:
         column: of the raw file.
     """
-    name = f"raw{column.name}" if column.name.startswith("_") else column.name
+    name = column.name
     return name if _IDENTIFIER.match(name) and name.lower() not in _KEYWORDS else "`" + name.replace("`", "'") + "`"
 
 
