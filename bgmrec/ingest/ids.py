@@ -12,6 +12,7 @@ from pyspark.sql import types as t
 
 from bgmrec.ingest.column_names import quoted
 from bgmrec.ingest.raw_record import not_text
+from bgmrec.ingest.unicode_forms import Form, composed
 
 LARGEST_EXACT = 2**53  # a double holds every whole number up to it
 _LARGEST_EXACT_FLOAT = 2**24
@@ -20,16 +21,19 @@ NO_ID = "is neither text nor a whole number"
 INEXACT = "is a float too large to hold every whole number"
 
 
-def id_text(value: Column, kind: t.DataType) -> Column:
+def id_text(value: Column, kind: t.DataType, unicode_form: Form = "none") -> Column:
     """The id; null where the value is missing, blank, or cannot be one.
 
     Args:
         value: the raw value, or an expression over raw values.
         kind: its type.
+        unicode_form: `ids.unicode_form`.
     """
-    text = _digits(value, kind) if isinstance(kind, t.NumericType) else _text(value, kind)
-    trimmed = f.trim(text)
-    return f.when(trimmed != "", trimmed)
+    if isinstance(kind, t.NumericType):
+        return _digits(value, kind)
+    trimmed = f.trim(_text(value, kind))
+    text = f.when(trimmed != "", trimmed)
+    return text if unicode_form == "none" else composed(text)
 
 
 def id_fault(value: Column, kind: t.DataType, refused: Column) -> Column:

@@ -20,6 +20,7 @@ from pyspark.sql import functions as f
 from bgmrec.ingest import accounting as acc
 from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
 from bgmrec.ingest.sketch import BUCKETS, estimated_distinct
+from bgmrec.ingest.unicode_forms import is_not_ascii
 from bgmrec.storage import columns as c
 
 STATES = tuple(state for state in acc.STATES if state != acc.DUPLICATE)  # duplicates are still among the rows
@@ -153,7 +154,7 @@ def _minima(rows: DataFrame, name: str, more: Sequence[Column] = ()) -> DataFram
     return rows.groupBy(SOURCE_POSITION, hashed.bitwiseAND(BUCKETS - 1).alias(_BUCKET)).agg(
         f.lit(name).alias(_COLUMN),
         f.min(f.shiftrightunsigned(hashed, _BUCKET_BITS)).alias("least"),
-        f.count(f.when(f.length(value) != f.octet_length(value), 1)).alias("non_ascii"),
+        f.count(f.when(is_not_ascii(value), 1)).alias("non_ascii"),
         f.count(f.when(value.endswith(POINT_ZERO), 1)).alias("point_zero"),
         *more,
     )

@@ -23,10 +23,12 @@ from bgmrec.ingest.raw_record import FAULT, FILE
 from bgmrec.ingest.row_cache import RowCache, map_sources
 from bgmrec.ingest.source_mapping import SourceMapping
 from bgmrec.ingest.sources import Expressions
+from bgmrec.ingest.unicode_forms import Form, composed_text
 from bgmrec.storage import columns as c
 from bgmrec.storage.times import utc_timestamp
 
 _VALUES = [c.USER_ID, c.ITEM_ID, c.RATING, c.WEIGHT, c.RATED_AT]
+_RULES = {"minimum", "maximum", "unknown_items", "time_required"}
 _IDS = {c.USER_ID: "user id", c.ITEM_ID: "item id"}
 # no log is older, and Parquet's writer fails on times before 1900
 _EARLIEST = "1970-01-01 00:00:00"
@@ -40,6 +42,7 @@ def map_ratings(
     *,
     data: str,
     ds: date,
+    unicode_form: Form = "none",
     cache: RowCache | None = None,
     write: Callable[[DataFrame], DataFrame] = lambda rows: rows,
 ) -> DataFrame:
@@ -52,6 +55,7 @@ def map_ratings(
         settings: `[ratings]`.
         data: what `{data}` in a path stands for.
         ds: the logical date.
+        unicode_form: `ids.unicode_form`.
         cache: the rows of files that earlier runs mapped; None: all files are read.
         write: writes the rows that are not in the cache, and returns the written table.
 
@@ -59,16 +63,16 @@ def map_ratings(
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
-    mappings = [_mapping(spark, source, settings, data, ds) for source in settings.sources]
+    mappings = [_mapping(spark, source, settings, data, ds, unicode_form) for source in settings.sources]
     end = utc_timestamp(datetime.combine(ds + timedelta(days=1), datetime.min.time()))
     return _up_to(map_sources(mappings, _COLUMNS, cache, write), end)
 
 
 def _mapping(
-    spark: SparkSession, source: RatingSource, settings: RatingsSettings, data: str, ds: date
+    spark: SparkSession, source: RatingSource, settings: RatingsSettings, data: str, ds: date, unicode_form: Form
 ) -> SourceMapping:
     def map_joined(joined: DataFrame, record: Column, hashes: list[str]) -> DataFrame:
-        return _map_source(joined, record, hashes, source, settings, mapping.shows_columns)
+        return _map_source(joined, record, hashes, source, settings, unicode_form, mapping.shows_columns)
 
     mapping = SourceMapping(
         spark,
@@ -81,7 +85,7 @@ def _mapping(
             [source.user_id, source.item_id],
             [text for text in (source.where, source.rating, source.weight, source.rated_at) if text],
         ),
-        settings.model_dump(mode="json", include={"minimum", "maximum", "unknown_items", "time_required"}),
+        [unicode_form, settings.model_dump(mode="json", include=_RULES)],
         (sys.modules[__name__],),
         settings.drop_exact_duplicates,
     )
@@ -94,6 +98,7 @@ def _map_source(
     hashes: list[str],
     source: RatingSource,
     settings: RatingsSettings,
+    unicode_form: Form,
     show_columns: bool,
 ) -> DataFrame:
     """Maps one source's columns by its expressions; the state of each row ignores the end of the logical date.
@@ -119,13 +124,13 @@ def _map_source(
         no_ids |= id_checks(shown, raw[name], kinds[name], refused)
     checks = rows.withColumns(
         {
-            **{_checked(name): id_text(raw[name], kinds[name]) for name in _IDS},
+            **{_checked(name): id_text(raw[name], kinds[name], unicode_form) for name in _IDS},
             **{_checked(name): number(raw[name], kinds[name]) for name in (c.RATING, c.WEIGHT)},
             _checked(c.RATED_AT): raw[c.RATED_AT].cast("timestamp"),
         }
     )
     time_required = settings.time_required and source.rated_at is not None
-    reason = f.coalesce(FAULT, acc.first_reason({**no_ids, **_checks(settings, time_required)}))
+    reason = f.coalesce(FAULT, acc.first_reason({**no_ids, **_checks(settings, time_required, unicode_form)}))
     stated = checks.withColumn(internal("reason"), reason).withColumn(internal("state"), _state())
     state = f.col(internal("state"))
     kept, rejected = state == acc.KEPT, state == acc.REJECTED
@@ -163,9 +168,10 @@ def _up_to(mapped: DataFrame, end: Column) -> DataFrame:
     return later.select(*(f.when(only[n], f.col(n)).alias(n) if n in only else f.col(n) for n in _COLUMNS))
 
 
-def _checks(settings: RatingsSettings, time_required: bool) -> dict[str, Column]:
+def _checks(settings: RatingsSettings, time_required: bool, unicode_form: Form) -> dict[str, Column]:
     user, item, rating, weight, time = (f.col(_checked(name)) for name in _VALUES)
-    unknown = item.isin(settings.unknown_items) if settings.unknown_items else f.lit(False)
+    in_form = settings.unknown_items if unicode_form == "none" else [*map(composed_text, settings.unknown_items)]
+    unknown = item.isin(in_form) if in_form else f.lit(False)
     return {
         "missing user id": user.isNull(),
         "unknown item": unknown | (item.isNull() & f.col(JOIN_MISSED)),

@@ -21,6 +21,7 @@ from bgmrec.ingest.raw_record import FAULT, FILE
 from bgmrec.ingest.row_cache import RowCache, map_sources
 from bgmrec.ingest.source_mapping import SourceMapping
 from bgmrec.ingest.sources import Expressions
+from bgmrec.ingest.unicode_forms import Form
 from bgmrec.storage import columns as c
 from bgmrec.storage.times import utc_timestamp
 
@@ -47,6 +48,7 @@ def map_entities(
     *,
     data: str,
     ds: date,
+    unicode_form: Form = "none",
     cache: RowCache | None = None,
     write: Callable[[DataFrame], DataFrame] = lambda rows: rows,
 ) -> DataFrame:
@@ -58,6 +60,7 @@ def map_entities(
         id_column: `user_id` or `item_id`.
         data: what `{data}` in a path stands for.
         ds: the logical date.
+        unicode_form: `ids.unicode_form`.
         cache: the records of files that earlier runs mapped; None: all files are read.
         write: writes the records that are not in the cache, and returns the written table.
 
@@ -65,24 +68,32 @@ def map_entities(
         InputError: files or days are missing.
         SettingsError: an expression is not valid over its source's columns.
     """
-    mappings = [_mapping(spark, source, settings, id_column, data, ds) for source in settings.sources]
+    mappings = [_mapping(spark, source, settings, id_column, data, ds, unicode_form) for source in settings.sources]
     return map_sources(mappings, [*_COLUMNS, id_column], cache, write)
 
 
 def _mapping(
-    spark: SparkSession, source: EntitySource, settings: EntitySettings, id_column: str, data: str, ds: date
+    spark: SparkSession,
+    source: EntitySource,
+    settings: EntitySettings,
+    id_column: str,
+    data: str,
+    ds: date,
+    unicode_form: Form,
 ) -> SourceMapping:
     where = f"{'users' if id_column == c.USER_ID else 'items'}.sources.{source.name}"
 
     def map_joined(joined: DataFrame, record: Column, hashes: list[str]) -> DataFrame:
-        return _map_source(joined, record, hashes, source, settings, id_column, where, mapping.shows_columns)
+        return _map_source(
+            joined, record, hashes, source, settings, id_column, unicode_form, where, mapping.shows_columns
+        )
 
     fields = [(field.expression, source.fields.get(field.name)) for field in settings.fields]
     textual = {field.name for field in settings.fields if field.type in ("string", "text", "list")}
     texts = {
         field.name: source.fields.get(field.name) or field.expression or f"`{field.name}`" for field in settings.fields
     }
-    rules = [id_column, settings.model_dump(mode="json", include={"fields"})]
+    rules = [id_column, unicode_form, settings.model_dump(mode="json", include={"fields"})]
     mapping = SourceMapping(
         spark,
         source,
@@ -110,6 +121,7 @@ def _map_source(
     source: EntitySource,
     settings: EntitySettings,
     id_column: str,
+    unicode_form: Form,
     where: str,
     show_columns: bool,
 ) -> DataFrame:
@@ -125,7 +137,7 @@ def _map_source(
     rows = select_expressions(rows, fields, ["*"], where=f"{where}.fields", **checks)
     raw_id, id_kind = f.col(_ID), rows.schema[_ID].dataType
     no_id = id_checks(id_column.replace("_", " "), raw_id, id_kind, refused_in_json(spark, source.id, joined.columns))
-    rows = rows.withColumns({_ID_TEXT: id_text(raw_id, id_kind), _TIME: plausible_time(f.col(_FETCHED))})
+    rows = rows.withColumns({_ID_TEXT: id_text(raw_id, id_kind, unicode_form), _TIME: plausible_time(f.col(_FETCHED))})
     values = {field.name: _typed(rows, field) for field in settings.fields}
     malformed = {n: is_malformed(f.col(_raw(n)), rows.schema[_raw(n)].dataType, v) for n, v in values.items()}
     malformed["fetched_at"] = f.col(_FETCHED).isNotNull() & f.col(_TIME).isNull()

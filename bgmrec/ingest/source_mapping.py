@@ -27,6 +27,7 @@ from bgmrec.ingest import (
     parquet_files,
     redaction,
     sources,
+    unicode_forms,
 )
 from bgmrec.ingest.column_names import is_internal
 from bgmrec.ingest.duplicates import with_digests
@@ -56,7 +57,7 @@ _NONDETERMINISTIC = re.compile(
 # modules that every source is mapped by: a change in one of them makes another cache key
 _CODE = (
     *(accounting, column_names, csv_files, duplicates, encoding, expressions, ids, json_lines, numbers),
-    *(parquet_files, redaction, sources),
+    *(parquet_files, redaction, sources, unicode_forms),
 )
 
 # joined rows, the raw record as JSON, columns to keep → mapped rows

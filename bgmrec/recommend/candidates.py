@@ -96,4 +96,5 @@ def _item_list(run: Run, name: str, files: ItemList | None) -> DataFrame | None:
     ids = Expressions([c.ITEM_ID])
     data = run.settings.paths.data
     listed = read_files(run.spark, files, data=data, ds=run.ds, where=f"recommend.{name}", expressions=ids)
-    return listed.select(id_text(f.col(c.ITEM_ID), listed.schema[c.ITEM_ID].dataType).alias(c.ITEM_ID))
+    kind, form = listed.schema[c.ITEM_ID].dataType, run.settings.ids.unicode_form
+    return listed.select(id_text(f.col(c.ITEM_ID), kind, form).alias(c.ITEM_ID))

@@ -50,7 +50,8 @@ def stage(run: Run) -> None:
         """Reads the raw files once: states, rejects and pairs are all computed from this table."""
         return run.work.write(rows, TABLE)
 
-    mapped = map_ratings(run.spark, settings, data=run.settings.paths.data, ds=run.ds, cache=cache, write=write)
+    form, data = run.settings.ids.unicode_form, run.settings.paths.data
+    mapped = map_ratings(run.spark, settings, data=data, ds=run.ds, unicode_form=form, cache=cache, write=write)
     run.summary.add("ingest_ratings", files_mapped=cache.n_misses, files_cached=cache.n_hits)
     check_times(time_ranges(mapped, run.ds), settings.max_reject_share, run.ds)
     rejected = run.work.write(rejects(mapped), "rating_rejects")

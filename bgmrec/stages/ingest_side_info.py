@@ -46,8 +46,10 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
         """Reads the raw files once: states, rejects and entities are all computed from this table."""
         return run.work.write(rows, f"{kind}s_mapped")
 
-    data = run.settings.paths.data
-    mapped = map_entities(run.spark, settings, id_column, data=data, ds=run.ds, cache=cache, write=write)
+    form, data = run.settings.ids.unicode_form, run.settings.paths.data
+    mapped = map_entities(
+        run.spark, settings, id_column, data=data, ds=run.ds, unicode_form=form, cache=cache, write=write
+    )
     run.summary.add(f"ingest_{kind}s", files_mapped=cache.n_misses, files_cached=cache.n_hits)
     rejected = run.work.write(rejects(mapped), f"{kind}_rejects")
     counts = count_states(mapped, rejected, [source.name for source in settings.sources]).collect()

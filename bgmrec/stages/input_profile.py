@@ -15,6 +15,7 @@ from bgmrec.ingest.input_files import InputFile
 from bgmrec.ingest.night_files import file_facts, files_of_night, rows_of_night
 from bgmrec.ingest.nights import ACCEPTED, CHANGES, PROFILES, REFUSED, SOURCES, nights_before, shown
 from bgmrec.ingest.profile import Field, hash_of, profile_rows
+from bgmrec.ingest.unicode_forms import ids_by_form_alone
 from bgmrec.publish.checks import input_checks
 from bgmrec.publish.gate import failed, refuse
 from bgmrec.run.state import Run
@@ -79,6 +80,7 @@ def profile_input(
         section, profile={name: shown(profile) for name, profile in profiles.items()}, changes=document[CHANGES]
     )
     _warn(run, kind, profiles, [change for change in changes if change.beyond])
+    _warn_of_forms(run, kind, mapped, profiles)
     refuse(checks, run.force_publish)
     return profiles
 
@@ -127,6 +129,23 @@ def _warn(run: Run, kind: str, profiles: Mapping[str, dict[str, Any]], beyond: S
                     "'\\\\.0$', ''), or these ids meet no id without .0)",
                     *(f"{rows:,}", f"{kept:,}", name.replace("_", " "), kind, source),
                 )
+
+
+def _warn_of_forms(run: Run, kind: str, mapped: DataFrame, profiles: Mapping[str, dict[str, Any]]) -> None:
+    """Counts ids that differ by their normal form alone, in this table and between it and the ratings."""
+    names = {name for profile in profiles.values() for name, ids in profile["ids"].items() if ids["non_ascii"]}
+    if run.settings.ids.unicode_form != "none":
+        return
+    for name in sorted(names):
+        ratings = [run.work.read("ratings")] if kind != "ratings" and run.work.exists("ratings") else []
+        differing, composed = ids_by_form_alone([mapped, *ratings], name)
+        run.summary.add(f"ingest_{kind}", **{f"{name}_differing_by_form": differing})
+        if differing:
+            logger.warning(
+                "%s values of %s differ from another one by their Unicode normal form alone; in one form they are %s "
+                '(where: %s.sources; hint: set ids.unicode_form = "nfc", or they stay different)',
+                *(f"{differing:,}", name, f"{composed:,}", kind),
+            )
 
 
 _HINT = "look at the source with its owner; the summary has all numbers, [profile] the bounds"

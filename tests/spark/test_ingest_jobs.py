@@ -93,6 +93,7 @@ def test_a_run_with_a_cache_has_the_tables_of_one_without(spark, tmp_path):
     for some, all_of_them in zip(facts, of_all, strict=True):
         assert (some.pop("files_mapped"), some.pop("files_cached")) == (1, 2)
         assert (all_of_them.pop("files_mapped"), all_of_them.pop("files_cached")) == (3, 0)
+        assert some.pop("changes") and all_of_them.pop("changes") == []  # compared with the night before
     assert facts == of_all
     assert [facts[0][name] for name in ("kept", "rejected", "duplicate")] == [3, 4, 2]
     assert [facts[1][name] for name in ("kept", "rejected", "duplicate")] == [3, 3, 0]

@@ -15,9 +15,10 @@ from bgmrec.config import Settings
 from bgmrec.errors import QualityGateError
 from bgmrec.ingest.duplicates import DIGESTS
 from bgmrec.ingest.profile import Field, SourceRows, profile_rows
+from bgmrec.recommend.candidates import candidate_items
 from bgmrec.run.state import Run, Summary
 from bgmrec.runtime.logs import Progress, logger
-from bgmrec.stages import ingest_ratings, ingest_side_info
+from bgmrec.stages import ingest_ratings, ingest_side_info, input_profile
 from bgmrec.storage.models import FACTS
 
 DS = date(2025, 3, 14)
@@ -184,3 +185,46 @@ def test_a_large_night_is_sampled(spark: SparkSession) -> None:
     assert 60_000 < rating["sampled"] < 90_000
     assert all(n == pytest.approx(rating["sampled"] / 5, rel=0.05) for _, n in rating["top"])
     assert len(profile["ids"]["item_id"]["sample"]) == 2048
+
+
+COMPOSED, DECOMPOSED = "Jos\u00e9", "Jose\u0301"
+
+
+def forms(spark: SparkSession, folder: Path, form: str) -> Run:
+    """A log with two spellings of one user and one item; the catalogue and the item list have a third pair."""
+    lines = [f"{user},{user},3,2025-03-13" for user in (COMPOSED, DECOMPOSED)] + [f"u,x{DECOMPOSED},3,2025-03-13"]
+    (folder / "items.jsonl").write_text(f'{{"id": "x{COMPOSED}"}}\n{{"id": "{DECOMPOSED}"}}\n', encoding="utf-8")
+    (folder / "allow.csv").write_text(f"item_id\n{DECOMPOSED}\n", encoding="utf-8")
+    items = {"sources": [CAT], "fields": FIELDS}
+    allow = {"format": "csv", "paths": ["{data}/allow.csv"]}
+    return night(spark, folder, lines, ids={"unicode_form": form}, items=items, recommend={"allow": allow})
+
+
+def test_ids_that_differ_by_their_normal_form_alone_are_counted(
+    spark: SparkSession, tmp_path: Path, warnings: Any
+) -> None:
+    run = forms(spark, tmp_path, "none")
+    ratings_profile(run)
+    ingest_side_info.stage(run)
+    assert run.work.read("ratings").count() == 3
+    users, items, catalogue = warnings()
+    assert "2 values of item_id differ" in users and "2 values of user_id differ" in items
+    assert "4 values of item_id differ" in catalogue and "in one form they are 2" in catalogue
+    assert "ids.unicode_form" in catalogue
+
+
+def test_ids_are_one_in_the_composed_form(spark: SparkSession, tmp_path: Path, warnings: Any) -> None:
+    run = forms(spark, tmp_path, "nfc")
+    ratings_profile(run)
+    ingest_side_info.stage(run)
+    pairs = {(row.user_id, row.item_id) for row in run.work.read("ratings").collect()}
+    assert pairs == {(COMPOSED, COMPOSED), ("u", f"x{COMPOSED}")}
+    assert {row.item_id for row in run.work.read("items").collect()} == {COMPOSED, f"x{COMPOSED}"}
+    index = spark.createDataFrame([(COMPOSED, 0), ("other", 1)], "item_id string, item_idx int")
+    assert [row.item_idx for row in candidate_items(run, run.work, index).collect()] == [0]
+    assert warnings() == []
+
+
+def test_ascii_ids_need_no_second_look(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(input_profile, "ids_by_form_alone", lambda *_: pytest.fail("looked at ids again"))
+    ratings_profile(night(spark, tmp_path, rows()))
