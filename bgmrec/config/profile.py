@@ -1,4 +1,4 @@
-"""Settings of ids, and of the profile by which each night's input is compared with the nights before."""
+"""Settings of ids, and of the profile by which each run's input is compared with the runs before."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class IdSettings(Section):
 
 
 class ProfileSettings(Section):
-    """`[profile]`: how much the input of a night may differ from the nights before. `"off"` disables a bound.
+    """`[profile]`: how much the input of a run may differ from the runs before. `"off"` disables a bound.
 
-    A night is compared with the median of the nights before. Changes that chance explains in so few rows do not count.
+    A run is compared with the median of the runs before. Changes that chance explains in so few rows do not count.
     `publish.gate.input_changes` says what a change beyond a bound does.
     """
 
-    nights: Annotated[AtLeastOne, Unit("nights")] = 7
-    """Compare with so many nights before, the newest ones."""
+    runs: Annotated[AtLeastOne, Unit("runs")] = 7
+    """Compare with so many runs before, the newest ones."""
 
     max_psi: NonNegativeOrOff = 0.25
     """Population stability index of the values of a field. Below 0.1 a distribution is taken for the same, above 0.25
@@ -32,7 +32,7 @@ class ProfileSettings(Section):
 
     max_share_change: ShareOrOff = 0.2
     """How far a share may rise or fall: rows rejected, nulls of a field, new ids, ids outside ASCII, rows of the most
-    frequent id, files in an encoding that no night before had."""
+    frequent id, files in an encoding that no run before had."""
 
     max_factor: FactorOrOff = 3.0
     """How many times as many, or as few, the rows kept and the distinct ids may be."""

@@ -136,8 +136,8 @@ class GateSettings(Section):
     """Share by which the model must beat the baseline, at least. 0: be as good."""
 
     input_changes: Literal["off", "warn", "refuse"] = "warn"
-    """Input that differs from the nights before by more than the bounds of `[profile]`. `warn`: the log and the summary
-    name what changed. `refuse`: the ingest ends the run before a model learns it; later nights are not compared with
+    """Input that differs from the runs before by more than the bounds of `[profile]`. `warn`: the log and the summary
+    name what changed. `refuse`: the ingest ends the run before a model learns it; later runs are not compared with
     it. `off`: not checked."""
 
 

@@ -1,7 +1,7 @@
-"""How a night's input differs from the nights before: profiles compared number by number, without Spark.
+"""How a run's input differs from the runs before: profiles compared number by number, without Spark.
 
 The values of a field are compared by the population stability index, sum((q - p) ln(q / p)) over bins with the shares p
-before and q now. Where both nights have one distribution, its n m / (n + m) fold is chi-squared with as many degrees of
+before and q now. Where both runs have one distribution, its n m / (n + m) fold is chi-squared with as many degrees of
 freedom as bins less one (Yurdakul 2018), so that what chance explains in n and m rows is known and is no change.
 """
 
@@ -21,19 +21,19 @@ Profile = Mapping[str, Any]  # of one source, from `bgmrec.ingest.profile`
 
 _LABELS = 19  # values that are bins of their own; all others are one more
 _BINS = 10  # of numbers that have more values
-_CHANCE = 4.0  # standard deviations that are left to chance: a night has dozens of numbers
+_CHANCE = 4.0  # standard deviations that are left to chance: a run has dozens of numbers
 _LEAST_ROWS = 100  # numbers of rows and ids below it are not compared by their factor
 
 
 @dataclass(frozen=True)
 class Change:
-    """A number of a night and of the nights before.
+    """A number of a run and of the runs before.
 
     Args:
         source: name of the source.
         what: the number.
-        before: median of the nights before; None: the index alone is known.
-        now: of this night; None: likewise.
+        before: median of the runs before; None: the index alone is known.
+        now: of this run; None: likewise.
         measured: what the bound applies to: the index, the difference of shares, or the factor.
         bound: from the settings; None: not bounded.
         beyond: whether it is exceeded, by more than chance.
@@ -60,21 +60,21 @@ class Change:
 def compare(
     now: Mapping[str, Profile], before: Sequence[Mapping[str, Profile]], settings: ProfileSettings
 ) -> list[Change]:
-    """All compared numbers of the sources that nights before had too.
+    """All compared numbers of the sources that runs before had too.
 
     Args:
         now: profile by source.
-        before: the same of the nights before.
+        before: the same of the runs before.
         settings: the bounds.
     """
     changes = []
     for source, profile in now.items():
-        nights = [night[source] for night in before if source in night and _kept(night[source])]
-        if nights:
+        runs = [run[source] for run in before if source in run and _kept(run[source])]
+        if runs:
             changes += [
-                *_factors(source, profile, nights, settings.max_factor),
-                *_shares(source, profile, nights, settings.max_share_change),
-                *_indices(source, profile, nights, settings.max_psi),
+                *_factors(source, profile, runs, settings.max_factor),
+                *_shares(source, profile, runs, settings.max_share_change),
+                *_indices(source, profile, runs, settings.max_psi),
             ]
     return changes
 
@@ -95,12 +95,12 @@ def _kept(profile: Profile) -> int:
     return int(profile["rows"]["kept"])
 
 
-def _factors(source: str, now: Profile, nights: Sequence[Profile], bound: float | None) -> Iterator[Change]:
+def _factors(source: str, now: Profile, runs: Sequence[Profile], bound: float | None) -> Iterator[Change]:
     numbers = {"rows kept": _kept} | {
-        f"distinct {name}": lambda night, name=name: night["ids"].get(name, {}).get("distinct") for name in now["ids"]
+        f"distinct {name}": lambda run, name=name: run["ids"].get(name, {}).get("distinct") for name in now["ids"]
     }
     for what, number in numbers.items():
-        earlier = [value for night in nights if (value := number(night)) is not None]
+        earlier = [value for run in runs if (value := number(run)) is not None]
         if not earlier:
             continue
         then, today = median(earlier), number(now)
@@ -109,13 +109,13 @@ def _factors(source: str, now: Profile, nights: Sequence[Profile], bound: float 
         yield Change(source, what, then, today, factor, bound, beyond)
 
 
-def _shares(source: str, now: Profile, nights: Sequence[Profile], bound: float | None) -> Iterator[Change]:
-    earlier = [dict(_parts(night)) for night in nights]
+def _shares(source: str, now: Profile, runs: Sequence[Profile], bound: float | None) -> Iterator[Change]:
+    earlier = [dict(_parts(run)) for run in runs]
     for what, (share, n) in _parts(now):
-        known = [night[what] for night in earlier if what in night]
+        known = [run[what] for run in earlier if what in run]
         if known:
             yield _share(source, what, known, share, n, bound)
-    encodings = {name for night in nights for name in night["encodings"]}
+    encodings = {name for run in runs for name in run["encodings"]}
     if encodings and now["encodings"]:
         what = "share of files in an encoding not seen before"
         n = sum(now["encodings"].values())
@@ -151,9 +151,9 @@ def _parts(profile: Profile) -> Iterator[tuple[str, tuple[float, int]]]:
             yield f"share of new {name}", (ids["new_share"], ids["distinct"])
 
 
-def _indices(source: str, now: Profile, nights: Sequence[Profile], bound: float | None) -> Iterator[Change]:
+def _indices(source: str, now: Profile, runs: Sequence[Profile], bound: float | None) -> Iterator[Change]:
     for name, field in now["fields"].items():
-        earlier = [night["fields"][name] for night in nights if name in night["fields"]]
+        earlier = [run["fields"][name] for run in runs if name in run["fields"]]
         pairs = [pair for before in earlier if (pair := _binned(before, field)) is not None]
         if not pairs:
             continue
@@ -170,7 +170,7 @@ def _chance(before: Sequence[float], now: Sequence[float]) -> float:
 
 
 def _binned(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
-    """Amounts by bin, the bins made from the night before; None: a night has no values, or there is one bin."""
+    """Amounts by bin, the bins made from the run before; None: a run has no values, or there is one bin."""
     if not before["sampled"] or not now["sampled"] or before["kind"] != now["kind"]:
         return None
     few = all(field["values"] <= len(field["top"]) for field in (before, now))

@@ -1,6 +1,6 @@
-"""The profile of a night's input by source: one action over the mapped rows, and what it says in numbers.
+"""The profile of a run's input by source: one action over the mapped rows, and what it says in numbers.
 
-The night's rows are those of the files of the logical date; files whose path names no date belong to it. Small
+The run's rows are those of the files of the logical date; files whose path names no date belong to it. Small
 aggregations are read by one action: counts, ranges and a hash minimum per bucket of ids, over all rows, and the values
 of a sample of rows, which are chosen by the digest of the raw record and so are the same in every run.
 """
@@ -80,7 +80,7 @@ def profile_rows(
         ids: id columns; the first one is null where a row is not kept, and only there.
         fields: all others.
     """
-    rows = mapped.where(_of_night(sources))
+    rows = mapped.where(_of_date(sources))
     parts = {
         # counts and ranges are computed by bucket of the first id, which saves a pass
         _TOTALS: _minima(rows, ids[0], _totals(ids[0], fields)),
@@ -111,7 +111,7 @@ def hash_of(name: str) -> Column:
     return f.xxhash64(name)
 
 
-def _of_night(sources: Sequence[SourceRows]) -> Column:
+def _of_date(sources: Sequence[SourceRows]) -> Column:
     if all(source.files is None for source in sources):
         return f.lit(True)
     return reduce(or_, (_of_source(at, source) for at, source in enumerate(sources)))

@@ -68,7 +68,7 @@ class GateInputs:
         rows_before: rows by table before; empty: no earlier date is published.
         value_before: the model's value of the metric before.
         ratings_before: number of training ratings before.
-        input_changes: how the input differs from the nights before, by table; of `bgmrec.ingest.drift`.
+        input_changes: how the input differs from the runs before, by table; of `bgmrec.ingest.drift`.
     """
 
     tables: Mapping[str, TableNumbers]

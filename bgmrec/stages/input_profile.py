@@ -1,4 +1,4 @@
-"""Profiles the input of a night, compares it with the nights before, and warns of what changed or refuses it."""
+"""Profiles the input of a run, compares it with the runs before, and warns of what changed or refuses it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec.config.sources import Source
+from bgmrec.ingest.delivered_files import file_facts, files_of_date, rows_of_date
 from bgmrec.ingest.drift import Change, compare
 from bgmrec.ingest.input_files import InputFile
-from bgmrec.ingest.night_files import file_facts, files_of_night, rows_of_night
-from bgmrec.ingest.nights import ACCEPTED, CHANGES, PROFILES, REFUSED, SOURCES, nights_before, shown
 from bgmrec.ingest.profile import Field, hash_of, profile_rows
+from bgmrec.ingest.stored_profiles import ACCEPTED, CHANGES, PROFILES, REFUSED, SOURCES, profiles_before, shown
 from bgmrec.ingest.unicode_forms import ids_by_form_alone
 from bgmrec.publish.checks import input_checks
 from bgmrec.publish.gate import failed, refuse
@@ -37,7 +37,7 @@ def profile_input(
     ids: Sequence[str],
     fields: Sequence[Field],
 ) -> dict[str, dict[str, Any]]:
-    """Adds `profile` and `changes` to the stage's section of the summary, and stores them for later nights.
+    """Adds `profile` and `changes` to the stage's section of the summary, and stores them for later runs.
 
     Args:
         run: the run; the section of the summary has the rows by source.
@@ -57,16 +57,16 @@ def profile_input(
     section = f"ingest_{kind}"
     states = run.summary.facts[section]["sources"]
     rows = [
-        rows_of_night(source.name, files[source.name], run.ds, sum(states.get(source.name, {}).values()))
+        rows_of_date(source.name, files[source.name], run.ds, sum(states.get(source.name, {}).values()))
         for source in sources
     ]
     profiles = profile_rows(mapped, rows, ids, fields)
     for source in sources:
-        of_night = files_of_night(files[source.name], run.ds)
-        profiles[source.name] = {**file_facts(run.spark, source, of_night), **profiles[source.name]}
+        of_date = files_of_date(files[source.name], run.ds)
+        profiles[source.name] = {**file_facts(run.spark, source, of_date), **profiles[source.name]}
     _add_new_shares(run, profiles)
     bounds = run.settings.profile
-    changes = compare(profiles, nights_before(run.root, str(run.ds), kind, bounds.nights), bounds)
+    changes = compare(profiles, profiles_before(run.root, str(run.ds), kind, bounds.runs), bounds)
     checks = input_checks({kind: [asdict(change) for change in changes]}, run.settings.publish.gate)
     fails = bool(failed(checks))
     document = {

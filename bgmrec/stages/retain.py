@@ -10,8 +10,8 @@ from typing import Any
 
 from bgmrec.config import load_settings
 from bgmrec.errors import BusyError
-from bgmrec.ingest.nights import PROFILES
 from bgmrec.ingest.row_cache import CACHE_FOLDER
+from bgmrec.ingest.stored_profiles import PROFILES
 from bgmrec.publish.contracts import CONTRACTS
 from bgmrec.publish.retention import Deletions, Inventory, deletions
 from bgmrec.run.fingerprint import STAGES

@@ -68,6 +68,29 @@ def _data() -> dict[str, Any]:
     }
 
 
+def _input() -> dict[str, Any]:
+    """The profile of a log and how it differs from the runs before."""
+    ids = {"distinct": 40, "new_share": 0.2, "non_ascii": 3, "point_zero": 0, "largest_share": 0.1}
+    rating = {"nulls": 9, "low": 1.0, "median": 4.0, "high": 5.0, "top": [["4.0", 70], [HOSTILE[0], 20]]}
+    rated_at = {"nulls": 0, "low": "2025-01-05T00:00:03", "median": None, "high": "2025-01-06T23:59:58", "top": []}
+    profile = {
+        "format": "csv",
+        "files": 2,
+        "bytes": 12_345,
+        "encodings": {"UTF-8": 2},
+        "rows": {"kept": 90, "rejected": 3, "filtered": 5, "after_window": 0},
+        "ids": {"user_id": ids, "item_id": {**ids, "new_share": None, "largest_share": None}},
+        "fields": {"rating": rating, "rated_at": rated_at},
+    }
+    change = {"source": "log", "before": None, "now": None, "bound": 0.25, "beyond": False}
+    changes = [
+        {**change, "what": "stability index of rating", "measured": 0.61, "beyond": True},
+        {**change, "what": "rows kept", "before": 100.0, "now": 90, "measured": 1.11, "bound": None},
+        {**change, "what": "share of new user_id", "before": 0.1, "now": 0.2, "measured": 0.1, "bound": 0.2},
+    ]
+    return {"profile": {"log": profile, HOSTILE[0]: profile}, "changes": changes}
+
+
 _STATES = {"kept": 90, "rejected": 3, "duplicate": 2, "filtered": 5, "after_window": 0}
 
 
@@ -129,7 +152,7 @@ def run_facts(mode: str = "explicit") -> dict[str, Any]:
                     "spilled_memory_bytes": 9 * 2**20,
                 }
             },
-            "ingest_ratings": {"rows_in": 100, **_STATES, "sources": {"log": _STATES}},
+            "ingest_ratings": {"rows_in": 100, **_STATES, "sources": {"log": _STATES}, **_input()},
             "ingest_users": {"age_days": {"newest": 0.5, "median": 9.0, "oldest": 41.0}},
             "build_features": {"user_index": 50, "user_index_new": 3, "item_index": 23, "item_index_new": 0},
         },

@@ -13,6 +13,7 @@ import pytest
 
 from bgmrec.report.bootstrap import Estimate
 from bgmrec.report.page import charts, draw, page
+from bgmrec.report.page.input_tables import input_tables
 from bgmrec.report.page.lists_section import lists_section
 from bgmrec.report.page.parts import Titled
 from bgmrec.report.page.quality_section import quality_section
@@ -223,3 +224,17 @@ def test_changes_since_the_previous_run_are_marked() -> None:
     assert rows["users"][1:] == ["40", "50", "+25 %", "▲"]
     assert rows["ratings by group of the tracks, distance"][3:] == ["40.0 %", "▲"]
     assert rows["ratings by value, distance"][3:] == ["0 %", ""]
+
+
+def test_the_input_is_compared_with_the_nights_before() -> None:
+    tables = {block.title: block.table.rows for block in input_tables(run_facts()["summary"])}
+    changes, deliveries, fields = tables.values()
+    assert [row[1:] for row in changes] == [
+        ["stability index of rating", "", "", "0.610", "0.250", "▲"],
+        ["share of new user_id", "10.0 %", "20.0 %", "10.0 points", "20.0 points", ""],
+        ["rows kept", "100", "90", "1.11 ×", "off", ""],
+    ]
+    assert deliveries[0][:3] == ["ratings: log", "csv UTF-8 (2)", "user_id"]
+    assert fields[0][1] == "rating" and fields[0][3:] == ["10.0 %", "1.00", "4.00", "5.00"]
+    assert fields[1][-1] == "2025-01-06 23:59:58"
+    assert list(input_tables({"ingest_ratings": {"rows_in": 1}})) == [], "a run of an earlier version"

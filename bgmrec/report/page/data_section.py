@@ -13,6 +13,7 @@ from bgmrec.report.drift import Change, changes
 from bgmrec.report.numbers import count, share, signed, significant
 from bgmrec.report.page import draw
 from bgmrec.report.page.draw import Line
+from bgmrec.report.page.input_tables import input_tables
 from bgmrec.report.page.parts import Figure, PageSection, Table, Tile, Titled, figure
 
 _STATES = {
@@ -32,7 +33,7 @@ def data_section(facts: dict[str, Any]) -> PageSection:
         facts: facts of the report.
     """
     data, run, summary = facts["data"], facts["run"], facts["summary"]
-    blocks: list[Figure | Titled] = [*_rows(summary), *_drift(facts)]
+    blocks: list[Figure | Titled] = [*_rows(summary), *input_tables(summary), *_drift(facts)]
     blocks += [*_days(data), *_values(data), *_curves(data), *_coverage(data), *_ages(summary), *_rejects(data)]
     ratings = run["train"] + run["valid"]
     cells = run["users"] * run["items"]
@@ -268,6 +269,9 @@ def _rejects(data: dict[str, Any]) -> Iterator[Titled]:
 
 
 def _missing(facts: dict[str, Any]) -> Iterator[str]:
+    ingested = facts["summary"].get("ingest_ratings") or {}
+    if not ingested.get("changes"):
+        yield "No comparison of the input with the runs before: none of them has a profile of the same sources."
     if facts["runs"]["before"] is None:
         yield "No comparison with the previous run: it has no report of this version of bgmrec."
     if len(facts["data"]["values"]) == 1:

@@ -1,4 +1,4 @@
-"""The files that a night's profile is about: those of the logical date, their bytes and encodings."""
+"""The files that a run's profile is about: those of the logical date, their bytes and encodings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bgmrec.ingest.profile import SourceRows
 _LOOKED_AT = 100  # files whose first bytes are read: an upstream changes all of its files
 
 
-def files_of_night(files: Sequence[InputFile], ds: date) -> list[InputFile]:
+def files_of_date(files: Sequence[InputFile], ds: date) -> list[InputFile]:
     """The files of the logical date; those whose path names no date belong to it.
 
     Args:
@@ -27,7 +27,7 @@ def files_of_night(files: Sequence[InputFile], ds: date) -> list[InputFile]:
     return [file for file in files if file.day in (None, ds)]
 
 
-def rows_of_night(name: str, files: Sequence[InputFile], ds: date, rows: int) -> SourceRows:
+def rows_of_date(name: str, files: Sequence[InputFile], ds: date, rows: int) -> SourceRows:
     """What to profile of a source.
 
     Args:
@@ -36,11 +36,11 @@ def rows_of_night(name: str, files: Sequence[InputFile], ds: date, rows: int) ->
         ds: the logical date.
         rows: of all its files.
     """
-    of_night = files_of_night(files, ds)
-    if len(of_night) == len(files):
+    of_date = files_of_date(files, ds)
+    if len(of_date) == len(files):
         return SourceRows(name, rows)
-    share = sum(file.size for file in of_night) / sum(file.size for file in files)
-    return SourceRows(name, round(share * rows), [file.uri for file in of_night])
+    share = sum(file.size for file in of_date) / sum(file.size for file in files)
+    return SourceRows(name, round(share * rows), [file.uri for file in of_date])
 
 
 def file_facts(spark: SparkSession, source: Source, files: Sequence[InputFile]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def file_facts(spark: SparkSession, source: Source, files: Sequence[InputFile]) 
     Args:
         spark: the session.
         source: its settings.
-        files: of the night.
+        files: of the run.
     """
     encodings: Counter[str] = Counter()
     if source.format != "parquet" and files:

@@ -1,8 +1,8 @@
-"""The stored profiles of all nights, and what of a profile is shown.
+"""The stored profiles of all runs, and what of a profile is shown.
 
 `profiles/<logical date>/<ratings, users or items>.json` below `paths.root` holds the profile of each source and how it
-differs from the nights before. `refused`: the changes ended the run, and later nights are not compared with it.
-`accepted`: the run was forced, and later nights are not compared with those before it.
+differs from the runs before. `refused`: the changes ended the run, and later runs are not compared with it.
+`accepted`: the run was forced, and later runs are not compared with those before it.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ SOURCES, CHANGES, REFUSED, ACCEPTED = "sources", "changes", "refused", "accepted
 _SHOWN = 10  # most frequent values in the summary
 
 
-def nights_before(root: Tables, ds: str, kind: str, n: int) -> list[dict[str, Any]]:
-    """Profile by source of the newest nights before a date that it is to be compared with.
+def profiles_before(root: Tables, ds: str, kind: str, n: int) -> list[dict[str, Any]]:
+    """Profile by source of the newest runs before a date that it is to be compared with.
 
     Args:
         root: everything below `paths.root`.
         ds: the logical date.
         kind: ratings, users or items.
-        n: how many nights at most.
+        n: how many runs at most.
     """
     names = [path.rsplit("/", 1)[-1] for path in files.children(root.spark, root.path(PROFILES))]
-    nights: list[dict[str, Any]] = []
+    runs: list[dict[str, Any]] = []
     for name in sorted((name for name in names if name < ds), reverse=True):
         document = root.below(PROFILES).below(name).read_json(kind)
         if document is None or document[REFUSED]:
             continue
-        nights.append(document[SOURCES])
-        if document[ACCEPTED] or len(nights) == n:
+        runs.append(document[SOURCES])
+        if document[ACCEPTED] or len(runs) == n:
             break
-    return nights
+    return runs
 
 
 def shown(profile: Mapping[str, Any]) -> dict[str, Any]:
