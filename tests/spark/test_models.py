@@ -156,6 +156,7 @@ def test_old_things_are_deleted_from_the_catalogue_and_from_the_disk(published_r
     published_run.begin("ingest_ratings")  # working tables of an unfinished run
     published_run.root.write_json(f"summaries/{FIRST}-001", {})
     published_run.root.write_json(f"reports/{FIRST}-001/facts", {})
+    published_run.root.write_json(f"profiles/{FIRST}/ratings", {})
     mapped = published_run.root.below("mapped").below("key")
     for name, file_names in (
         (f"{FIRST}-000", "ab"),
@@ -193,7 +194,8 @@ def test_old_things_are_deleted_from_the_catalogue_and_from_the_disk(published_r
     versions = files.glob(published_run.spark, f"{published_run.versions.tables.root}/recommendations/*/*")
     assert [path.rsplit("=", 1)[-1] for path in versions] == [f"{SECOND}-001", newest]
     assert deletions(retain.inventory(published_run), settings, published_run.ds).lines() == []
-    assert files.glob(published_run.spark, published_run.root.path("reports/*")) == []
+    for folder in ("reports", "profiles"):
+        assert files.glob(published_run.spark, published_run.root.path(f"{folder}/*")) == []
     assert [path.rsplit("/", 1)[-1] for path in files.glob(published_run.spark, f"{mapped.root}/*")] == [
         f"{SECOND}-000",
         f"{SECOND}-000.json",
