@@ -30,7 +30,13 @@ _DAMAGED = (
 # code that reads files: it stands in the trace of a failure that none of these messages tells
 _READERS = ("org.apache.hadoop.io.compress.", "org.apache.parquet.", "com.univocity.", "com.fasterxml.jackson.")
 # how Spark begins its messages about an expression that fails on a value
-_FAILED_EXPRESSION = ("java.lang.ArithmeticException", "[ARITHMETIC_OVERFLOW]", "[USER_RAISED_EXCEPTION]", "[CAST_")
+_FAILED_EXPRESSION = (
+    "java.lang.ArithmeticException",
+    "[ARITHMETIC_OVERFLOW]",
+    "[DATETIME_OVERFLOW]",
+    "[USER_RAISED_EXCEPTION]",
+    "[CAST_",
+)
 _COMPRESSED = ("gz", "bz2", "zst", "deflate", "snappy", "lz4")
 _CONDITION = re.compile(r"\[([A-Z][A-Z0-9_]+(?:\.[A-Z0-9_]+)*)\]")  # the name that Spark gives an error
 
