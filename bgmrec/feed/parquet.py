@@ -5,15 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlparse
 
 import numpy as np
-from petastorm import make_batch_reader
-from petastorm.errors import NoDataAvailableError
-from petastorm.etl.dataset_metadata import load_row_groups
-from petastorm.reader import Reader
 
 from bgmrec.errors import SettingsError, TrainingError
+from bgmrec.feed.petastorm_reader import NoDataAvailableError, Reader, count_rows, open_shard
 from bgmrec.feed.rows import Rows, concatenate, cut, decode
 from bgmrec.storage import columns as c
 
@@ -67,7 +63,7 @@ class ParquetFeed:
         self._kept: Rows | None = None
         parts, nbytes = [], 0
         with self._reader(epoch=0) as reader:
-            self.n_rows = _rows_of(reader, shard, shard_count)
+            self.n_rows = count_rows(reader, shard, shard_count)
             for part in _parts(reader):
                 parts.append(part)
                 nbytes += part.nbytes
@@ -111,27 +107,18 @@ class ParquetFeed:
             yield from cut(shuffled, self.n_rows, steps)
 
     def _reader(self, epoch: int) -> Reader:
-        """Opens the shard, with its row groups in the order of the epoch.
-
-        One worker thread decodes ahead of the training and keeps the order of the row groups; with several the order
-        would depend on chance.
-        """
+        """Opens the shard, with its row groups in the order of the epoch."""
         spec = self._spec
-        # pyarrow's legacy API warns at every call, and petastorm leaves files to the collector; versions are pinned
-        for kind in (FutureWarning, DeprecationWarning, ResourceWarning):
-            warnings.filterwarnings("ignore", category=kind, module=r"petastorm\b.*")
+        # petastorm leaves files to the collector
+        warnings.filterwarnings("ignore", category=ResourceWarning, module=r"petastorm\b.*")
         try:
-            return make_batch_reader(
-                petastorm_url(spec.path),
-                schema_fields=[f"^{name}$" for name in spec.columns],
-                reader_pool_type="thread",
-                workers_count=1,
-                results_queue_size=spec.results_queue_size,
-                shuffle_row_groups=True,
-                seed=1 + (spec.seed * 1_000_003 + epoch) % (2**32 - 1),  # petastorm takes 0 for no seed
-                cur_shard=self._shard,
+            return open_shard(
+                spec.path,
+                spec.columns,
+                seed=1 + (spec.seed * 1_000_003 + epoch) % (2**32 - 1),
+                shard=self._shard,
                 shard_count=self._shard_count,
-                hdfs_driver="libhdfs",
+                results_queue_size=spec.results_queue_size,
             )
         except NoDataAvailableError:
             if self._shard_count == 1:
@@ -154,21 +141,3 @@ class ParquetFeed:
 def _parts(reader: Reader) -> Iterator[Rows]:
     for group in reader:
         yield decode(group._asdict())
-
-
-def _rows_of(reader: Reader, shard: int, shard_count: int) -> int:
-    """Number of rows in a shard, from the footers of the files."""
-    groups = load_row_groups(reader.dataset)[shard::shard_count]
-    return sum(group.get_metadata().row_group(group.row_group).num_rows for group in groups)
-
-
-def petastorm_url(path: str) -> str:
-    """The path as a URL for petastorm, which needs a scheme, `file://` with three slashes, and s3 instead of s3a.
-
-    Args:
-        path: of a folder.
-    """
-    url = urlparse(path)
-    if url.scheme in ("", "file"):
-        return f"file://{url.path}"
-    return path.replace(f"{url.scheme}:", "s3:", 1) if url.scheme in ("s3a", "s3n") else path

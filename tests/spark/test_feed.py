@@ -14,7 +14,7 @@ from pyspark.sql import functions as f
 
 from bgmrec.errors import SettingsError, TrainingError
 from bgmrec.factorize.blocks.ratings import rating_blocks, unpack_ratings
-from bgmrec.feed.parquet import FeedSpec, petastorm_url
+from bgmrec.feed.parquet import FeedSpec
 from bgmrec.feed.rows import Rows, concatenate
 from bgmrec.feed.tables import centred_ratings, item_inputs, lay_out, user_inputs, with_targets
 from bgmrec.storage.arrays import FLOAT, INT, from_cell, to_cell
@@ -177,9 +177,3 @@ def test_centred_ratings_leave_what_mean_and_item_do_not_explain(spark: SparkSes
     centred = {(r.user_idx, r.item_idx): r.rating for r in centred_ratings(ratings, mean=3.0, damping=2.0).collect()}
     # item 0: deviations 2 and 0, offset 2 / (2 + 2); item 1: deviation -2, offset -2 / (1 + 2)
     assert centred == pytest.approx({(0, 0): 2 - 0.5, (1, 0): 0 - 0.5, (0, 1): -2 + 2 / 3})
-
-
-def test_paths_become_urls_that_petastorm_takes():
-    assert petastorm_url("/data/feed") == petastorm_url("file:/data/feed") == "file:///data/feed"
-    assert petastorm_url("hdfs://name/feed") == "hdfs://name/feed"
-    assert petastorm_url("s3a://bucket/feed") == "s3://bucket/feed"
