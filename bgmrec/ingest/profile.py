@@ -85,7 +85,9 @@ def profile_rows(
         # counts and ranges are computed by bucket of the first id, which saves a pass
         _TOTALS: _minima(rows, ids[0], _totals(ids[0], fields)),
         **{name: _minima(rows, name) for name in ids[1:]},
-        _VALUES: _values(rows, sources, [*fields, *(Field(name, "id", f.col(name)) for name in ids)]),
+        _VALUES: _values(
+            rows.where(f.col(ids[0]).isNotNull()), sources, [*fields, *(Field(name, "id", f.col(name)) for name in ids)]
+        ),
     }
     texts = [part.select(f.lit(name).alias(_PART), f.to_json(f.struct("*"))) for name, part in parts.items()]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in parts}
@@ -161,7 +163,7 @@ def _minima(rows: DataFrame, name: str, more: Sequence[Column] = ()) -> DataFram
 
 
 def _values(rows: DataFrame, sources: Sequence[SourceRows], fields: Sequence[Field]) -> DataFrame:
-    """Top values and quantiles of a sample of the kept rows, by source and position of the field."""
+    """Top values and quantiles of a sample of the rows, by source and position of the field."""
     digest = f.col(DIGESTS[0])
     sampled = reduce(
         or_,
@@ -171,7 +173,7 @@ def _values(rows: DataFrame, sources: Sequence[SourceRows], fields: Sequence[Fie
         ),
     )
     values = f.concat(*(_pairs(at, field) for at, field in enumerate(fields)))
-    pairs = rows.where((f.col(acc.STATE) == acc.KEPT) & sampled).select(SOURCE_POSITION, f.inline(values))
+    pairs = rows.where(sampled).select(SOURCE_POSITION, f.inline(values))
     counted = pairs.where("label is not null or number is not null").groupBy(
         SOURCE_POSITION, _COLUMN, "label", "number"
     )

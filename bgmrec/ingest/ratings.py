@@ -161,11 +161,12 @@ def _ends(name: str, state: Column) -> Column:
 
 def _up_to(mapped: DataFrame, end: Column) -> DataFrame:
     """The rows with the state `after_window` for those after the end of the logical date, kept or rejected."""
-    later = mapped.withColumn(acc.STATE, f.when(f.col(c.RATED_AT) >= end, acc.AFTER_WINDOW).otherwise(f.col(acc.STATE)))
-    kept, rejected = f.col(acc.STATE) == acc.KEPT, f.col(acc.STATE) == acc.REJECTED
-    only = {c.REASON: rejected, c.RECORD: rejected, **dict.fromkeys(_VALUES, kept)}
-    only[c.RATED_AT] = kept | (f.col(acc.STATE) == acc.AFTER_WINDOW)
-    return later.select(*(f.when(only[n], f.col(n)).alias(n) if n in only else f.col(n) for n in _COLUMNS))
+    # values are null already where a row is not kept, reason and record where it is not rejected: no text is compared
+    later = f.coalesce(f.col(c.RATED_AT) >= end, f.lit(False))
+    columns = {name: f.when(~later, f.col(name)) for name in (c.REASON, c.RECORD, *_VALUES)}
+    columns[acc.STATE] = f.when(later, acc.AFTER_WINDOW).otherwise(f.col(acc.STATE))
+    columns[c.RATED_AT] = f.when(later | (f.col(acc.STATE) == acc.KEPT), f.col(c.RATED_AT))
+    return mapped.select(*(columns[name].alias(name) if name in columns else f.col(name) for name in _COLUMNS))
 
 
 def _checks(settings: RatingsSettings, time_required: bool, unicode_form: Form) -> dict[str, Column]:
