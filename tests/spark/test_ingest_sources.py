@@ -7,9 +7,9 @@ import pytest
 
 from bgmrec.config.sources import Files
 from bgmrec.errors import InputError
-from bgmrec.ingest.read_failures import read_failures
 from bgmrec.ingest.column_names import raw_columns
 from bgmrec.ingest.raw_record import CORRUPT, FILE
+from bgmrec.ingest.read_failures import read_failures
 from bgmrec.ingest.sources import read_files
 from tests.spark.mounts import mounted
 
