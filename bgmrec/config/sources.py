@@ -26,13 +26,14 @@ class Files(Section):
     options: Annotated[dict[str, str], MayBeBlank()] = {}
     """Options of Spark's reader for the format, by Spark's names, each value a string. Useful for csv: `sep`
     (default `,`), `encoding` (default UTF-8; bytes of another encoding are rejects), `quote` (`""`: no quoting),
-    `escape` (default `'"'`: quotes are doubled; `"\\"` for the dialect of Spark and Hive), `multiLine` (`"false"`
-    spares the look for quoted line breaks), `nullValue` (a text that means "missing"; an empty value always does),
-    `comment`, `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`, `maxCharsPerColumn`. For jsonl: `encoding`,
-    `multiLine`, `lineSep`, `allowSingleQuotes`, `allowUnquotedFieldNames`. For parquet: `mergeSchema` (default
-    `"true"`). For all: `pathGlobFilter`. Not allowed are `header` (see `columns`), `mode` and `columnNameOfCorruptRecord`, without which
-    broken records could not be rejected, and `recursiveFileLookup` (see `recursive`). `inferSchema`, `dateFormat` and
-    `timestampFormat` have no effect, as every column is read as a string."""
+    `escape` (default `'"'`: quotes are doubled; `"\\"` for the dialect of Spark and Hive), `multiLine`
+    (`"false"` spares the look for quoted line breaks), `nullValue` (a text that means "missing"; an empty value
+    always does), `comment`, `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`, `maxCharsPerColumn`. For
+    jsonl: `encoding`, `multiLine`, `lineSep`, `allowSingleQuotes`, `allowUnquotedFieldNames`. For parquet:
+    `mergeSchema` (default `"true"`). For all: `pathGlobFilter`. Not allowed are `header` (see `columns`), `mode`
+    and `columnNameOfCorruptRecord`, without which broken records could not be rejected, and
+    `recursiveFileLookup` (see `recursive`). `inferSchema`, `dateFormat` and `timestampFormat` have no effect, as
+    every column is read as a string."""
 
     columns: list[str] = []
     """csv: names of the columns in file order, for files without a header line, which may have more fields than are

@@ -121,7 +121,8 @@ AT = datetime(2025, 3, 13)
 VALUES: list[tuple[pa.DataType, Any]] = [
     (pa.string(), "x"), (pa.large_string(), "x"), (pa.binary(), b"\xff"), (pa.bool_(), True),
     (pa.int8(), 1), (pa.int32(), 1), (pa.int64(), 2**60), (pa.uint64(), 2**64 - 1), (pa.float32(), 1.5),
-    (pa.float64(), 7.0), (pa.decimal128(38, 10), Decimal("7.5")), (pa.date32(), date(2025, 3, 13)), (pa.timestamp("ns"), AT),
+    (pa.float64(), 7.0), (pa.decimal128(38, 10), Decimal("7.5")),
+    (pa.date32(), date(2025, 3, 13)), (pa.timestamp("ns"), AT),
     (pa.timestamp("us", "UTC"), AT), (pa.time64("us"), time(1)), (pa.duration("s"), timedelta(1)),
     (pa.list_(pa.string()), ["a"]), (pa.struct([("a", pa.int32())]), {"a": 1}), (pa.binary(16), b"0123456789abcdef"),
     (pa.map_(pa.string(), pa.int32()), [("a", 1)]), (pa.list_(pa.timestamp("ns")), [AT]),
