@@ -23,7 +23,7 @@ from bgmrec.errors import InputError
 from bgmrec.ingest import encoding as enc
 from bgmrec.ingest.column_names import internal, quoted, unambiguous, words_of
 from bgmrec.ingest.input_files import InputFile, by_layout, file_uri, first_bytes, for_each, one_slash, read_group
-from bgmrec.ingest.raw_record import CORRUPT, FAULT, FILE, UNREADABLE
+from bgmrec.ingest.raw_record import CORRUPT, FAULT, FILE, UNREADABLE, no_rows
 
 HEADER_AGAIN = "a header line among the rows"
 
@@ -139,7 +139,7 @@ def read_csv(
             parts.append((layout, group, list(files.columns) or _header(spark, dialect, layout, group)))
     if not files.columns:
         _check_headers(parts, read, withheld)
-    return [_read(spark, files, dialect, *part) for part in parts] or [_empty(spark, files.columns)]
+    return [_read(spark, files, dialect, *part) for part in parts] or [no_rows(spark, files.columns)]
 
 
 def _check_headers(
@@ -158,11 +158,6 @@ def _check_headers(
                 found="text that is not shown because it may hold raw ids" if withheld else layout.first_line[:200],
                 hint="add the header, or name the columns in the source's `columns` and remove the others' headers",
             )
-
-
-def _empty(spark: SparkSession, names: Sequence[str]) -> DataFrame:
-    columns = [*names, CORRUPT, FAULT, FILE]
-    return spark.createDataFrame([], t.StructType([t.StructField(name, t.StringType()) for name in columns]))
 
 
 def _encoding(spark: SparkSession, file: InputFile, said: str) -> str:
@@ -231,7 +226,7 @@ def _read(
     names: list[str],
 ) -> DataFrame:
     if not names:
-        return _empty(spark, [])
+        return no_rows(spark, [])
     width = max(len(names), dialect.width(layout.first_line)) if files.columns else len(names)
     columns = [*names, *(f"{_UNNAMED}{n}" for n in range(len(names), width))]
     schema = t.StructType([t.StructField(name, t.StringType()) for name in [*columns, CORRUPT]])

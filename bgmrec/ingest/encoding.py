@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as f
 
@@ -43,7 +45,7 @@ def encoding_said(spark: SparkSession, options: dict[str, str], where: str) -> s
     charset: Any = spark.sparkContext._jvm.java.nio.charset.Charset  # type: ignore[union-attr]
     try:
         return str(charset.forName(said).name())
-    except Exception as error:  # IllegalCharsetName and UnsupportedCharset, as py4j raises them
+    except (PySparkException, Py4JJavaError) as error:  # a name that is not legal, or not supported
         raise SettingsError(
             "there is no such encoding",
             where=f"options.encoding of the source of {where}",

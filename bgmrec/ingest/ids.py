@@ -6,6 +6,7 @@ fraction are plain digits. Everything else is refused with a reason: two ids tha
 
 from __future__ import annotations
 
+from pyspark.errors import ParseException
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
@@ -99,7 +100,7 @@ def bare_column(spark: SparkSession, expression: str) -> str | None:
     """
     try:
         node = spark._jsparkSession.sessionState().sqlParser().parseExpression(expression)
-    except Exception:  # what does not parse is reported where it is evaluated
+    except ParseException:  # what does not parse is reported where it is evaluated
         return None
     if node.getClass().getSimpleName() == "Cast" and str(node.dataType().simpleString()) == "string":
         node = node.child()

@@ -19,7 +19,7 @@ from bgmrec.ingest import encoding as enc
 from bgmrec.ingest.column_names import internal, most_used_spelling, quoted, unambiguous
 from bgmrec.ingest.ids import LARGEST_EXACT
 from bgmrec.ingest.input_files import InputFile, by_layout, file_uri, first_bytes, for_each, read_group
-from bgmrec.ingest.raw_record import CORRUPT, FAULT, FILE, UNREADABLE, not_text
+from bgmrec.ingest.raw_record import CORRUPT, FAULT, FILE, UNREADABLE, no_rows, not_text
 
 _TEXT = internal("text")  # of the record
 _RECORD = internal("record")  # the same, parsed
@@ -40,7 +40,7 @@ def read_json(
             no whole number, booleans and nested values from text.
     """
     if not found:
-        return [_empty(spark, files.columns)]
+        return [no_rows(spark, files.columns)]
     parts = _records(spark, files, found)
     parser = {key: value for key, value in files.options.items() if key.lower() not in _READER_OPTIONS}
     # named columns save the pass over the files that discovers them
@@ -48,21 +48,18 @@ def read_json(
     return [unambiguous(_parsed(part, names, parser, identifiers), names) for part in parts]
 
 
-def _empty(spark: SparkSession, names: Sequence[str]) -> DataFrame:
-    columns = [*names, CORRUPT, FAULT, FILE]
-    return spark.createDataFrame([], t.StructType([t.StructField(name, t.StringType()) for name in columns]))
-
-
 def _records(spark: SparkSession, files: Files, found: Sequence[InputFile]) -> list[DataFrame]:
     """The text of each record, whether its bytes can be decoded, its file, and the columns of its folders."""
     options = {key.lower(): value for key, value in files.options.items()}
     said = enc.encoding_said(spark, files.options, found[0].path)
     whole = options.get("multiline", "false").lower() == "true"
-    reader = {key: options[key] for key in ("pathglobfilter", "modifiedbefore", "modifiedafter") if key in options}
+    reader = {key: options[key] for key in ("modifiedbefore", "modifiedafter") if key in options}
     by_encoding: dict[str, list[InputFile]] = {}
     # UTF-8 needs no look: Hadoop's reader of lines removes its mark, and other marks are undecodable
     in_utf_8 = said == enc.UTF_8
-    starts = [b""] * len(found) if in_utf_8 else for_each(lambda f: first_bytes(spark, f, 4, unpacked=True), found)
+    starts = (
+        [b""] * len(found) if in_utf_8 else for_each(lambda file: first_bytes(spark, file, 4, unpacked=True), found)
+    )
     for file, start in zip(found, starts, strict=True):
         by_encoding.setdefault(enc.encoding_of(said, start, file.path), []).append(file)
     parts = []

@@ -38,6 +38,6 @@ def whole_number(value: Column, kind: t.DataType) -> Column:
     """
     as_double = number(value, kind)
     # digits are cast as they are: a double does not hold every whole number above 2^53
-    digits = f.coalesce(f.trim(value) if isinstance(kind, t.StringType) else value, value).cast("bigint")
+    digits = (f.trim(value) if isinstance(kind, t.StringType) else value).cast("bigint")
     exact = f.when(f.abs(as_double) < LARGEST_EXACT, as_double.cast("bigint")).otherwise(digits)
     return f.when((as_double == f.floor(as_double)) & (f.abs(as_double) < _LARGEST_WHOLE), exact)

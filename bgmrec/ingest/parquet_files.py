@@ -23,7 +23,7 @@ from bgmrec.errors import InputError
 from bgmrec.ingest.column_names import quoted, unambiguous
 from bgmrec.ingest.ids import id_fault, id_text
 from bgmrec.ingest.input_files import InputFile, by_layout, file_uri, read_group
-from bgmrec.ingest.raw_record import CORRUPT, FAULT, FILE, not_text
+from bgmrec.ingest.raw_record import CORRUPT, FAULT, FILE, no_rows, not_text
 from bgmrec.runtime.logs import logger
 from bgmrec.runtime.session import NANOS_AS_LONG
 
@@ -49,9 +49,7 @@ def read_parquet(
         InputError: files cannot be read together, or a column has a type without a meaning here.
     """
     if not found:
-        return [
-            spark.createDataFrame([], t.StructType([t.StructField(n, t.StringType()) for n in (CORRUPT, FAULT, FILE)]))
-        ]
+        return [no_rows(spark, [])]
     groups = by_layout(found)
     try:
         with _nanos_refused(spark):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as t
+
 from bgmrec.ingest.column_names import internal
 
 FILE = internal("source_file")  # URI of the file
@@ -10,6 +15,17 @@ CORRUPT = internal("corrupt_record")  # text of a record that could not be read
 
 UNREADABLE = "unreadable record"
 _NOT_TEXT = internal("not_text_")
+
+
+def no_rows(spark: SparkSession, names: Sequence[str]) -> DataFrame:
+    """The rows of a source without files.
+
+    Args:
+        spark: the session.
+        names: of the raw columns.
+    """
+    fields = [t.StructField(name, t.StringType()) for name in (*names, CORRUPT, FAULT, FILE)]
+    return spark.createDataFrame([], t.StructType(fields))
 
 
 def not_text(name: str) -> str:

@@ -36,7 +36,7 @@ def profile_input(
     *,
     ids: Sequence[str],
     fields: Sequence[Field],
-) -> dict[str, dict[str, Any]]:
+) -> None:
     """Adds `profile` and `changes` to the stage's section of the summary, and stores them for later runs.
 
     Args:
@@ -47,9 +47,6 @@ def profile_input(
         files: of each source.
         ids: id columns.
         fields: all others.
-
-    Returns:
-        profile by source
 
     Raises:
         QualityGateError: the input has changed, and `publish.gate.input_changes` refuses it.
@@ -82,7 +79,6 @@ def profile_input(
     _warn(run, kind, profiles, [change for change in changes if change.beyond])
     _warn_of_forms(run, kind, mapped, profiles)
     refuse(checks, run.force_publish)
-    return profiles
 
 
 def stored_changes(run: Run) -> dict[str, list[dict[str, Any]]]:

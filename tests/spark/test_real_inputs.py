@@ -21,7 +21,7 @@ from pyspark.sql import functions as f
 
 from bgmrec.config.settings import Settings
 from bgmrec.config.sources import EntitySettings, RatingsSettings
-from bgmrec.errors import InputError
+from bgmrec.errors import InputError, SettingsError
 from bgmrec.ingest.accounting import KEPT, REJECTED, STATE
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.side_info import map_entities, merge_entities
@@ -145,6 +145,15 @@ def test_undecodable_bytes_never_make_two_users_one(rated, tmp_path):
     assert ids(mapped) == [("ana", "1")] and all("encoding" in reason for reason in reasons(mapped))
     assert len(reasons(mapped)) == 2
     assert [user for user, _ in ids(rated(options={"encoding": "windows-1252"}))] == ["Josè", "José", "ana"]
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+@pytest.mark.parametrize("name", ["utf-88", "no name"])
+def test_an_encoding_that_does_not_exist_is_a_settings_error(rated, tmp_path, format, name):
+    (tmp_path / f"log.{format}").write_text("user,item,stars,at\n")
+    with pytest.raises(SettingsError, match="no such encoding") as caught:
+        rated(format, options={"encoding": name})
+    assert caught.value.found == name
 
 
 def test_undecodable_bytes_in_json_lines_are_rejects(rated, tmp_path):
