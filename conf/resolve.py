@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("requirements", nargs="+", help="as for pip install; one names pyspark")
     if sys.version_info[:2] != OLDEST_PYTHON:
-        parser.error(f"run by Python {sys.version.split()[0]}, not by the oldest supported one: make distclean, and again")
+        parser.error(f"run by Python {sys.version.split()[0]}, not by the oldest supported one: run make distclean")
     pinned = resolve(parser.parse_args().requirements)
     lines = [f"{name}=={version}\n" for name, version in sorted(pinned.items())]
     sys.stdout.write(HEADER.format(spark=".".join(pinned["pyspark"].split(".")[:2])) + "".join(lines))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,6 +25,28 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 os.environ["PYSPARK_PYTHON"] = sys.executable
 # Spark's workers import the test modules whose functions they run
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
+# what fails because Torch is missing is skipped: for some Pythons there may be no build without CUDA
+_WITHOUT_TORCH = importlib.util.find_spec("torch") is None
+
+
+def _skipped_without_torch(report: Any, where: Path) -> Any:
+    if _WITHOUT_TORCH and report.failed and "No module named 'torch'" in str(report.longrepr):
+        report.outcome, report.longrepr = "skipped", (str(where), 0, "Skipped: Torch is not installed")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Any:
+    """A test file that imports Torch."""
+    return _skipped_without_torch((yield), collector.path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """A test that imports Torch while it runs, in this process or in a worker of Spark."""
+    return _skipped_without_torch((yield), item.path)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -65,5 +65,5 @@ def test_the_archive_alone_runs_a_night_on_two_machines(
 
 def _workers_that_ran_the_archive(machines: Cluster) -> set[str]:
     """By the compiled kernels that numba leaves beside the package that was imported."""
-    kernels = "app-*/*/environment/lib/python3.11/site-packages/bgmrec/__pycache__/kernels-*/*/*.nbi"
+    kernels = "app-*/*/environment/lib/python3.*/site-packages/bgmrec/__pycache__/kernels-*/*/*.nbi"
     return {path.relative_to(machines.location).parts[0] for path in machines.location.glob(f"worker-*/{kernels}")}
