@@ -59,6 +59,8 @@ _LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
     "spark.driver.memory": "4g",
+    # of local files Hadoop passes over a checksum file that is none, but not in vectored reads
+    "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",
 }
 
 # names that PySpark and bgmrec look up in Java again and again, each after its package
