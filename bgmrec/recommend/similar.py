@@ -72,9 +72,8 @@ def _decoder(shape: ModelShape, num_blocks: int) -> Decode:
         vectors = _unit(from_cell(row[c.FACTORS], shape.width)[:, : shape.rank])
         idx = (np.arange(rows) * num_blocks + row[c.BLOCK]).astype(np.int32)
         itself = Seen(np.arange(rows + 1, dtype=np.int64), idx)
-        return Queries(
-            row[c.BLOCK], idx, vectors, np.zeros(rows, np.float32), itself, vectors.any(axis=1).astype(np.int8)
-        )
+        kind = np.asarray(vectors.any(axis=1), np.int8)
+        return Queries(row[c.BLOCK], idx, vectors, np.zeros(rows, np.float32), itself, kind)
 
     return decode
 
