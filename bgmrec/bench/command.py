@@ -16,7 +16,7 @@ from bgmrec.bench.half_steps import als, blocks
 from bgmrec.bench.harness import Bench, Result, environment, scientific, text_table
 from bgmrec.bench.implicit_mode import als_implicit
 from bgmrec.bench.kernel import kernel
-from bgmrec.bench.results_tables import results_table
+from bgmrec.bench.results_tables import benchmark_table
 from bgmrec.bench.runs import nightly, warm
 from bgmrec.bench.sampler import bayes
 from bgmrec.bench.scaling import scale, skew
@@ -159,7 +159,7 @@ def run_benchmark(arguments: argparse.Namespace, progress: Progress) -> None:
         _measure(arguments, path, progress)
     if arguments.table and path is not None:
         document = Path(arguments.table)
-        count = rewrite_blocks(document, results_table(read_results(path)))
+        count = rewrite_blocks(document, benchmark_table(read_results(path)))
         write_line(f"{document}: {count} tables of results written", to=sys.stderr)
 
 

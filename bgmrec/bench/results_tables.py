@@ -28,7 +28,7 @@ TARGETS = {
 }
 
 
-def results_table(results: Sequence[dict[str, Any]]) -> Callable[[Block], str]:
+def benchmark_table(results: Sequence[dict[str, Any]]) -> Callable[[Block], str]:
     """What makes the table of a block: `comparisons` or `stages`.
 
     Conditions may name any key of a JSON line, such as `name` or `benchmark`; a blank in a value is written `_`.

@@ -25,7 +25,7 @@ def is_published(folder: Path) -> bool:
     return (folder / MANIFEST).exists()
 
 
-def publish(folder: Path, lines: Iterable[str], facts: dict[str, Any]) -> None:
+def write_result(folder: Path, lines: Iterable[str], facts: dict[str, Any]) -> None:
     """Writes the result to a temporary folder and renames it in one step; replaces the result of an earlier crawl.
 
     Args:

@@ -24,7 +24,7 @@ from bgmrec.config import Settings
 from bgmrec.crawl.folders import Folders, crawl_folders, expander, host_lock, reset_if_settings_changed
 from bgmrec.crawl.frontier import Frontier
 from bgmrec.crawl.manifest import check, manifest
-from bgmrec.crawl.output import is_published, publish
+from bgmrec.crawl.output import is_published, write_result
 from bgmrec.crawl.plan import Plan, make_plan
 from bgmrec.crawl.progress import CrawlProgress
 from bgmrec.crawl.rates import coverage
@@ -69,7 +69,7 @@ def collect(settings: Settings, ds: date, progress: Progress) -> Path:
         frontier = Frontier(where.state / "frontier.sqlite")
         resources.callback(frontier.close)
         facts = _crawl(settings, plan, frontier, where, progress)
-        publish(where.result, frontier.lines(), facts)
+        write_result(where.result, frontier.lines(), facts)
     _delete_state(plan, where, facts["gaps"])
     progress.done(
         f"crawl {plan.name}", pages=facts["pages"], records=facts["records"], gaps=facts["gaps"],

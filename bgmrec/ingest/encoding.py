@@ -98,6 +98,8 @@ def undecodable(content: Column, encoding: str) -> Column:
         content: binary.
         encoding: Java's name.
     """
+    if encoding == UTF_8 and hasattr(f, "is_valid_utf8"):  # since Spark 4, at a fraction of the time
+        return ~f.is_valid_utf8(content.cast("string"))
     text = f.decode(content, encoding)
     # only lines with the replacement character are encoded again, which takes most of the time
     return f.when(text.contains(REPLACEMENT), f.encode(text, encoding) != content).otherwise(f.lit(False))

@@ -7,8 +7,7 @@ text: where an id is read, the line tells a number from a string. A list of reco
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import reduce
-from operator import or_
+from functools import partial
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
@@ -18,7 +17,7 @@ from bgmrec.config.sources import Files
 from bgmrec.ingest import encoding as enc
 from bgmrec.ingest.column_names import internal, most_used_spelling, quoted, unambiguous
 from bgmrec.ingest.ids import LARGEST_EXACT
-from bgmrec.ingest.input_files import InputFile, by_layout, file_uri, first_bytes, for_each, read_group
+from bgmrec.ingest.input_files import InputFile, by_layout, file_uri, first_bytes, for_each, one_slash, read_group
 from bgmrec.ingest.raw_record import CORRUPT, FAULT, FILE, UNREADABLE, no_rows, not_text
 
 _TEXT = internal("text")  # of the record
@@ -53,7 +52,7 @@ def _records(spark: SparkSession, files: Files, found: Sequence[InputFile]) -> l
     options = {key.lower(): value for key, value in files.options.items()}
     said = enc.encoding_said(spark, files.options, found[0].path)
     whole = options.get("multiline", "false").lower() == "true"
-    reader = {key: options[key] for key in ("modifiedbefore", "modifiedafter") if key in options}
+    reader: dict[str, str] = {key: options[key] for key in ("modifiedbefore", "modifiedafter") if key in options}
     by_encoding: dict[str, list[InputFile]] = {}
     # UTF-8 needs no look: Hadoop's reader of lines removes its mark, and other marks are undecodable
     in_utf_8 = said == enc.UTF_8
@@ -67,29 +66,45 @@ def _records(spark: SparkSession, files: Files, found: Sequence[InputFile]) -> l
         separator = options.get("linesep", "\n" if enc.is_wide(encoding) else None)
         lines = {"encoding": encoding, "lineSep": separator} if separator else {}
         for group in by_layout(same):
-            raw = read_group(spark.read, "text", group, wholetext=str(whole).lower(), **reader, **lines)
-            parts.append(_decoded(raw, encoding))
+            read = partial(_lines, spark, encoding, {"wholetext": str(whole).lower(), **reader, **lines})
+            lists = {file.uri for file in group} if whole else _with_lists(read(group))
+            for has_lists in (True, False):
+                alike = [file for file in group if (file.uri in lists) == has_lists]
+                if alike:
+                    parts.append(_one_by_one(read(alike), has_lists))
     return parts
 
 
-def _decoded(raw: DataFrame, encoding: str) -> DataFrame:
+def _lines(spark: SparkSession, encoding: str, options: dict[str, str], group: Sequence[InputFile]) -> DataFrame:
+    """Each line: its text, whether its bytes can be decoded, its file, and the columns of its folders."""
+    raw = read_group(spark.read, "text", group, **options)
     content = f.col("value").cast("binary")
     text = f.col("value") if encoding == enc.UTF_8 else f.decode(content, encoding)
     text = f.when(text.startswith(enc.BOM), f.substring(text, 2, 2**31 - 1)).otherwise(text)
-    folders = [f.col(quoted(name)) for name in raw.columns if name != "value"]
-    decoded = raw.select(
-        f.trim(text).alias("text"),
+    return raw.select(
+        f.trim(text).alias(_TEXT),
         f.when(enc.undecodable(content, encoding), f.lit(enc.UNDECODABLE)).alias(FAULT),
         file_uri(raw).alias(FILE),
-        *folders,
+        *(f.col(quoted(name)) for name in raw.columns if name != "value"),
     )
-    record = f.col("text")
-    records = (
-        f.when(record.startswith("{"), f.array(record))
-        .when(record.startswith("["), f.coalesce(f.from_json(record, _ELEMENTS), f.array(record)))
-        .when(record.rlike(r"\S"), f.array(record))
-    )
-    return decoded.select(f.explode(records).alias(_TEXT), FAULT, FILE, *folders)
+
+
+def _with_lists(lines: DataFrame) -> set[str]:
+    """URIs of the files with a line that is a list of records, by an action."""
+    rows = lines.where(f.col(_TEXT).startswith("[")).select(FILE).distinct().collect()
+    return {one_slash(row[FILE]) for row in rows}
+
+
+def _one_by_one(lines: DataFrame, has_lists: bool) -> DataFrame:
+    """The records of the lines. Looking for lists takes as long as a quarter of the parser, where there are none."""
+    text = f.col(_TEXT)
+    filled = lines.where(text.startswith("{") | text.rlike(r"\S"))
+    if not has_lists:
+        return filled
+    elements = f.coalesce(f.from_json(text, _ELEMENTS), f.array(text))
+    records = f.when(text.startswith("["), elements).otherwise(f.array(text))
+    others = [f.col(quoted(name)) for name in lines.columns if name != _TEXT]
+    return filled.select(f.explode(records).alias(_TEXT), *others)
 
 
 def _keys(parts: Sequence[DataFrame], parser: dict[str, str]) -> list[str]:
@@ -115,11 +130,15 @@ def _parsed(part: DataFrame, names: Sequence[str], parser: dict[str, str], ident
     # no filter here: Spark would parse twice to push it down
     parsed = part.select("*", f.from_json(_TEXT, schema, options).alias(_RECORD))
     parsed = parsed.select("*", *(_token(name, record[name]).alias(_token_of(name)) for name in ids))
+    parsed = parsed.select("*", *(_number(name, record[name]).alias(_number_of(name)) for name in ids))
     values: list[Column] = []
     for name in columns[:-1]:
         if name in ids:
-            token = f.col(quoted(_token_of(name)))
-            values += [_by_value(record[name], token).alias(name), _no_text(record[name], token).alias(not_text(name))]
+            is_whole = _is_whole(f.col(quoted(_number_of(name))))
+            digits = f.col(quoted(_number_of(name))).cast("bigint").cast("string")
+            # JSON makes no difference between 1e5, 100000.0 and 100000
+            values.append(f.when(is_whole, digits).otherwise(record[name]).alias(name))
+            values.append((f.col(quoted(_token_of(name))).isNotNull() & ~is_whole).alias(not_text(name)))
         else:
             values.append(record[name].alias(name))
     corrupt = f.when(f.col(FAULT).isNotNull(), f.col(_TEXT)).otherwise(record[CORRUPT])
@@ -139,25 +158,28 @@ def _token(name: str, value: Column) -> Column:
     """
     if "'" in name or "?" in name:  # names that a path cannot hold
         return f.lit(None).cast("string")
-    marks = reduce(or_, (value.contains(mark) for mark in '.E[{e"'))  # cheaper than the pattern alone
-    unclear = marks & value.rlike(r'^(?:-?\d.*[.E].*|true|false|[\[{].*|"-?(?:Infinity|NaN)")$')
+    # operators without a pattern: most ids are plain digits or words
+    first = f.substring(value, 1, 1)
+    number = (first.between("0", "9") | (first == "-")) & (value.contains(".") | value.contains("E"))
+    unclear = number | first.isin("[", "{") | value.isin("true", "false", '"Infinity"', '"-Infinity"', '"NaN"')
     # a star in a path makes Spark keep the quotes of a string; it writes an infinite number as "Infinity" itself
     listed = f.concat(f.lit("["), f.col(_TEXT), f.lit("]"))
     token = f.get_json_object(listed, f"$[*]['{name}']")
     return f.when(unclear, f.when(~token.startswith('"') | (token == value), token))
 
 
-def _by_value(value: Column, token: Column) -> Column:
-    """JSON makes no difference between 1e5, 100000.0 and 100000."""
-    return f.when(token.isNotNull() & _whole(value), value.cast("double").cast("bigint").cast("string")).otherwise(
-        value
-    )
+def _number_of(name: str) -> str:
+    return internal(f"number_{name}")
 
 
-def _no_text(value: Column, token: Column) -> Column:
-    return token.isNotNull() & ~f.coalesce(_whole(value), f.lit(False))
+def _number(name: str, value: Column) -> Column:
+    """The value as a number; null where it is text.
+
+    In a column of its own: Java would take a microsecond to find that a text is no number, and beside other expressions
+    Spark would cast all values.
+    """
+    return f.when(f.col(quoted(_token_of(name))).isNotNull(), value.cast("double"))
 
 
-def _whole(value: Column) -> Column:
-    number = value.cast("double")
-    return (number == f.floor(number)) & (f.abs(number) <= LARGEST_EXACT)
+def _is_whole(number: Column) -> Column:
+    return f.coalesce((number == f.floor(number)) & (f.abs(number) <= LARGEST_EXACT), f.lit(False))

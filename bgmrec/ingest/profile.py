@@ -1,24 +1,23 @@
-"""The profile of a run's input by source: one action over the mapped rows, and what it says in numbers.
+"""The profile of a run's input by source: aggregates over the mapped rows, and what they say in numbers.
 
-The run's rows are those of the files of the logical date; files whose path names no date belong to it. Small
-aggregations are read by one action: counts, ranges and a hash minimum per bucket of ids, over all rows, and the values
-of a sample of rows, which are chosen by the digest of the raw record and so are the same in every run.
+The run's rows are those of the files of the logical date; files whose path names no date belong to it. Counts, ranges
+and a hash minimum per bucket of ids are aggregated over all rows; values are those of a sample of rows.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as f
 
 from bgmrec.ingest import accounting as acc
-from bgmrec.ingest.duplicates import DIGESTS, SOURCE_POSITION
+from bgmrec.ingest.duplicates import SOURCE_POSITION
+from bgmrec.ingest.sampled_values import Field, sampled_share, sampled_values
 from bgmrec.ingest.sketch import BUCKETS, estimated_distinct
 from bgmrec.ingest.unicode_forms import is_not_ascii
 from bgmrec.storage import columns as c
@@ -26,30 +25,10 @@ from bgmrec.storage import columns as c
 STATES = tuple(state for state in acc.STATES if state != acc.DUPLICATE)  # duplicates are still among the rows
 POINT_ZERO = ".0"  # how pandas writes the ids of an integer column with gaps
 
-_SAMPLE = 100_000  # rows at most, about: shares are off by 0.3 points
-_TOP = 50  # most frequent values
-_STEPS = 200  # steps between quantiles
-_LABEL = 80  # characters of a value
 _BUCKET_BITS = BUCKETS.bit_length() - 1
 _REST = 2.0 ** (64 - _BUCKET_BITS)  # what a hash is below, without the bits of its bucket
 
-_PART, _COLUMN, _BUCKET = "part", "column", "bucket"
-_TOTALS, _VALUES = "totals", "values"
-
-
-@dataclass(frozen=True)
-class Field:
-    """A column of the mapped rows.
-
-    Args:
-        name: in the profile.
-        kind: `number`, `timestamp`, or another type of `[[items.fields]]`.
-        value: the column; null in rows that are not kept.
-    """
-
-    name: str
-    kind: str
-    value: Column
+_BUCKET = "bucket"
 
 
 @dataclass(frozen=True)
@@ -68,9 +47,13 @@ class SourceRows:
 
 
 def profile_rows(
-    mapped: DataFrame, sources: Sequence[SourceRows], ids: Sequence[str], fields: Sequence[Field]
-) -> dict[str, dict[str, Any]]:
-    """By source: rows by state, ids, and fields with nulls, range, top values and quantiles. One action.
+    mapped: DataFrame,
+    sources: Sequence[SourceRows],
+    ids: Sequence[str],
+    fields: Sequence[Field],
+    sums: Mapping[str, Column] | None = None,
+) -> list[dict[str, Any]]:
+    """By source: rows by state, ids, fields with nulls, range, top values and quantiles, and sums.
 
     Each id has `sample`: the hashes of at most `BUCKETS` of its distinct values, chosen at random.
 
@@ -79,29 +62,26 @@ def profile_rows(
         sources: in the order of the settings.
         ids: id columns; the first one is null where a row is not kept, and only there.
         fields: all others.
+        sums: numbers that are summed over all rows, kept or not.
     """
+    sums = sums or {}
     rows = mapped.where(_of_date(sources))
-    parts = {
-        # counts and ranges are computed by bucket of the first id, which saves a pass
-        _TOTALS: _minima(rows, ids[0], _totals(ids[0], fields)),
-        **{name: _minima(rows, name) for name in ids[1:]},
-        _VALUES: _values(
-            rows.where(f.col(ids[0]).isNotNull()), sources, [*fields, *(Field(name, "id", f.col(name)) for name in ids)]
-        ),
-    }
-    texts = [part.select(f.lit(name).alias(_PART), f.to_json(f.struct("*"))) for name, part in parts.items()]
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in parts}
-    for name, text in reduce(DataFrame.union, texts).collect():
-        found[name].append(json.loads(text))
-    return {
-        source.name: _profile(
-            {name: [row for row in part if row[SOURCE_POSITION] == at] for name, part in found.items()},
-            ids,
+    more = [*_totals(ids[0], fields), *(f.sum(number).alias(_sum(name)) for name, number in sums.items())]
+    # counts, ranges and sums are computed by bucket of the first id, which saves a pass
+    minima = {name: _minima(rows, name, more if name == ids[0] else ()).collect() for name in ids}
+    kept = rows.where(f.col(ids[0]).isNotNull())
+    shares = [sampled_share(source.rows) for source in sources]
+    values = sampled_values(kept, shares, [*fields, *(Field(name, "id", f.col(name)) for name in ids)])
+    return [
+        _profile(
+            {name: [row for row in part if row[SOURCE_POSITION] == at] for name, part in minima.items()},
+            values[at],
             fields,
-            whole=_one_in(source.rows) == 1,
+            sums,
+            whole=shares[at] == 1,
         )
-        for at, source in enumerate(sources)
-    }
+        for at in range(len(sources))
+    ]
 
 
 def hash_of(name: str) -> Column:
@@ -142,6 +122,10 @@ def _totals(first_id: str, fields: Sequence[Field]) -> list[Column]:
     return counts
 
 
+def _sum(name: str) -> str:
+    return f"sum_{name}"
+
+
 def _ordered(field: Field) -> Column | None:
     """The value as a number, times in seconds; None: it has no order."""
     if field.kind == "timestamp":
@@ -154,7 +138,6 @@ def _minima(rows: DataFrame, name: str, more: Sequence[Column] = ()) -> DataFram
     value = f.col(name)
     hashed = f.when(value.isNotNull(), hash_of(name))
     return rows.groupBy(SOURCE_POSITION, hashed.bitwiseAND(BUCKETS - 1).alias(_BUCKET)).agg(
-        f.lit(name).alias(_COLUMN),
         f.min(f.shiftrightunsigned(hashed, _BUCKET_BITS)).alias("least"),
         f.count(f.when(is_not_ascii(value), 1)).alias("non_ascii"),
         f.count(f.when(value.endswith(POINT_ZERO), 1)).alias("point_zero"),
@@ -162,90 +145,36 @@ def _minima(rows: DataFrame, name: str, more: Sequence[Column] = ()) -> DataFram
     )
 
 
-def _values(rows: DataFrame, sources: Sequence[SourceRows], fields: Sequence[Field]) -> DataFrame:
-    """Top values and quantiles of a sample of the rows, by source and position of the field."""
-    digest = f.col(DIGESTS[0])
-    sampled = reduce(
-        or_,
-        (
-            (f.col(SOURCE_POSITION) == at) & (digest.bitwiseAND(_one_in(source.rows) - 1) == 0)
-            for at, source in enumerate(sources)
-        ),
-    )
-    values = f.concat(*(_pairs(at, field) for at, field in enumerate(fields)))
-    pairs = rows.where(sampled).select(SOURCE_POSITION, f.inline(values))
-    counted = pairs.where("label is not null or number is not null").groupBy(
-        SOURCE_POSITION, _COLUMN, "label", "number"
-    )
-    labelled = f.when(f.col("label").isNotNull(), f.struct("n", "label"))
-    steps = f"array({', '.join(f'{n / _STEPS}D' for n in range(_STEPS + 1))})"
-    return (
-        counted.agg(f.count(f.lit(1)).alias("n"))
-        .groupBy(SOURCE_POSITION, _COLUMN)
-        .agg(
-            f.sum("n").alias("sampled"),
-            f.count("label").alias("values"),
-            f.slice(f.sort_array(f.collect_list(labelled), asc=False), 1, _TOP).alias("top"),
-            f.expr(f"percentile(number, {steps}, n)").alias("quantiles"),
-        )
-    )
-
-
-def _one_in(rows: int) -> int:
-    """A power of two: one of so many rows is in the sample."""
-    return 1 << max(0, (max(rows, 1) - 1) // _SAMPLE).bit_length()
-
-
-def _pairs(at: int, field: Field) -> Column:
-    """The (label, number) of a value: a label is counted, of numbers the quantiles are found."""
-    value = field.value
-    if field.kind == "list":
-        each = f.transform(value, lambda text: _pair(at, f.substring(text, 1, _LABEL), None))
-        return f.concat(f.coalesce(each, f.array().cast(_PAIRS)), f.array(_pair(at, None, None)))
-    if field.kind == "vector":
-        return f.array(_pair(at, None, f.when(value.isNotNull(), f.size(value))))
-    if field.kind == "text":
-        return f.array(_pair(at, None, f.length(value)))
-    if field.kind == "timestamp":
-        return f.array(_pair(at, f.date_format(value, "HH"), None))
-    number = value if field.kind in ("number", "integer") else None
-    return f.array(_pair(at, f.substring(value.cast("string"), 1, _LABEL), number))
-
-
-_PAIRS = f"array<struct<{_COLUMN}:int,label:string,number:double>>"
-
-
-def _pair(at: int, label: Column | None, number: Column | None) -> Column:
-    none = f.lit(None)
-    return f.struct(
-        f.lit(at).alias(_COLUMN),
-        (none if label is None else label).cast("string").alias("label"),
-        (none if number is None else number).cast("double").alias("number"),
-    )
-
-
 def _profile(
-    found: Mapping[str, list[dict[str, Any]]], ids: Sequence[str], fields: Sequence[Field], whole: bool
+    minima: Mapping[str, list[Row]],
+    values: Sequence[dict[str, Any]],
+    fields: Sequence[Field],
+    sums: Mapping[str, Column],
+    whole: bool,
 ) -> dict[str, Any]:
     """The profile of one source; `whole`: the sample is all of its rows."""
-    by_bucket, values = found[_TOTALS], {row[_COLUMN]: row for row in found[_VALUES]}
-    minima = {ids[0]: by_bucket, **{name: found[name] for name in ids[1:]}}
+    by_bucket = next(iter(minima.values()))
+    of_fields, of_ids = values[: len(fields)], values[len(fields) :]
     return {
         "rows": {state: sum(row[state] for row in by_bucket) for state in STATES},
-        "ids": {name: _id(minima[name], values.get(len(fields) + at), whole) for at, name in enumerate(ids)},
-        "fields": {field.name: _field(at, field, by_bucket, values.get(at)) for at, field in enumerate(fields)},
+        "ids": {name: _id(minima[name], facts, whole) for name, facts in zip(minima, of_ids, strict=True)},
+        "fields": {
+            field.name: _field(at, field, by_bucket, facts)
+            for at, (field, facts) in enumerate(zip(fields, of_fields, strict=True))
+        },
+        "sums": {name: sum(row[_sum(name)] or 0 for row in by_bucket) for name in sums},
     }
 
 
-def _id(minima: list[dict[str, Any]], values: Mapping[str, Any] | None, whole: bool) -> dict[str, Any]:
-    top, of_ids = _top(values), [row for row in minima if _BUCKET in row]
+def _id(minima: list[Row], values: dict[str, Any], whole: bool) -> dict[str, Any]:
+    top, of_ids = values["top"], [row for row in minima if row[_BUCKET] is not None]
     estimated = estimated_distinct([row["least"] / _REST for row in of_ids])
     return {
-        "distinct": values["values"] if values and whole else estimated,
+        "distinct": values["values"] if whole else estimated,
         "new_share": None,
         "non_ascii": sum(row["non_ascii"] for row in minima),
         "point_zero": sum(row["point_zero"] for row in minima),
-        "largest_share": top[0][1] / values["sampled"] if values and top else None,
+        "largest_share": top[0][1] / values["sampled"] if top else None,
         "top": top,
         "sample": [_signed(row["least"] << _BUCKET_BITS | row[_BUCKET]) for row in of_ids],
     }
@@ -255,20 +184,12 @@ def _signed(bits: int) -> int:
     return bits - 2**64 if bits >= 2**63 else bits
 
 
-def _field(at: int, field: Field, by_bucket: list[dict[str, Any]], values: Mapping[str, Any] | None) -> dict[str, Any]:
-    found = values or {}
+def _field(at: int, field: Field, by_bucket: list[Row], values: dict[str, Any]) -> dict[str, Any]:
+    ranges = [row for row in by_bucket if f"low_{at}" in row and row[f"low_{at}"] is not None]
     return {
         "kind": field.kind,
         "nulls": sum(row[f"nulls_{at}"] for row in by_bucket),
-        # to_json leaves nulls out
-        "low": min((row[f"low_{at}"] for row in by_bucket if f"low_{at}" in row), default=None),
-        "high": max((row[f"high_{at}"] for row in by_bucket if f"high_{at}" in row), default=None),
-        "sampled": found.get("sampled", 0),
-        "values": found.get("values", 0),
-        "top": _top(values),
-        "quantiles": found.get("quantiles"),
+        "low": min((row[f"low_{at}"] for row in ranges), default=None),
+        "high": max((row[f"high_{at}"] for row in ranges), default=None),
+        **values,
     }
-
-
-def _top(values: Mapping[str, Any] | None) -> list[list[Any]]:
-    return [[row["label"], row["n"]] for row in (values or {}).get("top", [])]

@@ -6,76 +6,73 @@ the expression of `rated_at` should name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column
 from pyspark.sql import functions as f
 
 from bgmrec.errors import InputError
-from bgmrec.ingest.accounting import AFTER_WINDOW, KEPT, REJECTED, STATE
 from bgmrec.runtime.logs import logger
 from bgmrec.storage import columns as c
 
 _FAR_YEARS = 20  # further from the logical date, a time is probably misread
 _NEAR_YEARS = 15  # a unit explains far times if it brings them this close to the logical date
-_YEAR = 365.25 * 86_400
+_DAY = 86_400
+_YEAR = 365.25 * _DAY
+_STEPS = (1, 2, 3, -1)  # a timestamp of Spark cannot be a million times too large
 _UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 
-def time_ranges(mapped: DataFrame, ds: date) -> list[Row]:
-    """Per source: rows, rows after the logical date, rows far from it, and the median time of these, by an action.
+def time_sums(ds: date) -> dict[str, Column]:
+    """Numbers whose sums over all rows `check_times` needs: counts of times, and seconds of those far from the date.
 
     Args:
-        mapped: every row.
         ds: the logical date.
     """
-    seconds = f.unix_micros(c.RATED_AT) / 1e6
-    far = f.abs(seconds - _seconds(ds)) > _FAR_YEARS * _YEAR
-    return (
-        mapped.where(f.col(STATE).isin(KEPT, REJECTED, AFTER_WINDOW))
-        .groupBy(c.SOURCE)
-        .agg(
-            f.count(f.lit(1)).alias("rows"),
-            f.count(f.when(f.col(STATE) == AFTER_WINDOW, 1)).alias("after"),
-            f.count(f.when(far, 1)).alias("far"),
-            f.percentile_approx(f.when(far, seconds), 0.5).alias("median"),
-        )
-        .orderBy(c.SOURCE)
-        .collect()
-    )
+    seconds = f.unix_micros(c.RATED_AT) / 1e6  # null in rows that are rejected or filtered
+    is_far = f.abs(seconds - _seconds(ds)) > _FAR_YEARS * _YEAR
+    # how many units too large the read one is
+    steps = f.coalesce(*(f.when(_is_near(seconds * 1000.0**n, ds), f.lit(n)) for n in _STEPS), f.lit(0))
+    sums = {"times": seconds.isNotNull(), "after": seconds >= _seconds(ds) + _DAY}
+    for n in (0, *_STEPS):
+        sums[f"far_{n}"] = f.when(is_far, steps == n)
+    counts = {name: condition.cast("bigint") for name, condition in sums.items()}
+    return counts | {f"seconds_{n}": f.when(is_far & (steps == n), seconds) for n in (0, *_STEPS)}
 
 
-def check_times(ranges: Sequence[Row], max_share: float, ds: date) -> None:
+def check_times(sums: Mapping[str, float], source: str, max_share: float, ds: date) -> None:
     """Warns of times far from the logical date or after it; ends the run where another unit explains too many.
 
     Args:
-        ranges: from `time_ranges`.
+        sums: of `time_sums`.
+        source: its name.
         max_share: the largest allowed share of times that another unit explains, `ratings.max_reject_share`.
         ds: the logical date.
 
     Raises:
         InputError: the share is exceeded.
     """
-    for row in ranges:
-        where = f"ratings.sources.{row[c.SOURCE]}.rated_at"
-        if row["far"]:
-            _check_far(row, max_share, ds, where)
-        elif row["after"] > row["rows"] / 2:
-            logger.warning(
-                "%s of %s rows are dated after the logical date %s and are left to later runs (where: %s; hint: "
-                "compare --ds with the dates of the log)",
-                *(f"{row['after']:,}", f"{row['rows']:,}", ds, where),
-            )
+    where = f"ratings.sources.{source}.rated_at"
+    far = [n for n in (0, *_STEPS) if sums[f"far_{n}"]]
+    for n in far:
+        _check_far(n, sums, max_share, ds, where)
+    if not far and sums["after"] > sums["times"] / 2:
+        logger.warning(
+            "%s of %s times are after the logical date %s; their rows are left to later runs (where: %s; hint: "
+            "compare --ds with the dates of the log)",
+            *(f"{sums['after']:,}", f"{sums['times']:,}", ds, where),
+        )
 
 
-def _check_far(row: Row, max_share: float, ds: date, where: str) -> None:
-    share = row["far"] / row["rows"]
-    side = "before" if row["median"] < _seconds(ds) else "after"
-    found = f"{row['far']:,} of {row['rows']:,} times lie decades {side} the date, around {_shown(row['median'])}"
-    cause = misread_unit(row["median"], ds)
+def _check_far(steps: int, sums: Mapping[str, float], max_share: float, ds: date, where: str) -> None:
+    count, times = sums[f"far_{steps}"], sums["times"]
+    mean = sums[f"seconds_{steps}"] / count
+    side = "before" if mean < _seconds(ds) else "after"
+    found = f"{count:,} of {times:,} times lie decades {side} the date, around {_shown(mean)}"
+    cause = misread_unit(steps)
     hint = cause and f"{cause}: name the unit of the log, for example timestamp_seconds(…) or timestamp_millis(…)"
-    if cause and share > max_share:
+    if cause and count > max_share * times:
         raise InputError(
             "the times of a log lie decades off its date",
             where=where,
@@ -86,18 +83,18 @@ def _check_far(row: Row, max_share: float, ds: date, where: str) -> None:
     logger.warning("%s (where: %s; expected: times near %s; hint: %s)", found, where, ds, hint or "check --ds")
 
 
-def misread_unit(seconds: float, ds: date) -> str:
-    """The misread unit that explains a time; empty where none does.
+def misread_unit(steps: int) -> str:
+    """The misread unit in words; empty for none.
 
     Args:
-        seconds: the time as it was read, since 1970.
-        ds: the logical date, which the time should be near.
+        steps: how many units too large the read one is.
     """
-    for steps in (1, 2, 3, -1, -2, -3):
-        if abs(seconds * 1000.0**steps - _seconds(ds)) < _NEAR_YEARS * _YEAR:
-            pairs = [(_UNITS[n], _UNITS[n + steps]) for n in range(len(_UNITS)) if 0 <= n + steps < len(_UNITS)]
-            return " or ".join(f"{true} read as {read}" for true, read in pairs)
-    return ""
+    pairs = [(_UNITS[n], _UNITS[n + steps]) for n in range(len(_UNITS)) if 0 <= n + steps < len(_UNITS)]
+    return " or ".join(f"{true} read as {read}" for true, read in pairs) if steps else ""
+
+
+def _is_near(seconds: Column, ds: date) -> Column:
+    return f.abs(seconds - _seconds(ds)) < _NEAR_YEARS * _YEAR
 
 
 def _seconds(ds: date) -> float:

@@ -50,6 +50,8 @@ _DEFAULTS = {
     # factor blocks are few and large: Spark would merge them into one task because of their compressed sizes
     "spark.sql.adaptive.coalescePartitions.enabled": "false",
     "spark.sql.parquet.compression.codec": "zstd",
+    # Spark 4 would look for the caller's line at every call of a column, which takes longer than the call
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     # Spark lists more than 32 folders with one task per folder, which takes longer to schedule than to run
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",
 }
@@ -59,6 +61,10 @@ _LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
     "spark.driver.memory": "4g",
+    # On few cores the concurrent collector and the second compiler take a quarter of a short run's processor time: this
+    # collector stops all threads instead, and only what runs often is compiled twice.
+    "spark.driver.defaultJavaOptions": "-XX:+UseParallelGC -XX:Tier4InvocationThreshold=20000 "
+    "-XX:Tier4MinInvocationThreshold=4000 -XX:Tier4CompileThreshold=60000 -XX:Tier4BackEdgeThreshold=120000",
     # of local files Hadoop passes over a checksum file that is none, but not in vectored reads
     "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",
 }
@@ -77,6 +83,8 @@ _JAVA_NAMES = (
     "org.apache.spark",
     "org.apache.spark.sql",
 )
+# classes that Spark 4 looks up by their whole name, once for every column
+_JAVA_CLASSES = ("org.apache.spark.sql.functions", "org.apache.spark.sql.classic.SparkSession")
 
 
 def build_session(
@@ -121,7 +129,7 @@ def build_session(
 
 
 def _cache_java_names(spark: SparkSession) -> None:
-    """Keeps the Java objects of `_JAVA_NAMES`.
+    """Keeps the Java objects of `_JAVA_NAMES` and `_JAVA_CLASSES`.
 
     py4j keeps none: for every name Java would search all of Spark's jars in each of a dozen packages, and every
     `functions.col` looks one up. That took 9 of the 115 seconds of a small run.
@@ -130,6 +138,8 @@ def _cache_java_names(spark: SparkSession) -> None:
         *path, last = name.split(".")
         folder = reduce(getattr, path, spark.sparkContext._jvm)
         setattr(folder, last, getattr(folder, last))
+    for name in _JAVA_CLASSES:
+        setattr(spark.sparkContext._jvm, name, getattr(spark.sparkContext._jvm, name))
 
 
 def _submitted() -> dict[str, str]:

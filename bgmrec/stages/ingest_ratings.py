@@ -9,13 +9,13 @@ from bgmrec.errors import InputError
 from bgmrec.features.split import held_out_from
 from bgmrec.ingest.accounting import check_rejects, count_states, rejects, summarize
 from bgmrec.ingest.pairs import merge_pairs
-from bgmrec.ingest.profile import Field
-from bgmrec.ingest.rating_times import check_times, time_ranges
+from bgmrec.ingest.rating_times import check_times, time_sums
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
+from bgmrec.ingest.sampled_values import Field
 from bgmrec.run.state import Run
 from bgmrec.runtime.logs import logger
-from bgmrec.stages.input_profile import profile_input
+from bgmrec.stages.input_profile import check_input, profile_input
 from bgmrec.storage import columns as c
 
 TABLE = "ratings_mapped"
@@ -53,7 +53,6 @@ def stage(run: Run) -> None:
     form, data = run.settings.ids.unicode_form, run.settings.paths.data
     mapped = map_ratings(run.spark, settings, data=data, ds=run.ds, unicode_form=form, cache=cache, write=write)
     run.summary.add("ingest_ratings", files_mapped=cache.n_misses, files_cached=cache.n_hits)
-    check_times(time_ranges(mapped, run.ds), settings.max_reject_share, run.ds)
     rejected = run.work.write(rejects(mapped), "rating_rejects")
     counts = count_states(mapped, rejected, [source.name for source in settings.sources]).collect()
     facts = summarize(counts)
@@ -66,7 +65,11 @@ def stage(run: Run) -> None:
     )
     fields = [Field(name, kind, f.col(name)) for name, kind in _PROFILED.items()]
     ids = [c.USER_ID, c.ITEM_ID]
-    profile_input(run, "ratings", mapped, settings.sources, cache.files, ids=ids, fields=fields)
+    sums = time_sums(run.ds)
+    profiles = profile_input(run, "ratings", mapped, settings.sources, cache.files, ids=ids, fields=fields, sums=sums)
+    for name, profile in profiles.items():
+        check_times(profile["sums"], name, settings.max_reject_share, run.ds)
+    check_input(run, "ratings", mapped, profiles)
     boundary = held_out_from(run.settings.split, run.end)
     ratings = run.work.write(merge_pairs(mapped, settings.policy, boundary), "ratings")
     n_ratings = ratings.count()

@@ -17,7 +17,7 @@ from bgmrec.evaluate.table import main_rows, metrics_table
 from bgmrec.evaluate.text import aligned, cut, pad, plain
 from bgmrec.report.facts import people as people_facts
 from bgmrec.report.facts.data import ratings_per
-from bgmrec.report.facts.gather import SIMILAR, people, read_by_ids, sampled_people
+from bgmrec.report.facts.gather import SIMILAR, described_users, read_by_ids, sampled_people
 from bgmrec.report.facts.item_names import LABEL, TITLE, item_names
 from bgmrec.report.numbers import count, seconds, significant
 from bgmrec.report.score_text import NO_PARTS, NO_TITLES, sum_text
@@ -49,7 +49,7 @@ def user_text(person: dict[str, Any], implicit: bool) -> Iterator[str]:
     """A user's history beside the list made for them.
 
     Args:
-        person: of `gather.people`.
+        person: of `gather.described_users`.
         implicit: implicit mode, in which the ratings are not shown.
     """
     yield f"user {plain(person[c.USER_ID])} ({person[c.SOURCE] or 'no list'}, {count(person['ratings'])} ratings)"
@@ -73,7 +73,7 @@ def why_text(person: dict[str, Any], draws: int) -> Iterator[str]:
     """The parts of each score of a user's list.
 
     Args:
-        person: of `gather.people`.
+        person: of `gather.described_users`.
         draws: draws of the sampler; above 0 the parts are not known, and a sentence says so.
     """
     if draws:
@@ -200,7 +200,7 @@ def show(run: Run, users: int, user_ids: Sequence[str], item_ids: Sequence[str])
     if not by_id:
         write_line("\n".join(["", *tables_text(run), ""]))
         user_ids = sampled_people(run, lists, ratings_per(run.work.read("ratings"), c.USER_ID), users)
-    for person in people(run, stored, names, lists, list(user_ids)) if user_ids else []:
+    for person in described_users(run, stored, names, lists, list(user_ids)) if user_ids else []:
         if not (person["list"] or person["history"] or person["profile"]):
             raise _unknown("user", person[c.USER_ID], run)
         write_line("\n".join([*user_text(person, implicit), *(why_text(person, draws) if by_id else ()), ""]))

@@ -29,7 +29,7 @@ _KEYS = ("protocol", "fraction", "kind", "model", "side_information", "part", "o
 _DEFAULTS = {"side_information": "real", "part": "test", "options": ""}
 
 
-def results_table(results: Sequence[dict[str, Any]]) -> Callable[[Block], str]:
+def accuracy_table(results: Sequence[dict[str, Any]]) -> Callable[[Block], str]:
     """What makes the table of a block; its name is a protocol.
 
     Conditions may name protocol, fraction, kind (model, baseline or peer), model, side_information, part and options.

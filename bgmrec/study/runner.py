@@ -30,7 +30,7 @@ from bgmrec.study.evaluation import evaluated
 from bgmrec.study.paper import PAPER, paper_trials, write_report
 from bgmrec.study.permute import permuted
 from bgmrec.study.protocols import PROTOCOLS
-from bgmrec.study.results_tables import results_table
+from bgmrec.study.results_tables import accuracy_table
 from bgmrec.study.trial import Trial
 from bgmrec.study.trial_settings import AS_CONFIGURED, options_text, settings_of
 from bgmrec.train.learn import learn
@@ -51,7 +51,7 @@ def study(arguments: argparse.Namespace, progress: Progress) -> None:
             write_line(str(write_report(Path(arguments.report), results)), to=sys.stderr)
     if arguments.table and path is not None:
         document = Path(arguments.table)
-        blocks = rewrite_blocks(document, results_table(read_results(path)))
+        blocks = rewrite_blocks(document, accuracy_table(read_results(path)))
         write_line(f"{document}: {blocks} tables of results written", to=sys.stderr)
 
 

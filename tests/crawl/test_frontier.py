@@ -11,7 +11,7 @@ import pytest
 
 from bgmrec.crawl.cpu_limit import CpuLimitExceeded, cpu_limit
 from bgmrec.crawl.frontier import Frontier
-from bgmrec.crawl.output import is_published, publish
+from bgmrec.crawl.output import is_published, write_result
 from bgmrec.crawl.results import NewPage, PageResult, Record
 
 A, B = "http://a.example", "http://b.example"
@@ -97,9 +97,9 @@ def test_a_result_appears_whole_and_what_a_killed_process_left_does_not_count(tm
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space left"):
-        publish(folder, broken(), {})
+        write_result(folder, broken(), {})
     assert not is_published(folder) and not folder.exists()
-    publish(folder, ['{"a":1}', '{"a":2}'], {"pages": 2})
+    write_result(folder, ['{"a":1}', '{"a":2}'], {"pages": 2})
     assert is_published(folder) and not half.exists()
     assert sorted(path.name for path in folder.iterdir()) == ["_manifest.json", "part-00000.jsonl.gz"]
     assert gzip.decompress((folder / "part-00000.jsonl.gz").read_bytes()) == b'{"a":1}\n{"a":2}\n'

@@ -31,7 +31,7 @@ def cells(text: str) -> list[list[str]]:
 
 
 def study_rows(results: list[dict[str, Any]], label: str) -> list[list[str]]:
-    return cells(study_tables.results_table(results)(parse_block(label)))
+    return cells(study_tables.accuracy_table(results)(parse_block(label)))
 
 
 def test_seeds_become_mean_and_standard_deviation() -> None:
@@ -111,7 +111,7 @@ def comparison(**more: Any) -> dict[str, Any]:
 
 
 def bench_rows(results: list[dict[str, Any]], label: str = "comparisons") -> list[list[str]]:
-    return cells(bench_tables.results_table(results)(parse_block(label)))
+    return cells(bench_tables.benchmark_table(results)(parse_block(label)))
 
 
 def test_a_comparison_has_times_ratio_target_and_quality() -> None:
@@ -152,15 +152,17 @@ def test_stages_of_warm_and_full_runs_are_shown() -> None:
     assert full[1:6] == ["full", "435", "16", "125", "9, 8"]
 
 
-@pytest.mark.parametrize(("folder", "tables"), [("study", study_tables), ("bench", bench_tables)])
-def test_published_tables_are_made_from_the_published_results(folder: str, tables: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "table"), [("study", study_tables.accuracy_table), ("bench", bench_tables.benchmark_table)]
+)
+def test_published_tables_are_made_from_the_published_results(folder: str, table: Any, tmp_path: Path) -> None:
     """Rebuild: python jobs/study.py tables (or benchmark.py tables) with --json and --table of the folder."""
     document = ROOT / "bgmrec" / folder / "README.md"
     copy = tmp_path / "README.md"
     copy.write_text(document.read_text(encoding="utf-8"), encoding="utf-8")
     results = read_results(document.with_name("results.jsonl"))
     assert results and all({"date", "command"} <= result["measured"].keys() for result in results)
-    rewrite_blocks(copy, tables.results_table(results))
+    rewrite_blocks(copy, table(results))
     assert copy.read_text(encoding="utf-8") == document.read_text(encoding="utf-8")
 
 

@@ -50,7 +50,7 @@ def gather(run: Run, summary: dict[str, Any]) -> dict[str, Any]:
     parts = {
         "quality": lambda: quality(run, stored),
         "lists": lambda: lists(run, stored, names, lists_by_id),
-        "people": lambda: people(
+        "people": lambda: described_users(
             run, stored, names, lists_by_id, sampled_people(run, lists_by_id, per_user, settings.users)
         ),
         "tracks": lambda: tracks(run, stored, names, per_item),
@@ -124,7 +124,9 @@ def sampled_people(run: Run, lists: DataFrame, per_user: DataFrame, n: int) -> l
     return [row[c.USER_ID] for row in rows]
 
 
-def people(run: Run, stored: StoredModel, names: DataFrame, lists: DataFrame, ids: list[str]) -> list[dict[str, Any]]:
+def described_users(
+    run: Run, stored: StoredModel, names: DataFrame, lists: DataFrame, ids: list[str]
+) -> list[dict[str, Any]]:
     """Some users with profile, history, list and the parts of each score.
 
     Args:
