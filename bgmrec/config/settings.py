@@ -22,7 +22,7 @@ from bgmrec.config.model import (
 )
 from bgmrec.config.profile import IdSettings, ProfileSettings
 from bgmrec.config.references import check_references
-from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
+from bgmrec.config.runtime import PathSettings, RuntimeSettings, SparkSettings, WorldSettings
 from bgmrec.config.serving import (
     EvaluateSettings,
     PublishSettings,
@@ -43,6 +43,7 @@ class Settings(Section):
     """Everything random derives from it: the same data, settings and seed give the same tables."""
 
     paths: PathSettings = PathSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
     spark: SparkSettings = SparkSettings()
     submit: SubmitSettings = SubmitSettings()
     ids: IdSettings = IdSettings()

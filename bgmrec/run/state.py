@@ -23,7 +23,7 @@ from bgmrec.runtime.logs import Progress
 from bgmrec.runtime.memory import watched
 from bgmrec.runtime.openmetrics import openmetrics
 from bgmrec.runtime.spark_work import counted
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 from bgmrec.storage.models import ModelStore, StoredModel
 from bgmrec.storage.tables import Tables
 
@@ -72,7 +72,7 @@ class Run:
         force_publish: the reason for publishing although the gate refuses; None: the gate applies.
         opened: of `Tables`, for readers of finished tables.
         written: of `Tables`.
-        lock: of the logical date; None: this process only reads.
+        lock: of the logical date; None: this process only reads, or `runtime.lock` is none.
     """
 
     settings: Settings
@@ -273,7 +273,7 @@ class Run:
             document: of `summary_document`.
         """
         path = self.root.path(f"summaries/{document['run_id']}")
-        files.write_bytes(self.spark, f"{path}.prom", openmetrics(document))
+        one_step.write_bytes(self.spark, f"{path}.prom", openmetrics(document))
         self.root.write_json(f"summaries/{document['run_id']}", document)
         return f"{path}.json"
 

@@ -14,7 +14,7 @@ from bgmrec.run.state import Run
 from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages.job import start_run
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 
 
 def report(run: Run) -> str:
@@ -52,11 +52,11 @@ def report(run: Run) -> str:
     files.delete(run.spark, folder.root)
     folder.write_json("facts", facts)
     for figure in charts.figures(sections):
-        files.write_bytes(run.spark, f"{folder.path(figure.name)}.svg", figure.pictures.svg)
-        files.write_bytes(run.spark, f"{folder.path(figure.name)}.png", figure.pictures.png)
+        one_step.write_bytes(run.spark, f"{folder.path(figure.name)}.svg", figure.pictures.svg)
+        one_step.write_bytes(run.spark, f"{folder.path(figure.name)}.png", figure.pictures.png)
     path = f"{reports.path(run_id)}.html"
     content = page.render(facts, sections).encode()
-    files.write_bytes(run.spark, path, content)
+    one_step.write_bytes(run.spark, path, content)
     run.root.write_json(name, {**summary, "report": path})
     run.progress.done(
         "report",
