@@ -9,7 +9,7 @@ from pydantic import model_validator
 from bgmrec.config.base import Section
 from bgmrec.config.combinations import check_combinations
 from bgmrec.config.crawl import CrawlSettings, FrontierSettings
-from bgmrec.config.export import ExportSettings, MonitorSettings
+from bgmrec.config.export import ExportSettings, MlflowSettings, MonitorSettings
 from bgmrec.config.features import EntityFeatures
 from bgmrec.config.model import (
     BayesSettings,
@@ -69,6 +69,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     export: ExportSettings = ExportSettings()
     monitor: MonitorSettings = MonitorSettings()
+    mlflow: MlflowSettings = MlflowSettings()
     report: ReportSettings = ReportSettings()
     crawl: CrawlSettings = CrawlSettings()
     frontier: FrontierSettings = FrontierSettings()

@@ -14,6 +14,7 @@ from bgmrec.run.state import Run
 from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages.job import start_run
+from bgmrec.stages.tracking import log_published
 from bgmrec.storage import files, one_step
 
 
@@ -88,11 +89,13 @@ def drawing_parts() -> tuple[Any, Any]:
 
 
 def print_report(arguments: Namespace, progress: Progress) -> None:
-    """Makes the report and prints the path of its page.
+    """Makes the report, prints the path of its page, and logs the run to mlflow if the settings name a server.
 
     Args:
         arguments: arguments of the job.
         progress: progress log.
     """
     settings = load_settings(arguments.config, arguments.overrides)
-    write_line(report(start_run(settings, arguments.ds, progress)))
+    run = start_run(settings, arguments.ds, progress)
+    write_line(report(run))
+    log_published(run)
