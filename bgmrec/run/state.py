@@ -200,11 +200,16 @@ class Run:
         interrupted = stage not in state["done"] and state["begun"].get(stage) == digest
         if not interrupted and self._is_stored(state, stage):
             state |= self._new_number(state)
-        for name in STAGES[STAGES.index(stage) :]:
-            if name != stage or not interrupted:
-                files.delete(self.spark, self.scratch(name).root)
+        later = STAGES[STAGES.index(stage) :]
+        stale = [name for name in later if name != stage or not interrupted]
+        for name in later:
             state["done"].pop(name, None)
+        for name in stale:
             state["begun"].pop(name, None)
+        if not one_step.guarantees(self.spark, self.work.root).deletes_folders_at_once:
+            self.work.write_json("run", state)  # a kill must not leave half of a scratch that still counts
+        for name in stale:
+            files.delete(self.spark, self.scratch(name).root)
         if _is_before(stage, "train"):
             state.pop("model", None)
         if _is_before(stage, "build_features"):  # the first stage that builds on the previous model
