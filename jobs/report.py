@@ -2,7 +2,8 @@
 
 Reads the tables of the run. Writes <root>/reports/<run_id>.html, and in <root>/reports/<run_id>/ the figures and the
 numbers of the page as facts.json. Adds the path of the page to the run's summary, and prints it as the last line on
-standard output. Run it after jobs/nightly.py with the same settings. bgmrec/report/README.md explains the page.
+standard output. With mlflow.tracking_uri the run is logged there (again), with the page. Run it after jobs/nightly.py
+with the same settings. bgmrec/report/README.md explains the page.
 """
 
 from __future__ import annotations

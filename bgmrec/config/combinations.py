@@ -230,6 +230,18 @@ def _gate_compares_an_evaluated_metric(settings: Settings) -> None:
         )
 
 
+def _a_lock_in_postgres_has_an_address(settings: Settings) -> None:
+    runtime = settings.runtime
+    if (runtime.lock == "postgres") != (runtime.lock_address is not None):
+        raise Conflict(
+            "runtime.lock",
+            "runtime.lock_address",
+            expected="an address where runtime.lock = postgres, and none otherwise",
+            found=f"runtime.lock = {runtime.lock}, and {'no' if runtime.lock_address is None else 'an'} address",
+            hint="set runtime.lock_address, with ${NAME} for the password; or remove it, or change runtime.lock",
+        )
+
+
 _CHECKS = (
     _fields_are_not_bgmrecs_columns,
     _features_fit_their_fields,
@@ -245,4 +257,5 @@ _CHECKS = (
     _reasons_have_an_equation,
     _prior_means_have_encoders,
     _gate_compares_an_evaluated_metric,
+    _a_lock_in_postgres_has_an_address,
 )

@@ -1,4 +1,4 @@
-"""Settings of what leaves: the newest published tables to the stores that serve them, metrics to a push gateway."""
+"""Settings of what leaves: published tables to the stores that serve them, metrics and settings to those who watch."""
 
 from __future__ import annotations
 
@@ -79,3 +79,21 @@ class MonitorSettings(Section):
 
     job: str = "bgmrec"
     """Label `job` of the pushed metrics. Two installations on one gateway need different labels."""
+
+
+class MlflowSettings(Section):
+    """`[mlflow]`: a published run is logged to an MLflow tracking server: settings that decide the result, metrics by
+    round, the report, and the location of the model. If that fails, the run stays published, with a warning in the log
+    and in the summary. Needs the extra `mlflow`."""
+
+    tracking_uri: Address = None
+    """Address of the server, for example `"https://mlflow.example"`, or of a database, `"sqlite:////data/mlflow.db"`.
+    `${NAME}` is taken from the environment, and so are mlflow's own MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD
+    and MLFLOW_TRACKING_TOKEN; a password in plain text is refused. Not set: nothing is logged."""
+
+    experiment: str = "bgmrec"
+    """Name of the experiment; it is created if it is missing."""
+
+    artifacts: str | None = None
+    """Where a new experiment keeps files, for example `"s3://bucket/mlflow"`. Not set: where the server keeps them;
+    with a database in `tracking_uri` that is `mlruns` in the working folder."""

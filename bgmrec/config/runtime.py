@@ -1,13 +1,14 @@
-"""Settings of where and how a job runs: paths, Spark, the generated world."""
+"""Settings of where and how a job runs: paths, lock, Spark, the generated world."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bgmrec.config.base import AtLeastOne, Items, MayBeBlank, NonNegative, Section, Share, Unit, Users
+from bgmrec.config.base import AtLeastOne, Items, MayBeBlank, Name, NonNegative, Section, Share, Unit, Users
+from bgmrec.config.export import Address
 
 
 class PathSettings(Section):
@@ -19,6 +20,22 @@ class PathSettings(Section):
 
     data: str = "build/world"
     """Stands for `{data}` in the paths of sources."""
+
+
+class RuntimeSettings(Section):
+    """`[runtime]`: what keeps two runs of one logical date apart."""
+
+    lock: Literal["file", "postgres", "none"] = "file"
+    """`file`: a file below `paths.root`, on a file system that guarantees it (jobs/README.md); on others the run is
+    refused. `postgres`: a row of a PostgreSQL table. `none`: nothing; the scheduler must never start two runs of a date
+    at once. All jobs below one root need the same value."""
+
+    lock_address: Address = None
+    """Connection string of libpq for `postgres`, for example `"host=db dbname=ops user=bgmrec password=${PGPASSWORD}"`.
+    `${NAME}` is taken from the environment; a password in plain text is refused."""
+
+    lock_schema: Name = "bgmrec"
+    """Schema of the table `run_locks`; both are created if they are missing."""
 
 
 class SparkSettings(Section):

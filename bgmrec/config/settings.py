@@ -9,7 +9,7 @@ from pydantic import model_validator
 from bgmrec.config.base import Section
 from bgmrec.config.combinations import check_combinations
 from bgmrec.config.crawl import CrawlSettings, FrontierSettings
-from bgmrec.config.export import ExportSettings, MonitorSettings
+from bgmrec.config.export import ExportSettings, MlflowSettings, MonitorSettings
 from bgmrec.config.features import EntityFeatures
 from bgmrec.config.model import (
     BayesSettings,
@@ -22,7 +22,7 @@ from bgmrec.config.model import (
 )
 from bgmrec.config.profile import IdSettings, ProfileSettings
 from bgmrec.config.references import check_references
-from bgmrec.config.runtime import PathSettings, SparkSettings, WorldSettings
+from bgmrec.config.runtime import PathSettings, RuntimeSettings, SparkSettings, WorldSettings
 from bgmrec.config.serving import (
     EvaluateSettings,
     PublishSettings,
@@ -43,6 +43,7 @@ class Settings(Section):
     """Everything random derives from it: the same data, settings and seed give the same tables."""
 
     paths: PathSettings = PathSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
     spark: SparkSettings = SparkSettings()
     submit: SubmitSettings = SubmitSettings()
     ids: IdSettings = IdSettings()
@@ -68,6 +69,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     export: ExportSettings = ExportSettings()
     monitor: MonitorSettings = MonitorSettings()
+    mlflow: MlflowSettings = MlflowSettings()
     report: ReportSettings = ReportSettings()
     crawl: CrawlSettings = CrawlSettings()
     frontier: FrontierSettings = FrontierSettings()

@@ -27,7 +27,7 @@ from bgmrec.publish.catalogue import Catalogue
 from bgmrec.publish.contracts import CONTRACTS
 from bgmrec.publish.locations import delete_checksums, reader_location
 from bgmrec.storage import columns as c
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 from bgmrec.storage.schemas import TABLES
 from bgmrec.storage.tables import Tables
 
@@ -249,7 +249,7 @@ class Versions:
         """
         record = self.record(run_id) or {"tables": {}}
         for table in record["tables"]:
-            files.delete(self.tables.spark, self.folder(table, run_id))
+            one_step.delete_table(self.tables.spark, self.folder(table, run_id))
         files.delete(self.tables.spark, f"{self.records.path(run_id)}.json")
 
     def _update_latest(self) -> None:

@@ -11,11 +11,12 @@ from bgmrec.config import Settings
 
 STAGES = ("ingest_ratings", "ingest_side_info", "build_features", "train", "evaluate", "recommend")
 
-# Storage, Spark, the crawl of the day, what a search varies, the checks before publishing, and what happens or is
+# Storage, lock, Spark, the crawl of the day, what a search varies, the checks before publishing, and what happens or is
 # reported after it change no result: a resumed run may change them
 WITHOUT_EFFECT = frozenset(
     {
         "paths",
+        "runtime",
         "spark",
         "submit",
         "world",
@@ -27,6 +28,7 @@ WITHOUT_EFFECT = frozenset(
         "retention",
         "export",
         "monitor",
+        "mlflow",
         "report",
     }
 )

@@ -1,8 +1,8 @@
 """One process at a time: whoever changes the tables of a logical date holds its lock; a dead owner's is taken over.
 
-A lock is a folder of numbered documents, `000001.json`, `000002.json`, …; the owner of the highest number that is not
-released holds it. A process takes the lock by writing the next number, and of several at once only one succeeds:
-nobody ever deletes a document that another process may hold. The owner counts its `heartbeat` up in its document.
+A lock is a row of numbered documents (`bgmrec.run.lock_documents`: files, or rows of a PostgreSQL table); the owner of
+the highest number that is not released holds it. A process takes the lock by creating the next number, and of several
+at once only one succeeds. The owner counts its `heartbeat` up in its document.
 
 An owner is dead if its process no longer exists, which is seen at once on the same machine, or if its heartbeat does
 not change for `patience` seconds of the reader's own monotonic clock: clocks of two machines are never compared. An
@@ -17,6 +17,7 @@ import platform
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,10 +27,9 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 
-from bgmrec.errors import BusyError
+from bgmrec.errors import BusyError, StorageError
+from bgmrec.run.lock_documents import LockDocuments
 from bgmrec.runtime.logs import logger
-from bgmrec.storage import files
-from bgmrec.storage.tables import Tables, encoded
 
 HEARTBEAT = 10.0  # seconds between two heartbeats
 PATIENCE = 60.0  # seconds without one after which an owner on another machine counts as dead
@@ -40,12 +40,12 @@ class Lock:
     """A lock, once it is taken.
 
     Args:
-        store: its folder.
-        number: of the document that this process wrote; 0: none yet.
+        documents: its numbered documents.
+        number: of the document that this process created; 0: none yet.
         lost: whether another process took it over.
     """
 
-    store: Tables
+    documents: LockDocuments
     number: int = 0
     lost: bool = False
     _over: threading.Event = field(default_factory=threading.Event)
@@ -62,16 +62,16 @@ class Lock:
         """
         self._document = _identity()
         while True:
-            number, owner = newest(self.store)
+            number, owner = self.documents.newest()
             if owner is not None and not owner["released"]:
-                if _is_alive(self.store, number, owner, patience):
-                    raise _busy(self.store, owner)
+                if _is_alive(self.documents, number, owner, patience):
+                    raise _busy(self.documents, owner)
                 logger.warning("taking over from a dead run: %s", _described(owner))
-            if files.create(self.store.spark, _path(self.store, number + 1), encoded(self._document)):
+            # between the two, others may have taken and released the lock, and deleted the number that is free now
+            if self.documents.create(number + 1, self._document) and self.documents.newest()[0] == number + 1:
                 self.number = number + 1
                 break
-        for path in _documents(self.store)[:-1]:
-            files.delete(self.store.spark, path)
+        self.documents.delete_before(self.number)
 
     def keep(self, interval: float) -> None:
         """Counts the heartbeat up until `release`, or until another process has taken the lock over.
@@ -80,8 +80,10 @@ class Lock:
             interval: seconds between two heartbeats.
         """
         while not self._over.wait(interval):
-            with suppress(Py4JError, OSError):  # a file system may not answer for a moment: the next one counts
-                if newest(self.store)[0] != self.number:
+            with suppress(
+                Py4JError, OSError, StorageError
+            ):  # the store may not answer for a moment: the next one counts
+                if self.documents.newest()[0] != self.number:
                     self.lost = True
                     os.kill(os.getpid(), signal.SIGINT)  # Spark's handler cancels its jobs and interrupts the run
                     return
@@ -91,27 +93,29 @@ class Lock:
         """Lets the next process take the lock at once."""
         self._over.set()
         if not self.lost:
-            with suppress(Py4JError, OSError):  # Java may have died; the next run sees that this process ended
+            with suppress(
+                Py4JError, OSError, StorageError
+            ):  # Java may have died; the next run sees that this process ended
                 self._write(released=True)
 
     def _write(self, **changes: Any) -> None:
         self._document |= {"at": _now(), **changes}
-        self.store.write_json(f"{self.number:06d}", self._document)
+        self.documents.write(self.number, self._document)
 
 
 @contextmanager
-def locked(store: Tables, *, heartbeat: float = HEARTBEAT, patience: float = PATIENCE) -> Iterator[Lock]:
+def locked(documents: LockDocuments, *, heartbeat: float = HEARTBEAT, patience: float = PATIENCE) -> Iterator[Lock]:
     """Holds a lock inside the block.
 
     Args:
-        store: folder of the lock.
+        documents: of the lock.
         heartbeat: seconds between two heartbeats.
         patience: seconds without one after which an owner on another machine counts as dead.
 
     Raises:
         BusyError: another process holds it, or took it over because this one was frozen.
     """
-    lock = Lock(store)
+    lock = Lock(documents)
     lock.acquire(patience)
     keeper = threading.Thread(target=lock.keep, args=(heartbeat,), name="lock", daemon=True)
     keeper.start()
@@ -119,32 +123,11 @@ def locked(store: Tables, *, heartbeat: float = HEARTBEAT, patience: float = PAT
         yield lock
     except KeyboardInterrupt:
         if lock.lost:
-            raise _busy(store, newest(store)[1] or {}) from None
+            raise _busy(documents, documents.newest()[1] or {}) from None
         raise
     finally:
         lock.release()
         keeper.join()
-
-
-def newest(store: Tables) -> tuple[int, dict[str, Any] | None]:
-    """The highest number and its document; 0 and None if the lock was never taken.
-
-    Args:
-        store: folder of the lock.
-    """
-    paths = _documents(store)
-    if not paths:
-        return 0, None
-    name = paths[-1].rsplit("/", 1)[-1].removesuffix(".json")
-    return int(name), store.read_json(name)
-
-
-def _documents(store: Tables) -> list[str]:
-    return files.children(store.spark, store.root, "[0-9]*.json")
-
-
-def _path(store: Tables, number: int) -> str:
-    return f"{store.path(f'{number:06d}')}.json"
 
 
 def _identity() -> dict[str, Any]:
@@ -159,6 +142,7 @@ def _identity() -> dict[str, Any]:
         "at": _now(),
         "heartbeat": 0,
         "released": False,
+        "token": uuid.uuid4().hex,  # no other process writes the same document
     }
 
 
@@ -189,23 +173,23 @@ def _process_start(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _is_alive(store: Tables, number: int, owner: dict[str, Any], patience: float) -> bool:
+def _is_alive(documents: LockDocuments, number: int, owner: dict[str, Any], patience: float) -> bool:
     if owner["machine"] == _machine() and owner["process_start"] is not None:
         return _process_start(owner["pid"]) == owner["process_start"]
     logger.info("waiting up to %.0f s for a heartbeat of the lock's owner: %s", patience, _described(owner))
     end = time.monotonic() + patience
     while time.monotonic() < end:
         time.sleep(min(1.0, patience / 10))
-        current = newest(store)
+        current = documents.newest()
         if current != (number, owner):
             return not (current[1] or owner)["released"]
     return False
 
 
-def _busy(store: Tables, owner: dict[str, Any]) -> BusyError:
+def _busy(documents: LockDocuments, owner: dict[str, Any]) -> BusyError:
     return BusyError(
         "another run is at work on the same logical date",
-        where=store.root,
+        where=documents.where,
         expected="one run at a time for a logical date",
         found=_described(owner),
         hint="wait until it ends, or end it; the lock of a run that has ended in any way is taken over by the next one",

@@ -23,7 +23,7 @@ from bgmrec.runtime.logs import Progress
 from bgmrec.runtime.memory import watched
 from bgmrec.runtime.openmetrics import openmetrics
 from bgmrec.runtime.spark_work import counted
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 from bgmrec.storage.models import ModelStore, StoredModel
 from bgmrec.storage.tables import Tables
 
@@ -72,7 +72,7 @@ class Run:
         force_publish: the reason for publishing although the gate refuses; None: the gate applies.
         opened: of `Tables`, for readers of finished tables.
         written: of `Tables`.
-        lock: of the logical date; None: this process only reads.
+        lock: of the logical date; None: this process only reads, or `runtime.lock` is none.
     """
 
     settings: Settings
@@ -200,11 +200,16 @@ class Run:
         interrupted = stage not in state["done"] and state["begun"].get(stage) == digest
         if not interrupted and self._is_stored(state, stage):
             state |= self._new_number(state)
-        for name in STAGES[STAGES.index(stage) :]:
-            if name != stage or not interrupted:
-                files.delete(self.spark, self.scratch(name).root)
+        later = STAGES[STAGES.index(stage) :]
+        stale = [name for name in later if name != stage or not interrupted]
+        for name in later:
             state["done"].pop(name, None)
+        for name in stale:
             state["begun"].pop(name, None)
+        if not one_step.guarantees(self.spark, self.work.root).deletes_folders_at_once:
+            self.work.write_json("run", state)  # a kill must not leave half of a scratch that still counts
+        for name in stale:
+            files.delete(self.spark, self.scratch(name).root)
         if _is_before(stage, "train"):
             state.pop("model", None)
         if _is_before(stage, "build_features"):  # the first stage that builds on the previous model
@@ -273,7 +278,7 @@ class Run:
             document: of `summary_document`.
         """
         path = self.root.path(f"summaries/{document['run_id']}")
-        files.write_bytes(self.spark, f"{path}.prom", openmetrics(document))
+        one_step.write_bytes(self.spark, f"{path}.prom", openmetrics(document))
         self.root.write_json(f"summaries/{document['run_id']}", document)
         return f"{path}.json"
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from bgmrec.errors import SettingsError
+from bgmrec.runtime.logs import logger
 
 NAMED = re.compile(r"\$\{(\w+)\}")
 
@@ -81,3 +82,27 @@ class WithoutSecrets(logging.Filter):
         if record.exc_info:
             record.exc_text = redacted(logging.Formatter().formatException(record.exc_info), self._secrets)
         return True
+
+
+def address_of(address: str | None, where: str) -> tuple[str, tuple[str, ...]]:
+    """The address of a server with its secrets, and the secrets; log lines are redacted from now on.
+
+    Args:
+        address: with `${NAME}` for each secret.
+        where: key of the setting.
+
+    Raises:
+        SettingsError: there is no address, or the environment lacks a secret.
+    """
+    if address is None:
+        raise SettingsError(
+            "the address of a server is not set",
+            where=where,
+            expected="an address, with ${NAME} of an environment variable for the password",
+            found="nothing",
+            hint=f"set {where}; conf/README.md has an example",
+        )
+    text, secrets = filled(address, where)
+    for handler in logger.handlers:
+        handler.addFilter(WithoutSecrets(secrets))
+    return text, secrets

@@ -9,13 +9,13 @@ from typing import Protocol
 from pyspark.sql import DataFrame
 
 from bgmrec.config import Settings, load_settings
-from bgmrec.errors import PublishingError, SettingsError
+from bgmrec.errors import PublishingError
 from bgmrec.publish.exporters.postgres import Postgres
 from bgmrec.publish.exporters.redis import Redis
 from bgmrec.run.state import published_versions
 from bgmrec.runtime.command import run_command
-from bgmrec.runtime.logs import Progress, logger
-from bgmrec.runtime.secrets import WithoutSecrets, filled
+from bgmrec.runtime.logs import Progress
+from bgmrec.runtime.secrets import address_of
 from bgmrec.stages.job import start_session
 
 BATCH = 1000  # keys per pipeline: more only hold the server's single thread longer
@@ -32,30 +32,6 @@ class Store(Protocol):
             tables: table → its rows.
             rows: table → number of rows that must arrive.
         """
-
-
-def address_of(address: str | None, where: str) -> tuple[str, tuple[str, ...]]:
-    """The address with its secrets, and the secrets; log lines are redacted from now on.
-
-    Args:
-        address: with `${NAME}` for each secret.
-        where: key of the setting.
-
-    Raises:
-        SettingsError: there is no address, or the environment lacks a secret.
-    """
-    if address is None:
-        raise SettingsError(
-            "the address of the export is not set",
-            where=where,
-            expected="an address, with ${NAME} of an environment variable for the password",
-            found="nothing",
-            hint=f"set {where}; conf/README.md has an example",
-        )
-    text, secrets = filled(address, where)
-    for handler in logger.handlers:
-        handler.addFilter(WithoutSecrets(secrets))
-    return text, secrets
 
 
 def run_export(

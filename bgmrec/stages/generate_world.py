@@ -11,7 +11,7 @@ from bgmrec.config.runtime import WorldSettings
 from bgmrec.errors import InputError
 from bgmrec.runtime.command import logical_date
 from bgmrec.runtime.logs import Progress
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 from bgmrec.storage.tables import Tables
 from bgmrec.synthetic.world import World, generate_world, plan_of
 
@@ -86,7 +86,7 @@ def generate(spark: SparkSession, settings: Settings, progress: Progress) -> str
     plan = plan_of(settings.world, settings.seed)
     _write(generate_world(spark, settings.world, settings.seed), out, progress)
     out.write_json("world", {"seed": settings.seed, **settings.world.model_dump(mode="json")})
-    files.write_bytes(spark, out.path("_SUCCESS"), b"")
+    one_step.write_bytes(spark, out.path("_SUCCESS"), b"")
     return str(plan.last_day)
 
 

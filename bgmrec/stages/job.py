@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,11 +15,16 @@ from pyspark.sql import SparkSession
 
 from bgmrec.config import Settings, load_settings
 from bgmrec.run.lock import Lock, locked
+from bgmrec.run.lock_documents import FileDocuments, PostgresDocuments
 from bgmrec.run.state import Run, Summary
 from bgmrec.runtime.command import add_ds, arg_parser, run_command
 from bgmrec.runtime.failures import known_failure
-from bgmrec.runtime.logs import Progress
+from bgmrec.runtime.logs import Progress, logger
+from bgmrec.runtime.secrets import address_of
 from bgmrec.stages.outcome import failed_start_reported, failures_reported
+from bgmrec.storage import files, one_step
+
+WITHOUT_LOCK = "this run has no lock: a second one of the same logical date would mix with it, and nothing would tell"
 
 
 def start_run(settings: Settings, ds: date, progress: Progress, force_publish: str | None = None) -> Run:
@@ -62,13 +67,29 @@ def locked_run(settings: Settings, ds: date, progress: Progress, force_publish: 
 
     Raises:
         BusyError: another process is at work on the date.
+        SettingsError: the file system guarantees too little; nothing was written.
     """
     run = start_run(settings, ds, progress, force_publish)
+    one_step.check(run.spark, run.root.root)
+    note_lock(run)
     with date_lock(run, str(ds)) as lock:
         yield replace(run, lock=lock)
 
 
-def date_lock(run: Run, ds: str) -> AbstractContextManager[Lock]:
+def note_lock(run: Run) -> None:
+    """Adds to the summary what keeps other runs away, and warns if nothing does.
+
+    Args:
+        run: about to take its lock.
+    """
+    kind = run.settings.runtime.lock
+    run.summary.add("lock", kind=kind)
+    if kind == "none":
+        run.summary.add("lock", warning=WITHOUT_LOCK)
+        logger.warning("%s (runtime.lock = none)", WITHOUT_LOCK)
+
+
+def date_lock(run: Run, ds: str) -> AbstractContextManager[Lock | None]:
     """The lock of a logical date, held inside: no other process may change its working or published tables.
 
     Args:
@@ -77,8 +98,17 @@ def date_lock(run: Run, ds: str) -> AbstractContextManager[Lock]:
 
     Raises:
         BusyError: another process holds the lock.
+        SettingsError: the file system cannot keep a lock; nothing was written.
     """
-    return locked(run.root.below("work").below("_locks").below(f"ds={ds}"))
+    runtime = run.settings.runtime
+    folder = run.root.below("work").below("_locks").below(f"ds={ds}")
+    if runtime.lock == "none":
+        return nullcontext()
+    if runtime.lock == "postgres":
+        address, secrets = address_of(runtime.lock_address, "runtime.lock_address")
+        name = files.absolute(run.spark, folder.root)
+        return locked(PostgresDocuments(address, secrets, runtime.lock_schema, name))
+    return locked(FileDocuments(folder))
 
 
 @contextmanager

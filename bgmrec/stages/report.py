@@ -14,7 +14,8 @@ from bgmrec.run.state import Run
 from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages.job import start_run
-from bgmrec.storage import files
+from bgmrec.stages.tracking import log_published
+from bgmrec.storage import files, one_step
 
 
 def report(run: Run) -> str:
@@ -52,11 +53,11 @@ def report(run: Run) -> str:
     files.delete(run.spark, folder.root)
     folder.write_json("facts", facts)
     for figure in charts.figures(sections):
-        files.write_bytes(run.spark, f"{folder.path(figure.name)}.svg", figure.pictures.svg)
-        files.write_bytes(run.spark, f"{folder.path(figure.name)}.png", figure.pictures.png)
+        one_step.write_bytes(run.spark, f"{folder.path(figure.name)}.svg", figure.pictures.svg)
+        one_step.write_bytes(run.spark, f"{folder.path(figure.name)}.png", figure.pictures.png)
     path = f"{reports.path(run_id)}.html"
     content = page.render(facts, sections).encode()
-    files.write_bytes(run.spark, path, content)
+    one_step.write_bytes(run.spark, path, content)
     run.root.write_json(name, {**summary, "report": path})
     run.progress.done(
         "report",
@@ -88,11 +89,13 @@ def drawing_parts() -> tuple[Any, Any]:
 
 
 def print_report(arguments: Namespace, progress: Progress) -> None:
-    """Makes the report and prints the path of its page.
+    """Makes the report, prints the path of its page, and logs the run to mlflow if the settings name a server.
 
     Args:
         arguments: arguments of the job.
         progress: progress log.
     """
     settings = load_settings(arguments.config, arguments.overrides)
-    write_line(report(start_run(settings, arguments.ds, progress)))
+    run = start_run(settings, arguments.ds, progress)
+    write_line(report(run))
+    log_published(run)

@@ -18,9 +18,9 @@ from bgmrec.run.fingerprint import STAGES
 from bgmrec.run.state import PREVIOUS_MODEL, Run
 from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
-from bgmrec.stages.job import date_lock, start_run
+from bgmrec.stages.job import date_lock, note_lock, start_run
 from bgmrec.storage import columns as c
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 
 _DATES = f"{c.DS}=*"
 
@@ -97,7 +97,7 @@ def delete(run: Run, old: Deletions) -> None:
     for ds in old.dates:
         versions.unpublish(ds)
     for table, run_id in old.versions:
-        files.delete(run.spark, versions.tables.path(f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"))
+        one_step.delete_table(run.spark, versions.tables.path(f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"))
     for run_id in old.records:
         versions.purge(run_id)
     for run_id in old.models:
@@ -133,6 +133,7 @@ def delete_old(run: Run, today: date, dry_run: bool) -> None:
     if dry_run:
         _print(old)
         return
+    note_lock(run)
     with _free_dates(run, old.logical_dates()) as dates:
         # decided again: until its lock was held, another run may have published or finished a date
         old = deletions(inventory(run), settings, today).of(dates)

@@ -14,6 +14,7 @@ from bgmrec.stages import report
 from bgmrec.stages.job import reported_run
 from bgmrec.stages.outcome import report_published
 from bgmrec.stages.publishing import add_force_publish
+from bgmrec.stages.tracking import log_published
 
 
 def run_publishing(
@@ -40,7 +41,9 @@ def run_publishing(
 
 
 def finish_published(run: Run) -> str:
-    """Writes the summary of a published run, then its page if the settings ask for one; returns the summary's path.
+    """Writes the summary of a published run, then its page and its entry in mlflow if the settings ask for them.
+
+    Neither a page nor an entry that fails changes that the run is published. Returns the summary's path.
 
     Args:
         run: that has been published.
@@ -48,6 +51,7 @@ def finish_published(run: Run) -> str:
     path = report_published(run)
     if run.settings.report.enabled:
         _make_page(run)
+    log_published(run)
     return path
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import tempfile
 from fnmatch import fnmatchcase
 from pathlib import Path as LocalPath
@@ -22,6 +20,28 @@ def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
     jvm: Any = spark.sparkContext._jvm
     hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
     return hadoop_path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), hadoop_path
+
+
+def behind_mounts(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """The file system that really holds a path, and the path in it: what a mount of Hadoop's viewfs leads to.
+
+    Args:
+        spark: the session.
+        path: of a file or folder, whether it exists or not.
+    """
+    fs, hadoop_path = _open(spark, path)
+    if ".viewfs." not in str(fs.getClass().getName()):
+        return fs, fs.makeQualified(hadoop_path)
+    names: list[str] = []
+    folder = fs.makeQualified(hadoop_path)
+    while folder.getParent() is not None and not fs.exists(folder):
+        names.append(str(folder.getName()))
+        folder = folder.getParent()
+    target = fs.resolvePath(folder)
+    jvm: Any = spark.sparkContext._jvm
+    for name in reversed(names):
+        target = jvm.org.apache.hadoop.fs.Path(target, name)
+    return target.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), target
 
 
 def absolute(spark: SparkSession, path: str) -> str:
@@ -69,7 +89,7 @@ def children(spark: SparkSession, folder: str, names: str = "*") -> list[str]:
     try:
         paths = [status.getPath() for status in fs.listStatus(hadoop_path)]
     except Py4JJavaError as error:
-        if _is_a(error, "FileNotFoundException"):
+        if is_a(error, "FileNotFoundException"):
             return []
         raise
     return sorted(str(path.toString()) for path in paths if fnmatchcase(str(path.getName()), names))
@@ -84,8 +104,13 @@ def literal(path: str) -> str:
     return _GLOB_CHARACTERS.sub(r"\\\g<0>", path)
 
 
-def _is_a(error: Py4JJavaError, name: str) -> bool:
-    """Whether Java raised an exception of a class with this name."""
+def is_a(error: Py4JJavaError, name: str) -> bool:
+    """Whether Java raised an exception of a class with this name.
+
+    Args:
+        error: raised by Java.
+        name: part of the name of the class.
+    """
     return name in str(error.java_exception.getClass().getName())
 
 
@@ -145,7 +170,7 @@ def is_missing_or_denied(error: Py4JJavaError) -> bool:
     Args:
         error: raised by Java.
     """
-    return _is_a(error, "FileNotFoundException") or _is_a(error, "AccessControlException")
+    return is_a(error, "FileNotFoundException") or is_a(error, "AccessControlException")
 
 
 def size(spark: SparkSession, path: str) -> int:
@@ -188,55 +213,6 @@ def set_mode(spark: SparkSession, path: str, mode: str) -> None:
         fs.setPermission(listing.next().getPath(), permission(mode))
 
 
-def rename(spark: SparkSession, source: str, target: str) -> bool:
-    """Renames a file or folder; returns false if the target exists or the source does not.
-
-    Args:
-        spark: the session.
-        source: path before.
-        target: path after.
-    """
-    fs, hadoop_path = _open(spark, source)
-    return bool(fs.rename(hadoop_path, _open(spark, target)[1]))
-
-
-def upload(spark: SparkSession, local: str | LocalPath, path: str) -> None:
-    """Copies a local file in one atomic step: readers see the old file or the new one.
-
-    Args:
-        spark: the session.
-        local: file of this machine.
-        path: of the copy.
-    """
-    fs, target = _open(spark, path)
-    fs.mkdirs(target.getParent())
-    resolved = fs.resolvePath(target.getParent())
-    if resolved.toUri().getScheme() == "file":
-        _replace(LocalPath(local), LocalPath(resolved.toUri().getPath()) / target.getName())
-        return
-    jvm: Any = spark.sparkContext._jvm
-    staging = jvm.org.apache.hadoop.fs.Path(target.getParent(), f".{target.getName()}.partial")
-    fs.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(LocalPath(local).resolve().as_uri()), staging)
-    # FileContext renames over an existing file atomically; FileSystem.rename refuses to
-    context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(
-        fs.getUri(), spark.sparkContext._jsc.hadoopConfiguration()
-    )
-    gateway: Any = spark.sparkContext._gateway
-    options = gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)
-    options[0] = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
-    context.rename(fs.makeQualified(staging), fs.makeQualified(target), options)
-
-
-def _replace(source: LocalPath, target: LocalPath) -> None:
-    """The same on a local file system, where Hadoop's rename deletes the old file first: a reader would miss it."""
-    staging = target.with_name(f".{target.name}.partial")
-    shutil.copyfile(source, staging)
-    with staging.open("rb") as written:
-        os.fsync(written.fileno())
-    target.with_name(f".{target.name}.crc").unlink(missing_ok=True)  # Hadoop's checksum of another content
-    os.replace(staging, target)
-
-
 def download(spark: SparkSession, path: str, local: str | LocalPath) -> None:
     """Copies a file to this machine.
 
@@ -248,57 +224,6 @@ def download(spark: SparkSession, path: str, local: str | LocalPath) -> None:
     fs, source = _open(spark, path)
     jvm: Any = spark.sparkContext._jvm
     fs.copyToLocalFile(False, source, jvm.org.apache.hadoop.fs.Path(LocalPath(local).resolve().as_uri()), True)
-
-
-def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
-    """Writes a file in one atomic step, over what was there.
-
-    Args:
-        spark: the session.
-        path: of the file.
-        content: all of it.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        local = LocalPath(folder) / "content"
-        local.write_bytes(content)
-        upload(spark, local, path)
-
-
-def create(spark: SparkSession, path: str, content: bytes) -> bool:
-    """Writes a file if there is none; returns false if there is. Of several processes at once one succeeds.
-
-    Args:
-        spark: the session.
-        path: of the file.
-        content: all of it.
-    """
-    target = absolute(spark, path)
-    if target.startswith("file:"):
-        return _create_local(LocalPath("/" + target.removeprefix("file:").lstrip("/")), content)
-    fs, hadoop_path = _open(spark, path)
-    try:
-        stream = fs.create(hadoop_path, False)
-    except Py4JJavaError as error:
-        if _is_a(error, "FileAlreadyExistsException"):
-            return False
-        raise
-    stream.write(bytearray(content))
-    stream.close()
-    return True
-
-
-def _create_local(target: LocalPath, content: bytes) -> bool:
-    """Uses a hard link, which is made or refused in one step: Hadoop's local file system looks first, then writes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".") as staging:
-        staging.write(content)
-        staging.flush()
-        os.fsync(staging.fileno())
-        try:
-            os.link(staging.name, target)
-        except FileExistsError:
-            return False
-    return True
 
 
 def read_bytes(spark: SparkSession, path: str) -> bytes:

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 
 import bgmrec
 from bgmrec.errors import InputError, PublishingError
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 from bgmrec.storage.tables import Tables
 
 FACTS = ("bgmrec", "data", "ds", "fingerprint", "holds", "mode", "settings", "shape", "validation")
@@ -126,7 +126,7 @@ class ModelStore:
         for name, df in tables.items():
             store.write(df, name)
         for name, content in weights.items():
-            files.write_bytes(self.tables.spark, store.path(weights_file(name)), content)
+            one_step.write_bytes(self.tables.spark, store.path(weights_file(name)), content)
         for name, document in documents.items():
             store.write_json(name, document)
         sizes = {name: len(content) for name, content in weights.items()}

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BinaryType, StructType
 
 from bgmrec.errors import InputError
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 from bgmrec.storage.schemas import TABLES, conform
 
 
@@ -54,7 +54,7 @@ class Tables:
         Args:
             name: of the table.
         """
-        return files.exists(self.spark, f"{self.path(name)}/_SUCCESS")
+        return files.exists(self.spark, f"{self.path(name)}/{one_step.MARK}")
 
     def write(self, df: DataFrame, name: str, schema: StructType | None = None) -> DataFrame:
         """Writes a table over what was there and returns it as read back: its lineage ends here.
@@ -70,6 +70,7 @@ class Tables:
         schema = schema or TABLES.get(name)
         checked = df if schema is None else conform(df, schema, name)
         path = self.path(name)
+        one_step.delete_mark(self.spark, path)
         checked.write.mode("overwrite").options(**_writer_options(checked.schema)).parquet(path)
         self.written[path] = checked.schema
         return self._open(path)
@@ -110,7 +111,7 @@ class Tables:
         Args:
             name: of the table.
         """
-        files.delete(self.spark, self.path(name))
+        one_step.delete_table(self.spark, self.path(name))
 
     def write_json(self, name: str, document: Any) -> None:
         """Writes `<name>.json` in one atomic step.
@@ -119,7 +120,7 @@ class Tables:
             name: of the document.
             document: JSON.
         """
-        files.write_bytes(self.spark, f"{self.path(name)}.json", encoded(document))
+        one_step.write_bytes(self.spark, f"{self.path(name)}.json", encoded(document))
 
     def read_json(self, name: str) -> Any | None:
         """The document; None if it was never written.

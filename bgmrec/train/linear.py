@@ -26,7 +26,7 @@ from bgmrec.sampler.conditionals.sums import add_all
 from bgmrec.sampler.draw_step import read_features, sum_rows
 from bgmrec.sampler.feature_blocks import FeatureInputs, side_feature_blocks
 from bgmrec.sampler.link_matrix import write_link_matrices
-from bgmrec.storage import files, schemas
+from bgmrec.storage import one_step, schemas
 from bgmrec.storage.arrays import FLOAT
 from bgmrec.storage.tables import Tables
 from bgmrec.train.refit import Refit
@@ -84,7 +84,7 @@ class LinearEncoder:
             prior = ridge_prior(add_all(cells, self.shape.width), self.link_matrix, np.array(self.ridges))
             store.write(_prior_means(self.blocks, prior), f"{self.side}_prior")
         weights = {"offset": prior.offset.astype(FLOAT), "weights": prior.weights.astype(FLOAT)}
-        files.write_bytes(store.spark, store.path(self.file), safetensors.save(weights))
+        one_step.write_bytes(store.spark, store.path(self.file), safetensors.save(weights))
         return []
 
 

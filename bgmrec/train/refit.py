@@ -22,7 +22,7 @@ from bgmrec.features.split import uniform
 from bgmrec.feed.parquet import FeedSpec
 from bgmrec.feed.tables import lay_out, with_targets
 from bgmrec.storage import columns as c
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 from bgmrec.storage.arrays import from_cell
 from bgmrec.storage.tables import Tables
 
@@ -191,7 +191,7 @@ class SideEncoder:
 
     def _write(self, state: EncoderState, store: Tables) -> None:
         """Writes weights, then prior means: if the prior means are complete, so are the weights."""
-        files.write_bytes(store.spark, store.path(self.file), state.to_bytes())
+        one_step.write_bytes(store.spark, store.path(self.file), state.to_bytes())
         with encode_priors(self.inputs, state) as priors:
             store.write(pack_factors(priors, self.n, self.num_blocks), f"{self.side}_prior")
 

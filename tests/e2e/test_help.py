@@ -20,6 +20,7 @@ JOBS = (
     "compare_runs",
     "crawl_frontier",
     "crawl_side_info",
+    "dbt_files",
     "evaluate",
     "export_postgres",
     "export_redis",

@@ -12,7 +12,8 @@ from pyspark.sql import SparkSession
 from bgmrec.config.sources import Files
 from bgmrec.ingest.sources import read_files
 from bgmrec.publish.versions import Versions
-from bgmrec.run.lock import locked, newest
+from bgmrec.run.lock import locked
+from bgmrec.run.lock_documents import FileDocuments
 from bgmrec.storage import files
 from bgmrec.storage.models import ModelStore
 from bgmrec.storage.tables import Tables
@@ -29,8 +30,9 @@ def store(request: pytest.FixtureRequest, spark: SparkSession, tmp_path: Path) -
 
 def test_a_lock_finds_its_own_numbers(store: Tables) -> None:
     for number in (1, 2):
-        with locked(store, heartbeat=0.1, patience=1.0) as lock:
-            assert lock.number == number and newest(store)[0] == number
+        documents = FileDocuments(store)
+        with locked(documents, heartbeat=0.1, patience=1.0) as lock:
+            assert lock.number == number and documents.newest()[0] == number
 
 
 def test_tables_are_read_where_they_were_written(store: Tables) -> None:

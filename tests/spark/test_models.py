@@ -18,7 +18,7 @@ from bgmrec.run.state import Run, Summary
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages import retain, rollback
 from bgmrec.stages.job import date_lock
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 from bgmrec.storage.models import FACTS, ModelStore
 from bgmrec.storage.tables import Tables
 
@@ -68,7 +68,7 @@ def test_the_error_names_what_an_incomplete_model_lacks(store: ModelStore, lost:
 def test_truncated_weights_and_missing_facts_are_refused(store: ModelStore) -> None:
     store_model(store, f"{FIRST}-001")
     folder = store.tables.below(f"{FIRST}-001")
-    files.write_bytes(folder.spark, folder.path("user.safetensors"), b"weig")
+    one_step.write_bytes(folder.spark, folder.path("user.safetensors"), b"weig")
     facts = folder.read_json("model")
     del facts["settings"]
     folder.write_json("model", facts)

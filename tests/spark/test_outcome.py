@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 
 from bgmrec.errors import EXIT_BUSY, EXIT_QUALITY_GATE, EXIT_STORAGE, EXIT_UNEXPECTED, QualityGateError, SettingsError
 from bgmrec.run.lock import Lock
+from bgmrec.run.lock_documents import FileDocuments
 from bgmrec.run.state import Run
 from bgmrec.stages import job, nightly
 from bgmrec.storage.tables import Tables
@@ -175,7 +176,7 @@ def test_the_metrics_are_pushed_even_if_the_summary_cannot_be_written(
 def test_a_run_that_has_to_wait_reports_nothing(
     run_nightly: Callable[..., int], gateway: Gateway, tmp_path: Path, spark: SparkSession
 ) -> None:
-    lock = Lock(Tables(spark, f"{tmp_path}/work/_locks/ds={DS}"))
+    lock = Lock(FileDocuments(Tables(spark, f"{tmp_path}/work/_locks/ds={DS}")))
     lock.acquire(1.0)
     assert run_nightly(lambda run: None) == EXIT_BUSY
     lock.release()

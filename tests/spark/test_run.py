@@ -13,6 +13,7 @@ from bgmrec.runtime.logs import Progress
 from bgmrec.stages import retain
 from bgmrec.storage import files
 from bgmrec.storage.models import FACTS
+from tests.spark.object_store import Killed, killed_at, object_store
 
 DS = date(2025, 1, 31)
 
@@ -53,6 +54,34 @@ def test_a_stage_done_again_drops_what_later_stages_made(run: Run) -> None:
     run.begin("build_features")
     assert run.scratch("train").read_json("state") is None
     assert not run.is_resumable("train")
+
+
+def test_a_kill_while_scratch_is_deleted_leaves_none_that_counts(spark: SparkSession, tmp_path: Path) -> None:
+    """A folder disappears object by object there; the next command resumes from a whole scratch or from none."""
+    number, ended = 0, False
+    while not ended:
+        number += 1
+        folder = tmp_path / f"killed-at-{number}"
+        folder.mkdir()
+        with object_store(spark, folder, conditional=True) as address:
+            run = make_run(spark, folder, f"paths.root={address}")
+            do(run, *STAGES[:3])
+            run.begin("train")
+            for name in ("round-0001/facts", "state", "a-later-one"):
+                run.scratch("train").write_json(name, {})
+        with object_store(spark, folder, conditional=True, step=killed_at(number)):
+            try:
+                run.begin("build_features")
+                ended = True
+            except Killed:
+                pass
+        with object_store(spark, folder, conditional=True):
+            for stage in STAGES[:4]:
+                if not run.is_resumable(stage):
+                    do(run, stage) if stage != "train" else run.begin(stage)
+            left = [run.scratch("train").read_json(name) for name in ("round-0001/facts", "state", "a-later-one")]
+        assert left in ([{}] * 3, [None] * 3), f"killed at step {number}"
+    assert number > 4
 
 
 def test_a_published_run_is_followed_by_a_new_one(run: Run) -> None:

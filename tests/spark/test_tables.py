@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 
 from bgmrec.errors import InputError
-from bgmrec.storage import files
+from bgmrec.storage import files, one_step
 from bgmrec.storage.tables import Tables
 from tests.spark.mounts import mounted
 
@@ -72,7 +72,7 @@ def test_documents_are_replaced_whole(tables: Tables) -> None:
 
 def test_bytes_of_any_value_survive(tables: Tables) -> None:
     content = bytes(range(256)) * 100
-    files.write_bytes(tables.spark, tables.path("weights.bin"), content)
+    one_step.write_bytes(tables.spark, tables.path("weights.bin"), content)
     assert files.read_bytes(tables.spark, tables.path("weights.bin")) == content
     assert files.size(tables.spark, tables.path("weights.bin")) == len(content)
 
