@@ -2,14 +2,15 @@
 
 Layout below `<root>/published`:
 
-    <table>/ds=2025-01-31/run_id=<run>/part-….parquet   one immutable version per run
+    <table>/ds=2025-01-31/run_id=<run>/part-….parquet   one immutable version per run; other formats: formats/base.py
     _manifests/runs/<run>.json                          the run's record: its tables, its model, its metrics
     _manifests/2025-01-31.json                          manifest: the record that is published for the date
     _manifests/latest.json                              copy of the manifest of the newest published date
 
 A manifest is one file, replaced atomically for all tables and the model together; readers by path take locations from
-it. Readers of the catalogue see the partition's location, which is changed right after. Promoting deletes nothing: a
-replaced version is kept for running queries and for a rollback, until jobs/retain.py deletes it.
+it. Readers of the catalogue see the partition's location, which is changed right after; Delta and Iceberg tables are
+committed right before (commits.py). Promoting deletes nothing: a replaced version is kept for running queries and for a
+rollback, until jobs/retain.py deletes it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from pyspark.sql import DataFrame
 
 from bgmrec.errors import PublishingError
 from bgmrec.publish.catalogue import Catalogue
+from bgmrec.publish.commits import FORMAT, Commits
 from bgmrec.publish.contracts import CONTRACTS
+from bgmrec.publish.formats.base import PARQUET, version_folder, version_folders
+from bgmrec.publish.formats.lakehouse import Lakehouse
 from bgmrec.publish.locations import delete_checksums, reader_location
 from bgmrec.storage import columns as c
 from bgmrec.storage import files
@@ -43,11 +47,13 @@ class Versions:
         tables: the folder `<root>/published`.
         database: database of the session's catalogue that shows the tables too; None: files only.
         mode: permissions of published files and manifests, for example 640; None: those of the file system.
+        format: of the tables; None: plain Parquet.
     """
 
     tables: Tables
     database: str | None
     mode: str | None = None
+    format: Lakehouse | None = None
 
     @property
     def manifests(self) -> Tables:
@@ -63,6 +69,16 @@ class Versions:
     def catalogue(self) -> Catalogue | None:
         """The catalogue that shows the tables; None: files only."""
         return None if self.database is None else Catalogue(self.tables.spark, self.database)
+
+    @property
+    def commits(self) -> Commits | None:
+        """The tables as tables of their format; None: plain Parquet."""
+        return None if self.format is None else Commits(self.tables, self.format)
+
+    @property
+    def format_name(self) -> str:
+        """The format as `publish.format` names it."""
+        return PARQUET if self.format is None else self.format.name
 
     def manifest(self, ds: str) -> dict[str, Any] | None:
         """The record that is published for a logical date, with `replaced` (run id) and `rolled_back`.
@@ -99,7 +115,7 @@ class Versions:
         return [path.rsplit("/", 1)[-1].removesuffix(".json") for path in paths]
 
     def dates_after(self, ds: str) -> list[str]:
-        """Later dates that readers see, by a manifest or in the catalogue, ascending.
+        """Later dates that readers see, by a manifest, in the catalogue or in a table of a format, ascending.
 
         Args:
             ds: logical date, YYYY-MM-DD.
@@ -108,6 +124,8 @@ class Versions:
         if self.catalogue is not None:
             for table in filter(self.catalogue.has, CONTRACTS):
                 dates |= set(self.catalogue.partitions(table))
+        if self.commits is not None:
+            dates |= self.commits.dates()
         return sorted(date for date in dates if date > ds)
 
     def manifest_before(self, ds: str) -> dict[str, Any] | None:
@@ -156,8 +174,9 @@ class Versions:
             table: name of the table.
             run_id: of the run; it begins with its logical date.
         """
-        path = f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"
-        return files.absolute(self.tables.spark, self.tables.path(path))
+        record = self.record(run_id)
+        format_name = self.format_name if record is None else record.get(FORMAT, PARQUET)
+        return files.absolute(self.tables.spark, self.tables.path(version_folder(table, run_id, format_name)))
 
     def stage(self, df: DataFrame, table: str, ds: str, run_id: str) -> str:
         """Writes a version that no reader sees yet; returns its location as readers take it.
@@ -178,9 +197,9 @@ class Versions:
                 expected="no record of the run",
                 hint="start jobs/nightly.py or the job of a stage: they give a repeated run a new number",
             )
-        version = self.tables.below(table).below(f"{c.DS}={ds}")
-        version.write(df, f"{c.RUN_ID}={run_id}", TABLES[table])
-        folder = files.absolute(self.tables.spark, version.path(f"{c.RUN_ID}={run_id}"))
+        version = version_folder(table, run_id, self.format_name)
+        self.tables.write(df, version, TABLES[table])
+        folder = files.absolute(self.tables.spark, self.tables.path(version))
         delete_checksums(folder)
         if self.mode is not None:
             files.set_mode(self.tables.spark, folder, self.mode)
@@ -196,16 +215,37 @@ class Versions:
             rolled_back: whether a rollback chose this version; noted in the manifest.
 
         Raises:
-            PublishingError: the catalogue refused; the previous version is restored.
+            PublishingError: the catalogue or the format refused; the previous version is restored.
         """
         ds, run_id = record["ds"], record["run_id"]
         previous = self.manifest(ds)
         replaced = _replaced(previous, run_id)
+        record = self._of_this_format(record)
+        self._write(self.records, run_id, record)
+        published = record if self.commits is None else self.commits.publish(record, previous)
         with self._restored_on_failure(ds, previous):
-            self._write(self.records, run_id, record)
-            self._write(self.manifests, ds, {**record, "replaced": replaced, "rolled_back": rolled_back})
+            self._write(self.manifests, ds, {**published, "replaced": replaced, "rolled_back": rolled_back})
             self._update_latest()
             self._update_catalogue(ds)
+
+    def _of_this_format(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record, which names its format unless it is plain Parquet.
+
+        Raises:
+            PublishingError: the run's tables were written in another format.
+        """
+        stored = self.record(record["run_id"])
+        written = self.format_name if stored is None else stored.get(FORMAT, PARQUET)
+        if written != self.format_name:
+            raise PublishingError(
+                f"the tables of {record['run_id']} were written as {written}; they cannot be published as "
+                f"{self.format_name}",
+                where=self.records.path(record["run_id"]),
+                expected=f"tables that were written with publish.format = {self.format_name}",
+                found=written,
+                hint=f"set publish.format = {written}, or run jobs/nightly.py for the date again",
+            )
+        return record if written == PARQUET else {**record, FORMAT: written}
 
     def missing(self, record: dict[str, Any]) -> list[str]:
         """Locations of a record without a complete table.
@@ -231,14 +271,18 @@ class Versions:
         self._update_catalogue(ds)
         for date in dates:
             self._drop_partitions(date)
+        if self.commits is not None:
+            self.commits.remove(dates)
 
     def unpublish(self, ds: str) -> None:
-        """Removes a date from what readers see, first from the catalogue; its versions and records are kept.
+        """Removes a date from what readers see, first from catalogue and tables; its versions and records are kept.
 
         Args:
             ds: a logical date that is not the newest one: `latest` is not changed.
         """
         self._drop_partitions(ds)
+        if self.commits is not None:
+            self.commits.remove([ds])
         files.delete(self.tables.spark, f"{self.manifests.path(ds)}.json")
 
     def purge(self, run_id: str) -> None:
@@ -249,8 +293,29 @@ class Versions:
         """
         record = self.record(run_id) or {"tables": {}}
         for table in record["tables"]:
-            files.delete(self.tables.spark, self.folder(table, run_id))
+            self.delete_version(table, run_id)
         files.delete(self.tables.spark, f"{self.records.path(run_id)}.json")
+
+    def stored(self, table: str) -> list[str]:
+        """Runs that have a folder of the table, in whatever format.
+
+        Args:
+            table: name of the table.
+        """
+        spark = self.tables.spark
+        dates = files.children(spark, self.tables.path(table), f"{c.DS}=*")
+        folders = [path.rsplit("/", 1)[-1] for date in dates for path in files.children(spark, date)]
+        return [name.removeprefix(f"{c.RUN_ID}=") for name in folders if not name.startswith((".", "_"))]
+
+    def delete_version(self, table: str, run_id: str) -> None:
+        """Deletes the files of a version, in whatever format.
+
+        Args:
+            table: name of the table.
+            run_id: of a run that no manifest names.
+        """
+        for folder in version_folders(table, run_id):
+            files.delete(self.tables.spark, self.tables.path(folder))
 
     def _update_latest(self) -> None:
         """Copies the newest manifest to `latest`, again if another date is published meanwhile."""

@@ -14,11 +14,13 @@ from urllib.parse import urlparse
 from pyspark.sql import SparkSession
 
 from bgmrec.config import Settings, load_settings
+from bgmrec.publish.formats.choose import refuse_unusable
 from bgmrec.run.lock import Lock, locked
 from bgmrec.run.state import Run, Summary
 from bgmrec.runtime.command import add_ds, arg_parser, run_command
 from bgmrec.runtime.failures import known_failure
-from bgmrec.runtime.logs import Progress
+from bgmrec.runtime.logs import Progress, logger
+from bgmrec.runtime.secrets import WithoutSecrets
 from bgmrec.stages.outcome import failed_start_reported, failures_reported
 
 
@@ -39,10 +41,16 @@ def start_session(settings: Settings) -> SparkSession:
 
     Args:
         settings: `[spark]`, `[paths]` and `[publish]` of them.
+
+    Raises:
+        SettingsError: this machine cannot write the format of the published tables.
     """
     from bgmrec.runtime.session import build_session  # Java starts slowly: settings are refused before it
     from bgmrec.runtime.sql_functions import register_functions
 
+    secrets = refuse_unusable(settings)
+    for handler in logger.handlers:
+        handler.addFilter(WithoutSecrets(secrets))
     hive = settings.publish.catalog == "hive"
     spark = build_session(settings.spark, _catalog_conf(settings) if hive else None, hive=hive)
     register_functions(spark)
