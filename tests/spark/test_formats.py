@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -272,10 +274,15 @@ def test_a_table_of_an_older_contract_gains_the_new_columns(
 ) -> None:
     newer = contracts.RECOMMENDATIONS
     short = t.StructType([field for field in newer.schema if field.name != "source"])
+    rows = tables(versions.tables.spark, run_id(1), 3)[LISTS].collect()
     with monkeypatch.context() as patched:
         patched.setitem(contracts.CONTRACTS, LISTS, replace(newer, schema=short, model_sources=()))
         patched.setitem(TABLES, LISTS, short)
-        publish(versions, run_id(1), 3)
+        columns = [row[:5] + row[6:] for row in rows]
+        frame = versions.tables.spark.createDataFrame(columns, short)
+        facts = {"location": versions.stage(frame, LISTS, DS, run_id(1)), "rows": 6}
+        versions.promote({"ds": DS, "run_id": run_id(1), "tables": {LISTS: facts}, "model": {"run_id": run_id(1)}})
+        assert opened(versions, LISTS).column_names == short.names
     publish(versions, run_id(1, DAY_AFTER), 2)
     rows = opened(versions, LISTS).select(["ds", "source"]).to_pylist()
     found = sorted((row["ds"], row["source"] or "") for row in rows)
@@ -343,30 +350,31 @@ def test_versions_that_a_manifest_names_survive_expiry(versions: Versions) -> No
     assert len(contents(versions)) == 21
 
 
-def test_the_log_of_delta_is_cleaned_by_age_up_to_what_is_needed(spark: SparkSession, tmp_path: Path) -> None:
-    import os
-    import time
+def aged(log: Path, days: int) -> None:
+    """Lets version n of a Delta table be committed `days` - n days ago."""
+    for file in log.glob("0*"):
+        then = time.time() - 86_400 * (days - int(file.name[:20]))
+        if file.suffix == ".json":
+            actions = [json.loads(line) for line in file.read_text().splitlines()]
+            for action in actions:
+                action.get("commitInfo", {})["timestamp"] = int(then * 1000)
+            file.write_text("\n".join(map(json.dumps, actions)))
+        os.utime(file, (then, then))
 
-    versions = make_versions(spark, tmp_path, "delta")
-    table = tmp_path / "published" / LISTS
-    for day in range(10, 31):
+
+def test_the_log_of_delta_is_cleaned_up_to_the_oldest_version_that_is_needed(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    versions, table = make_versions(spark, tmp_path, "delta"), tmp_path / "published" / LISTS
+    for day in range(10, 31):  # versions 1 to 21
         publish(versions, run_id(1, f"2025-01-{day}"), 1, names=(LISTS,))
         if day in (15, 25):
             DeltaTable(table).create_checkpoint()
-    log = sorted((table / "_delta_log").glob("0*"))
-    for file in log:  # version n was committed 100 - n days ago
-        number = int(file.name[:20])
-        then = time.time() - 86_400 * (100 - number)
-        os.utime(file, (then, then))
-        if file.suffix == ".json":
-            lines = [json.loads(line) for line in file.read_text().splitlines()]
-            for line in lines:
-                line.get("commitInfo", {})["timestamp"] = int(then * 1000)
-            file.write_text("\n".join(json.dumps(line) for line in lines))
+    aged(table / "_delta_log", 100)
     named = versions.manifest("2025-01-26")
     versions.commits.expire(datetime.now(UTC) - timedelta(days=30), [named])
-    left = sorted(file.name for file in (table / "_delta_log").glob("0*.json"))
-    assert left[0] > log[3].name, "nothing was cleaned"
+    left = sorted(int(file.name[:20]) for file in (table / "_delta_log").glob("0*.json"))
+    assert left[0] == 6, "readers of the version need the checkpoint before it"
     assert len(contents(versions, LISTS, named["tables"][LISTS]["version"])) == 17
     assert len(contents(versions)) == 21
 
