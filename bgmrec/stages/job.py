@@ -48,9 +48,9 @@ def start_session(settings: Settings) -> SparkSession:
     from bgmrec.runtime.session import build_session  # Java starts slowly: settings are refused before it
     from bgmrec.runtime.sql_functions import register_functions
 
-    secrets = refuse_unusable(settings)
-    for handler in logger.handlers:
-        handler.addFilter(WithoutSecrets(secrets))
+    if secrets := refuse_unusable(settings):
+        for handler in logger.handlers:
+            handler.addFilter(WithoutSecrets(secrets))
     hive = settings.publish.catalog == "hive"
     spark = build_session(settings.spark, _catalog_conf(settings) if hive else None, hive=hive)
     register_functions(spark)

@@ -16,34 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from pyiceberg.catalog import load_catalog
-from pyiceberg.table import Table
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 
 from bgmrec.errors import PublishingError
 from bgmrec.publish import contracts
-from bgmrec.publish.formats.delta import Delta
-from bgmrec.publish.formats.iceberg import Iceberg
-from bgmrec.publish.formats.lakehouse import RUN_ID, Lakehouse
+from bgmrec.publish.formats.lakehouse import RUN_ID
 from bgmrec.publish.versions import Versions
 from bgmrec.storage.schemas import TABLES
-from bgmrec.storage.tables import Tables
+from tests.warehouse.lakes import NAMES, Dates, iceberg_table, make_versions, newest, read
 from tests.warehouse.versions import counts, run_id, tables
 
 DAY_BEFORE, DS, DAY_AFTER = "2025-01-30", "2025-01-31", "2025-02-01"
 LISTS, SIMILAR = "recommendations", "similar_items"
-NAMES = (LISTS, SIMILAR)
 FORMATS = ("delta", "iceberg")
-
-
-def catalogue(root: Path) -> dict[str, str]:
-    return {"type": "sql", "uri": f"sqlite:///{root}/catalogue.db"}
-
-
-def make_versions(spark: SparkSession, root: Path, name: str) -> Versions:
-    connection: Any = Delta({}) if name == "delta" else Iceberg(catalogue(root), "bgm")
-    return Versions(Tables(spark, f"file://{root}/published"), None, format=Lakehouse(connection))
 
 
 @pytest.fixture(params=FORMATS)
@@ -69,22 +55,9 @@ def publish(versions: Versions, run: str, users: int, names: tuple[str, ...] = N
     versions.promote(record(versions, run, users, names))
 
 
-def opened(versions: Versions, table: str, version: int | None = None) -> pa.Table:
-    """The table as its format's library reads it: the newest version, or a former one."""
-    root = root_of(versions)
-    if versions.format_name == "delta":
-        return pa.table(DeltaTable(root / "published" / table, version=version).to_pyarrow_table())
-    return iceberg_table(root, table).scan(snapshot_id=version).to_arrow()
-
-
-def iceberg_table(root: Path, table: str) -> Table:
-    return load_catalog("bgmrec", **catalogue(root)).load_table(f"bgm.{table}")
-
-
-def contents(versions: Versions, table: str = LISTS, version: int | None = None) -> dict[str, tuple[set[str], int]]:
-    """Date → runs and number of rows."""
-    frame = opened(versions, table, version).to_pandas()
-    return {ds: (set(rows["run_id"]), len(rows)) for ds, rows in frame.groupby("ds")}
+def contents(versions: Versions, table: str = LISTS, version: int | None = None) -> Dates:
+    """Date → runs and number of rows, as the format's library reads them."""
+    return newest(root_of(versions), versions.format_name, table, version)
 
 
 def commit_count(versions: Versions, table: str = LISTS) -> int:
@@ -282,9 +255,9 @@ def test_a_table_of_an_older_contract_gains_the_new_columns(
         frame = versions.tables.spark.createDataFrame(columns, short)
         facts = {"location": versions.stage(frame, LISTS, DS, run_id(1)), "rows": 6}
         versions.promote({"ds": DS, "run_id": run_id(1), "tables": {LISTS: facts}, "model": {"run_id": run_id(1)}})
-        assert opened(versions, LISTS).column_names == short.names
+        assert read(root_of(versions), versions.format_name, LISTS).column_names == short.names
     publish(versions, run_id(1, DAY_AFTER), 2)
-    rows = opened(versions, LISTS).select(["ds", "source"]).to_pylist()
+    rows = read(root_of(versions), versions.format_name, LISTS).select(["ds", "source"]).to_pylist()
     found = sorted((row["ds"], row["source"] or "") for row in rows)
     assert found == [(DS, "")] * 6 + [(DAY_AFTER, "warm")] * 4
 
