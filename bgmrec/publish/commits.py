@@ -24,6 +24,29 @@ from bgmrec.storage.tables import Tables
 FORMAT = "format"  # of a record; none: plain Parquet
 
 
+def in_format(record: dict[str, Any], stored: dict[str, Any] | None, format_name: str) -> dict[str, Any]:
+    """The record, which names its format unless it is plain Parquet.
+
+    Args:
+        record: of a run that is published.
+        stored: the same, as the run stored it; None: it is published for the first time.
+        format_name: of the format that it is published in.
+
+    Raises:
+        PublishingError: the run's tables were written in another format.
+    """
+    written = format_name if stored is None else stored.get(FORMAT, PARQUET)
+    if written != format_name:
+        raise PublishingError(
+            f"the tables of {record['run_id']} were written as {written}; they cannot be published as {format_name}",
+            where=f"the record of {record['run_id']}",
+            expected=f"tables that were written with publish.format = {format_name}",
+            found=written,
+            hint=f"set publish.format = {written} for this run; a new run of the date can have another format",
+        )
+    return record if written == PARQUET else {**record, FORMAT: written}
+
+
 @dataclass(frozen=True)
 class Commits:
     """The published tables of one root as tables of a format.
@@ -77,13 +100,18 @@ class Commits:
         """Logical dates that some table has."""
         return {ds for table in CONTRACTS for ds in self.format.dates(self._target(table))}
 
-    def runs_in_use(self, since: datetime | None) -> set[str]:
+    def runs_in_use(self, since: datetime | None, latest: dict[str, Any] | None) -> set[str]:
         """Runs whose files a reader of a table may still read.
 
         Args:
             since: readers that began earlier have ended; with a time zone. None: no reader ever ends.
+            latest: the newest manifest, whose versions of the tables stay whole, with all dates that they had.
         """
-        return {run_id for table in CONTRACTS for run_id in self.format.runs_in_use(self._target(table), since)}
+        runs: set[str] = set()
+        for table in CONTRACTS:
+            facts = {} if latest is None else latest["tables"].get(table, {})
+            runs |= self.format.runs_in_use(self._target(table), since, facts.get("version"))
+        return runs
 
     def expire(self, since: datetime, manifests: Collection[dict[str, Any]]) -> None:
         """Forgets versions that were replaced before a time and that no manifest names.

@@ -25,7 +25,7 @@ from pyspark.sql import DataFrame
 
 from bgmrec.errors import PublishingError
 from bgmrec.publish.catalogue import Catalogue
-from bgmrec.publish.commits import FORMAT, Commits
+from bgmrec.publish.commits import FORMAT, Commits, in_format
 from bgmrec.publish.contracts import CONTRACTS
 from bgmrec.publish.formats.base import PARQUET, version_folder, version_folders
 from bgmrec.publish.formats.lakehouse import Lakehouse
@@ -220,32 +220,13 @@ class Versions:
         ds, run_id = record["ds"], record["run_id"]
         previous = self.manifest(ds)
         replaced = _replaced(previous, run_id)
-        record = self._of_this_format(record)
+        record = in_format(record, self.record(run_id), self.format_name)
         self._write(self.records, run_id, record)
         published = record if self.commits is None else self.commits.publish(record, previous)
         with self._restored_on_failure(ds, previous):
             self._write(self.manifests, ds, {**published, "replaced": replaced, "rolled_back": rolled_back})
             self._update_latest()
             self._update_catalogue(ds)
-
-    def _of_this_format(self, record: dict[str, Any]) -> dict[str, Any]:
-        """The record, which names its format unless it is plain Parquet.
-
-        Raises:
-            PublishingError: the run's tables were written in another format.
-        """
-        stored = self.record(record["run_id"])
-        written = self.format_name if stored is None else stored.get(FORMAT, PARQUET)
-        if written != self.format_name:
-            raise PublishingError(
-                f"the tables of {record['run_id']} were written as {written}; they cannot be published as "
-                f"{self.format_name}",
-                where=self.records.path(record["run_id"]),
-                expected=f"tables that were written with publish.format = {self.format_name}",
-                found=written,
-                hint=f"set publish.format = {written}, or run jobs/nightly.py for the date again",
-            )
-        return record if written == PARQUET else {**record, FORMAT: written}
 
     def missing(self, record: dict[str, Any]) -> list[str]:
         """Locations of a record without a complete table.
@@ -269,8 +250,9 @@ class Versions:
             files.delete(self.tables.spark, f"{self.manifests.path(date)}.json")
         self._update_latest()
         self._update_catalogue(ds)
-        for date in dates:
-            self._drop_partitions(date)
+        if self.catalogue is not None:
+            for date in dates:
+                self.catalogue.drop_date(date)
         if self.commits is not None:
             self.commits.remove(dates)
 
@@ -280,7 +262,8 @@ class Versions:
         Args:
             ds: a logical date that is not the newest one: `latest` is not changed.
         """
-        self._drop_partitions(ds)
+        if self.catalogue is not None:
+            self.catalogue.drop_date(ds)
         if self.commits is not None:
             self.commits.remove([ds])
         files.delete(self.tables.spark, f"{self.manifests.path(ds)}.json")
@@ -339,24 +322,12 @@ class Versions:
         manifest, catalogue = self.manifest(ds), self.catalogue
         if catalogue is None or manifest is None:
             return
-        for table in manifest["tables"]:
-            catalogue.prepare(CONTRACTS[table], files.absolute(self.tables.spark, self.tables.path(table)))
-            catalogue.set_partition(table, ds, self.folder(table, manifest["run_id"]))
-        for table in filter(catalogue.has, CONTRACTS.keys() - manifest["tables"].keys()):
-            catalogue.drop_partition(table, ds)  # of a replaced version, whose files jobs/retain.py deletes
+        root = {table: files.absolute(self.tables.spark, self.tables.path(table)) for table in manifest["tables"]}
+        catalogue.show_date(ds, root, {table: self.folder(table, manifest["run_id"]) for table in root})
         current = None
         while (latest := self.latest()) is not None and latest["ds"] != current:
-            for contract in (contract for table, contract in CONTRACTS.items() if catalogue.has(table)):
-                if contract.table in latest["tables"]:
-                    catalogue.set_current(contract, latest["ds"])
-                else:
-                    catalogue.drop_current(contract)
+            catalogue.show_newest(latest["ds"], latest["tables"])
             current = latest["ds"]
-
-    def _drop_partitions(self, ds: str) -> None:
-        if self.catalogue is not None:
-            for table in filter(self.catalogue.has, CONTRACTS):
-                self.catalogue.drop_partition(table, ds)
 
     @contextmanager
     def _restored_on_failure(self, ds: str, previous: dict[str, Any] | None) -> Iterator[None]:

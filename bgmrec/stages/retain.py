@@ -36,7 +36,9 @@ def inventory(run: Run) -> Inventory:
         manifests={ds: versions.manifest(ds) or {} for ds in versions.dates()},
         records={run_id: versions.record(run_id) or {} for run_id in versions.runs()},
         versions={table: versions.stored(table) for table in CONTRACTS},
-        snapshots=() if versions.commits is None else versions.commits.runs_in_use(_readers_since(run)),
+        snapshots=()
+        if versions.commits is None
+        else versions.commits.runs_in_use(_readers_since(run), versions.latest()),
         models=run.models.runs(),
         work={ds: _is_finished(state) for ds, state in states.items()},
         unfinished=[run_id for state in states.values() for run_id in _unfinished(state)],

@@ -300,8 +300,18 @@ def test_files_that_a_reader_may_still_read_are_in_use(versions: Versions) -> No
     versions.unpublish_after(DS, [DAY_AFTER])
     now = datetime.now(UTC)
     everything = {run_id(1), run_id(2), run_id(1, DAY_AFTER)}
-    assert versions.commits.runs_in_use(None) == versions.commits.runs_in_use(now - LATER) == everything
-    assert versions.commits.runs_in_use(now + LATER) == {run_id(2)}
+    assert versions.commits.runs_in_use(None, None) == versions.commits.runs_in_use(now - LATER, None) == everything
+    assert versions.commits.runs_in_use(now + LATER, None) == {run_id(2)}
+
+
+def test_files_of_the_version_that_latest_names_are_in_use_with_all_its_dates(versions: Versions) -> None:
+    publish(versions, run_id(1, DAY_BEFORE), 2)
+    publish(versions, run_id(1), 3)
+    versions.unpublish(DAY_BEFORE)
+    later, latest = datetime.now(UTC) + LATER, versions.latest()
+    assert versions.commits.runs_in_use(later, latest) == {run_id(1, DAY_BEFORE), run_id(1)}
+    publish(versions, run_id(2), 3)
+    assert versions.commits.runs_in_use(later, versions.latest()) == {run_id(2)}
 
 
 def test_versions_that_a_manifest_names_survive_expiry(versions: Versions) -> None:

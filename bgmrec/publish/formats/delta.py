@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from math import ceil
@@ -91,6 +91,10 @@ class _Table:
     @property
     def version(self) -> int:
         return self.table.version()
+
+    def runs_of(self, version: int) -> Runs:
+        table = DeltaTable(self.target.root, version=version, storage_options=self.storage_options)
+        return replace(self, table=table).runs()
 
     def runs(self, dates: Sequence[str] | None = None) -> Runs:
         runs: Runs = {}

@@ -7,7 +7,7 @@ A table is named `<publish.database>.<table>` in the catalogue of `[publish.iceb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -102,10 +102,10 @@ class _Table:
         return None if snapshot is None else snapshot.snapshot_id
 
     def runs(self, dates: Sequence[str] | None = None) -> Runs:
-        runs: Runs = {}
-        for file in self._files(dates):
-            runs.setdefault(file.partition[0], set()).add(run_of(file.file_path))
-        return runs
+        return _runs(self._files(dates))
+
+    def runs_of(self, version: int) -> Runs:
+        return _runs(task.file for task in self.table.scan(snapshot_id=version).plan_files())
 
     def replace(self, dates: Sequence[str], staged: Staged | None, facts: Mapping[str, str]) -> None:
         old = self._files(dates)
@@ -199,6 +199,13 @@ class _Table:
                     hint="do not change files of bgmrec; run the date again",
                 )
         return files
+
+
+def _runs(files: Iterable[DataFile]) -> Runs:
+    runs: Runs = {}
+    for file in files:
+        runs.setdefault(file.partition[0], set()).add(run_of(file.file_path))
+    return runs
 
 
 def _schema(contract: Contract) -> Schema:

@@ -50,6 +50,13 @@ class LakeTable(Protocol):
             dates: logical dates, YYYY-MM-DD; None: all.
         """
 
+    def runs_of(self, version: int) -> Runs:
+        """The same for a former version that is not forgotten.
+
+        Args:
+            version: number of the state.
+        """
+
     def replace(self, dates: Sequence[str], staged: Staged | None, facts: Mapping[str, str]) -> None:
         """Removes the dates' files and adds new ones, in one commit.
 
@@ -185,12 +192,15 @@ class Lakehouse:
             table = self.connection.open(target)
             return [] if table is None else sorted(table.runs())
 
-    def runs_in_use(self, target: Target, since: datetime | None) -> set[str]:
-        """Runs whose files are in the table, or were replaced or removed since a time: a reader may still read them.
+    def runs_in_use(self, target: Target, since: datetime | None, named: int | None) -> set[str]:
+        """Runs whose files a reader may still read.
+
+        They are in the table, or were replaced or removed since a time, or are in the version that readers are told.
 
         Args:
             target: the table.
             since: with a time zone; None: ever.
+            named: the version that `latest` names; None: none.
 
         Raises:
             PublishingError: the format refused.
@@ -200,7 +210,8 @@ class Lakehouse:
             if table is None:
                 return set()
             replaced = [commit.replaced for commit in table.commits() if since is None or commit.time >= since]
-            return set().union(*table.runs().values(), *replaced)
+            in_version = {} if named is None else table.runs_of(named)
+            return set().union(*table.runs().values(), *in_version.values(), *replaced)
 
     def expire(self, target: Target, since: datetime, keep: Collection[int]) -> None:
         """Forgets versions of the table that were replaced before a time. No Parquet file is deleted.
