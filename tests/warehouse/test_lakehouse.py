@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from itertools import count
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def by_polars(root: Path, name: str, table: str) -> tuple[set[str], int]:
 
 def poll(root: Path, name: str) -> tuple[str, list[str]]:
     """The run of the manifest, and the run of each table's newest state; what was read is whole."""
+    time.sleep(0.2)  # the publisher needs the processors, too
     manifest = json.loads((root / "published" / "_manifests" / "latest.json").read_text())
     run = manifest["run_id"]
     heads = []
