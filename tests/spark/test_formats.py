@@ -118,11 +118,11 @@ def test_commits_have_the_run_and_statistics(versions: Versions) -> None:
         assert max(file["max.score"] for file in files) == pytest.approx(1 / 3)
         assert {file["null_count.item_id"] for file in files} == {0}
         return
-    table = iceberg_table(root, LISTS)
-    assert table.current_snapshot().summary.additional_properties[RUN_ID] == run_id(1)
-    files = [task.file for task in table.scan().plan_files()]
-    assert {file.partition[0] for file in files} == {DS} and sum(file.record_count for file in files) == 6
-    assert all(file.lower_bounds and file.upper_bounds for file in files)
+    committed = iceberg_table(root, LISTS)
+    assert committed.current_snapshot().summary.additional_properties[RUN_ID] == run_id(1)
+    parts = [task.file for task in committed.scan().plan_files()]
+    assert {part.partition[0] for part in parts} == {DS} and sum(part.record_count for part in parts) == 6
+    assert all(part.lower_bounds and part.upper_bounds for part in parts)
 
 
 def test_the_contract_is_in_the_table(versions: Versions) -> None:
@@ -130,11 +130,11 @@ def test_the_contract_is_in_the_table(versions: Versions) -> None:
     root, fields = root_of(versions), contracts.RECOMMENDATIONS.schema.fields
     expected = [(field.name, field.metadata["comment"]) for field in fields]
     if versions.format_name == "delta":
-        found = DeltaTable(root / "published" / LISTS).schema().fields
-        assert [(field.name, field.metadata["comment"]) for field in found] == expected
+        delta = DeltaTable(root / "published" / LISTS).schema()
+        assert [(field.name, field.metadata["comment"]) for field in delta.fields] == expected
     else:
-        found = iceberg_table(root, LISTS).schema().fields
-        assert [(field.name, field.doc) for field in found] == expected
+        iceberg = iceberg_table(root, LISTS).schema()
+        assert [(field.name, field.doc) for field in iceberg.fields] == expected
 
 
 def test_a_rollback_is_a_new_commit_of_the_former_files(versions: Versions) -> None:

@@ -78,12 +78,8 @@ def test_retain_removes_a_date_at_once_and_its_files_when_no_reader_is_left(
     assert shown(run) == (after, {after})
     assert sorted(run.versions.stored(LISTS)) == [first, before, after], "a reader may have begun before"
 
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: object = None) -> datetime:
-            return datetime.now(UTC) + timedelta(days=3)
-
-    monkeypatch.setattr(retain, "datetime", Later)
+    later = datetime.now(UTC) + timedelta(days=3)
+    monkeypatch.setattr(retain, "_readers_since", lambda _: later)
     retain.delete_old(run, run.ds, dry_run=False)
     version = run.versions.latest()["tables"][LISTS]["version"]
     in_version = newest(root_of(run), run.versions.format_name, LISTS, version)

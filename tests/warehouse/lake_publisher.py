@@ -1,7 +1,7 @@
 """Publishes Delta or Iceberg tables in a separate process, and kills itself at one storage step.
 
-`lake_publisher.py ROOT FORMAT FIRST LAST [KILL_AT]` completes run FIRST, then publishes the runs after it up to LAST.
-The process is killed at step KILL_AT of LAST. A step is the beginning or the end of a write: of staged files, of a
+`lake_publisher.py ROOT FORMAT FIRST LAST KILL_AT` completes run FIRST, then publishes the runs after it up to LAST.
+The process is killed at step KILL_AT of LAST, or never (0). A step is the beginning or the end of a write: of staged files, of a
 document, of a commit, and of each file that a commit consists of.
 """
 
@@ -94,4 +94,5 @@ def main(root: Path, name: str, first: int, last: int, kill_at: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:5]), int(sys.argv[5]) if len(sys.argv) > 5 else 0)
+    first, last, kill_at = map(int, sys.argv[3:6])
+    main(Path(sys.argv[1]), sys.argv[2], first, last, kill_at)

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.warehouse.lakes import by_date, iceberg_table, make_versions
-from tests.warehouse.metastore import metastore
+from tests.warehouse.metastore import LOCKS, metastore
 from tests.warehouse.servers import PASSWORD, VARIABLE, postgres
 from tests.warehouse.versions import counts, run_id, tables
 
@@ -20,7 +20,7 @@ LATER = "2025-02-01"
 @pytest.fixture(scope="module", params=["postgresql", "hive"])
 def properties(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     if request.param == "hive":
-        with metastore(tmp_path_factory.mktemp("metastore")) as uri:
+        with metastore(tmp_path_factory.mktemp("metastore"), LOCKS) as uri:
             yield {"type": "hive", "uri": uri, "hive.hive2-compatible": "true"}
         return
     with postgres() as address:
