@@ -1,8 +1,8 @@
 """Publishes Delta or Iceberg tables in a separate process, and kills itself at one storage step.
 
-`lake_publisher.py ROOT FORMAT FIRST LAST KILL_AT` completes run FIRST, then publishes the runs after it up to LAST.
-The process is killed at step KILL_AT of LAST, or never (0). A step is the beginning or the end of a write: of staged files, of a
-document, of a commit, and of each file that a commit consists of.
+`lake_publisher.py ROOT FORMAT FIRST LAST KILL_AT` completes run FIRST, then publishes the runs after it up to LAST. The
+process is killed at step KILL_AT of LAST, or never (0). A step is the beginning or the end of a write: of staged files,
+of a document, of a commit, and of each file that a commit consists of.
 """
 
 from __future__ import annotations
