@@ -16,8 +16,6 @@ from bgmrec.runtime.java import ensure_java
 from tests.warehouse.servers import free_port, running
 
 METASTORE = "org.apache.hadoop.hive.metastore.HiveMetaStore"
-# locks of tables: the default pool of connections is not among the jars, and only tests create the tables of the locks
-LOCKS = {"datanucleus.connectionPoolingType": "none", "hive.in.test": "true"}
 THRIFT = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
 
 
@@ -34,13 +32,8 @@ def embedded(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def metastore(folder: Path, more: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Hive's metastore service, which the jars of Spark hold; yields its `thrift://` address.
-
-    Args:
-        folder: of its files.
-        more: settings of Hive.
-    """
+def metastore(folder: Path) -> Iterator[str]:
+    """Hive's metastore service, which the jars of Spark hold; yields its `thrift://` address."""
     port = free_port()
     conf = {
         **embedded(folder),
@@ -48,7 +41,6 @@ def metastore(folder: Path, more: Mapping[str, str] | None = None) -> Iterator[s
         "datanucleus.schema.autoCreateAll": "true",
         "hive.metastore.schema.verification": "false",
         "hive.async.log.enabled": "false",  # its queue is not among the jars
-        **(more or {}),
     }
     command = [_program("spark-class"), METASTORE, "-p", str(port)]
     command += [part for key, value in conf.items() for part in ("--hiveconf", f"{key}={value}")]

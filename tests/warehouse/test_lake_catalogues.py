@@ -1,4 +1,4 @@
-"""Iceberg tables in the catalogues of real servers: PostgreSQL and a Hive metastore."""
+"""Iceberg tables in the catalogue of a real server: PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.warehouse.lakes import by_date, iceberg_table, make_versions
-from tests.warehouse.metastore import LOCKS, metastore
 from tests.warehouse.servers import PASSWORD, VARIABLE, postgres
 from tests.warehouse.versions import counts, run_id, tables
 
@@ -17,12 +16,8 @@ LISTS = "recommendations"
 LATER = "2025-02-01"
 
 
-@pytest.fixture(scope="module", params=["postgresql", "hive"])
-def properties(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    if request.param == "hive":
-        with metastore(tmp_path_factory.mktemp("metastore"), LOCKS) as uri:
-            yield {"type": "hive", "uri": uri, "hive.hive2-compatible": "true"}
-        return
+@pytest.fixture(scope="module")
+def properties() -> Iterator[dict[str, str]]:
     with postgres() as address:
         words = dict(word.split("=", 1) for word in address.replace(f"${{{VARIABLE}}}", PASSWORD).split())
         place = f"{words['host']}:{words['port']}/{words['dbname']}"
