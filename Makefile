@@ -4,7 +4,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.bgmrec-installed
-EXTRAS := java,crawl,tune,bench,package,postgres,redis,report,mlflow,browser,dev
+EXTRAS := java,crawl,tune,bench,package,postgres,redis,delta,iceberg,report,mlflow,browser,dev
 # what make constraints pins beside bgmrec's own requirements: one release of Torch, and what builds pyspark
 ALWAYS := torch==2.13.0 setuptools wheel
 DEMO := build/demo

@@ -26,6 +26,7 @@ _OWN_OPTIONS = {
     "basepath": "remove it: folders named key=value give columns",
 }
 _DAY = "{ds}"
+_ICEBERG_CATALOGUES = ("sql", "rest", "hive")  # of pyiceberg
 
 
 def check_combinations(settings: Settings) -> None:
@@ -242,6 +243,46 @@ def _a_lock_in_postgres_has_an_address(settings: Settings) -> None:
         )
 
 
+def _a_table_format_is_the_only_catalogue(settings: Settings) -> None:
+    """A Delta or Iceberg table has a list of its dates; a second one, in Spark's catalogue, could contradict it."""
+    publish = settings.publish
+    if publish.format != "parquet" and publish.catalog != "none":
+        raise Conflict(
+            "publish.catalog",
+            "publish.format",
+            expected="publish.catalog = none where publish.format is delta or iceberg",
+            found=f"publish.catalog = {publish.catalog}, publish.format = {publish.format}",
+            hint='set publish.catalog = "none": '
+            + ("[publish.iceberg] names the catalogue" if publish.format == "iceberg" else "Delta needs no catalogue"),
+        )
+
+
+def _modes_are_of_parquet(settings: Settings) -> None:
+    """The libraries of the other formats write files of their own with the permissions of the file system."""
+    publish = settings.publish
+    if publish.format != "parquet" and publish.mode is not None:
+        raise Conflict(
+            "publish.mode",
+            "publish.format",
+            expected="publish.mode only where publish.format = parquet",
+            found=f"publish.mode = {publish.mode}, publish.format = {publish.format}",
+            hint="remove publish.mode, and set the umask of the job or the permissions of the folder",
+        )
+
+
+def _iceberg_has_a_catalogue(settings: Settings) -> None:
+    publish = settings.publish
+    catalogue = publish.iceberg.catalog
+    if publish.format == "iceberg" and not (catalogue.get("type") in _ICEBERG_CATALOGUES and catalogue.get("uri")):
+        raise Conflict(
+            "publish.iceberg.catalog",
+            "publish.format",
+            expected=f"type ({', '.join(_ICEBERG_CATALOGUES)}) and uri of a catalogue where publish.format = iceberg",
+            found=f"type = {catalogue.get('type', 'nothing')}, uri {'given' if catalogue.get('uri') else 'missing'}",
+            hint='for example publish.iceberg.catalog = {type = "sql", uri = "sqlite:////data/lake/catalog.db"}',
+        )
+
+
 _CHECKS = (
     _fields_are_not_bgmrecs_columns,
     _features_fit_their_fields,
@@ -258,4 +299,7 @@ _CHECKS = (
     _prior_means_have_encoders,
     _gate_compares_an_evaluated_metric,
     _a_lock_in_postgres_has_an_address,
+    _a_table_format_is_the_only_catalogue,
+    _modes_are_of_parquet,
+    _iceberg_has_a_catalogue,
 )

@@ -21,6 +21,21 @@ def _without_password(address: str | None) -> str | None:
     return address
 
 
+# names of properties and options that hold secrets, as in s3.secret-access-key, token and AZURE_STORAGE_ACCOUNT_KEY
+_SECRET_NAME = re.compile(r"secret|token|password|credential|account[-_.]?key|sas[-_.]?key", re.IGNORECASE)
+
+
+def _without_secrets(options: dict[str, str]) -> dict[str, str]:
+    for name, value in options.items():
+        _without_password(value)
+        if _SECRET_NAME.search(name) and not re.search(r"\$\{\w+\}", value):
+            raise PydanticCustomError(
+                PLAIN_SECRET, f"${{NAME}} of an environment variable in place of the value of {name}"
+            )
+    return options
+
+
+Options = Annotated[dict[str, str], AfterValidator(_without_secrets)]
 Address = Annotated[str | None, AfterValidator(_without_password)]
 Connections = Annotated[AtLeastOne, Unit("connections")]
 

@@ -22,6 +22,7 @@ from bgmrec.config.base import (
     Users,
     WholeDaysOrOff,
 )
+from bgmrec.config.export import Options
 from bgmrec.config.sources import Files
 
 Rating = Annotated[float, Unit("rating")]
@@ -141,11 +142,33 @@ class GateSettings(Section):
     it. `off`: not checked."""
 
 
+class DeltaSettings(Section):
+    """`[publish.delta]`: for `publish.format = "delta"`."""
+
+    storage_options: Options = {}
+    """Options of delta-rs for the file system of `paths.root`, for example `AWS_ENDPOINT_URL = "https://store:9000"`.
+    `${NAME}` is taken from the environment; a secret in plain text is refused. A local disk needs none."""
+
+
+class IcebergSettings(Section):
+    """`[publish.iceberg]`: for `publish.format = "iceberg"`."""
+
+    catalog: Options = {}
+    """Properties of pyiceberg's catalogue: `type` (`sql`, `rest` or `hive`), `uri`, and what else the catalogue and the
+    file system of `paths.root` need, for example `type = "sql"` and
+    `uri = "postgresql+psycopg://bgmrec:${PGPASSWORD}@db/lake"`. `${NAME}` is taken from the environment; a secret in
+    plain text is refused. Needed for Iceberg."""
+
+
 class PublishSettings(Section):
     """`[publish]`: where readers find the tables."""
 
+    format: Literal["parquet", "delta", "iceberg"] = "parquet"
+    """`parquet`: folders of plain files, which a manifest names. `delta`, `iceberg`: each table is also a Delta table
+    (`pip install '.[delta]'`) or an Iceberg table (`pip install '.[iceberg]'`); both need `catalog = "none"`."""
+
     database: Name = "bgmrec"
-    """Database of the tables in the catalogue."""
+    """Database of the tables in the catalogue; with `format = "iceberg"`, their namespace."""
 
     catalog: Literal["hive", "session", "none"] = "hive"
     """`hive`: a Hive metastore, an embedded one below `paths.root` unless `[spark.conf]` names a server. `session`: the
@@ -162,6 +185,8 @@ class PublishSettings(Section):
     system."""
 
     gate: GateSettings = GateSettings()
+    delta: DeltaSettings = DeltaSettings()
+    iceberg: IcebergSettings = IcebergSettings()
 
 
 class RetentionSettings(Section):

@@ -35,7 +35,7 @@ from bgmrec.crawl.spider import SideInfoSpider
 from bgmrec.crawl.urls import ascii_host
 from bgmrec.errors import InputError
 from bgmrec.runtime.logs import Progress, logger
-from bgmrec.runtime.secrets import WithoutSecrets
+from bgmrec.runtime.secrets import redact_logs
 
 STOP_SECONDS = 5.0  # after a signal, for pages in flight; the next run fetches those that do not finish
 
@@ -174,5 +174,4 @@ def _redirect_logs(plan: Plan) -> None:
         library.setLevel(logging.ERROR)
     for about_pages in ("scrapy.core.scraper", "scrapy.downloadermiddlewares.robotstxt"):
         logging.getLogger(about_pages).setLevel(logging.CRITICAL)  # addresses in the log may contain user ids
-    for handler in logger.handlers:
-        handler.addFilter(WithoutSecrets(plan.secrets))
+    redact_logs(plan.secrets)

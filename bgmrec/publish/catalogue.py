@@ -6,12 +6,13 @@ partition, and either the old or the new date of a view.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
 from bgmrec.errors import PublishingError
-from bgmrec.publish.contracts import Contract, column_ddl, columns_ddl, quoted
+from bgmrec.publish.contracts import CONTRACTS, Contract, column_ddl, columns_ddl, quoted
 from bgmrec.storage import columns as c
 
 
@@ -124,6 +125,45 @@ class Catalogue:
             contract: of a table of the database.
         """
         self.spark.sql(f"DROP VIEW IF EXISTS {self._named(contract.current)}")
+
+    def show_date(self, ds: str, roots: Mapping[str, str], locations: Mapping[str, str]) -> None:
+        """Sets the partitions of a date, and drops those of tables that the date does not have.
+
+        Args:
+            ds: logical date, YYYY-MM-DD.
+            roots: table → folder of a new table, with its scheme.
+            locations: table → folder with the date's Parquet files, with its scheme.
+
+        Raises:
+            PublishingError: an existing table has a column of another type.
+        """
+        for table, location in locations.items():
+            self.prepare(CONTRACTS[table], roots[table])
+            self.set_partition(table, ds, location)
+        for table in filter(self.has, CONTRACTS.keys() - locations.keys()):
+            self.drop_partition(table, ds)  # of a replaced version, whose files jobs/retain.py deletes
+
+    def show_newest(self, ds: str, tables: Collection[str]) -> None:
+        """Lets the views of the tables select a date, and drops the views of the others.
+
+        Args:
+            ds: the newest logical date, YYYY-MM-DD.
+            tables: names of the tables that the date has.
+        """
+        for contract in (contract for table, contract in CONTRACTS.items() if self.has(table)):
+            if contract.table in tables:
+                self.set_current(contract, ds)
+            else:
+                self.drop_current(contract)
+
+    def drop_date(self, ds: str) -> None:
+        """Removes a date from all tables; its files are kept.
+
+        Args:
+            ds: logical date, YYYY-MM-DD.
+        """
+        for table in filter(self.has, CONTRACTS):
+            self.drop_partition(table, ds)
 
     def _named(self, name: str) -> str:
         return f"`{self.database}`.`{name}`"

@@ -2,12 +2,13 @@
 
 The published version of a date, the version that it replaced and the models of both are kept as long as the date; the
 newest date is always kept. What no manifest names (replaced, unpublished or refused by the gate) is kept for some days,
-so that running queries can end and a rollback finds it. Ages are days before a given logical date, never of the clock.
+so that running queries can end and a rollback finds it. Ages are days before a given logical date, never of the clock;
+only the versions of a Delta or Iceberg table have the times of their commits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ class Inventory:
         row_cache: (folder, name) of batches of cached rows → whether newer batches hold all of its files; names begin
             with a date.
         unfinished: run ids of unfinished runs, whose model or tables may be stored already.
+        snapshots: run ids whose files a reader of a Delta or Iceberg table may still read.
     """
 
     manifests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class Inventory:
     summaries: Sequence[str] = ()
     row_cache: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     unfinished: Sequence[str] = ()
+    snapshots: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def deletions(inventory: Inventory, settings: RetentionSettings, today: date) ->
     is_old = _IsOld(today, settings.unreferenced_days)
     manifests = [manifest for ds, manifest in inventory.manifests.items() if ds not in dates]
     referenced = {run_id for manifest in manifests for run_id in (manifest["run_id"], manifest["replaced"]) if run_id}
-    referenced |= set(inventory.unfinished)
+    referenced |= {*inventory.unfinished, *inventory.snapshots}
     records = _unneeded(list(inventory.records), is_old, referenced)
     models = {record["model"]["run_id"] for run_id, record in inventory.records.items() if run_id not in records}
     models |= {*(manifest["model"]["run_id"] for manifest in manifests), *inventory.unfinished}

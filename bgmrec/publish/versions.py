@@ -2,29 +2,27 @@
 
 Layout below `<root>/published`:
 
-    <table>/ds=2025-01-31/run_id=<run>/part-….parquet   one immutable version per run
+    <table>/ds=2025-01-31/run_id=<run>/part-….parquet   one immutable version per run; other formats: formats/base.py
     _manifests/runs/<run>.json                          the run's record: its tables, its model, its metrics
     _manifests/2025-01-31.json                          manifest: the record that is published for the date
     _manifests/latest.json                              copy of the manifest of the newest published date
 
-A manifest is one file, replaced atomically for all tables and the model together; readers by path take locations from
-it. Readers of the catalogue see the partition's location, which is changed right after. Promoting deletes nothing: a
-replaced version is kept for running queries and for a rollback, until jobs/retain.py deletes it.
+promotion.py changes what readers see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from bgmrec.errors import PublishingError
 from bgmrec.publish.catalogue import Catalogue
+from bgmrec.publish.commits import FORMAT, Commits
 from bgmrec.publish.contracts import CONTRACTS
+from bgmrec.publish.formats.base import PARQUET, version_folder, version_folders
+from bgmrec.publish.formats.lakehouse import Lakehouse
 from bgmrec.publish.locations import delete_checksums, reader_location
 from bgmrec.storage import columns as c
 from bgmrec.storage import files, one_step
@@ -43,11 +41,13 @@ class Versions:
         tables: the folder `<root>/published`.
         database: database of the session's catalogue that shows the tables too; None: files only.
         mode: permissions of published files and manifests, for example 640; None: those of the file system.
+        format: of the tables; None: plain Parquet.
     """
 
     tables: Tables
     database: str | None
     mode: str | None = None
+    format: Lakehouse | None = None
 
     @property
     def manifests(self) -> Tables:
@@ -63,6 +63,16 @@ class Versions:
     def catalogue(self) -> Catalogue | None:
         """The catalogue that shows the tables; None: files only."""
         return None if self.database is None else Catalogue(self.tables.spark, self.database)
+
+    @property
+    def commits(self) -> Commits | None:
+        """The tables as tables of their format; None: plain Parquet."""
+        return None if self.format is None else Commits(self.tables, self.format)
+
+    @property
+    def format_name(self) -> str:
+        """The format as `publish.format` names it."""
+        return PARQUET if self.format is None else self.format.name
 
     def manifest(self, ds: str) -> dict[str, Any] | None:
         """The record that is published for a logical date, with `replaced` (run id) and `rolled_back`.
@@ -99,7 +109,7 @@ class Versions:
         return [path.rsplit("/", 1)[-1].removesuffix(".json") for path in paths]
 
     def dates_after(self, ds: str) -> list[str]:
-        """Later dates that readers see, by a manifest or in the catalogue, ascending.
+        """Later dates that readers see, by a manifest, in the catalogue or in a table of a format, ascending.
 
         Args:
             ds: logical date, YYYY-MM-DD.
@@ -108,6 +118,8 @@ class Versions:
         if self.catalogue is not None:
             for table in filter(self.catalogue.has, CONTRACTS):
                 dates |= set(self.catalogue.partitions(table))
+        if self.commits is not None:
+            dates |= self.commits.dates()
         return sorted(date for date in dates if date > ds)
 
     def manifest_before(self, ds: str) -> dict[str, Any] | None:
@@ -156,8 +168,9 @@ class Versions:
             table: name of the table.
             run_id: of the run; it begins with its logical date.
         """
-        path = f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"
-        return files.absolute(self.tables.spark, self.tables.path(path))
+        record = self.record(run_id)
+        format_name = self.format_name if record is None else record.get(FORMAT, PARQUET)
+        return files.absolute(self.tables.spark, self.tables.path(version_folder(table, run_id, format_name)))
 
     def stage(self, df: DataFrame, table: str, ds: str, run_id: str) -> str:
         """Writes a version that no reader sees yet; returns its location as readers take it.
@@ -178,34 +191,13 @@ class Versions:
                 expected="no record of the run",
                 hint="start jobs/nightly.py or the job of a stage: they give a repeated run a new number",
             )
-        version = self.tables.below(table).below(f"{c.DS}={ds}")
-        version.write(df, f"{c.RUN_ID}={run_id}", TABLES[table])
-        folder = files.absolute(self.tables.spark, version.path(f"{c.RUN_ID}={run_id}"))
+        version = version_folder(table, run_id, self.format_name)
+        self.tables.write(df, version, TABLES[table])
+        folder = files.absolute(self.tables.spark, self.tables.path(version))
         delete_checksums(folder)
         if self.mode is not None:
             files.set_mode(self.tables.spark, folder, self.mode)
         return reader_location(folder, files.absolute(self.tables.spark, "/"))
-
-    def promote(self, record: dict[str, Any], *, rolled_back: bool = False) -> None:
-        """Publishes a run's versions for its date, and as `latest` unless a later date is published.
-
-        If it is interrupted at any point, calling it again ends in the same state.
-
-        Args:
-            record: `ds`, `run_id`, `tables` (table → `location`, `rows`), `model` and further facts.
-            rolled_back: whether a rollback chose this version; noted in the manifest.
-
-        Raises:
-            PublishingError: the catalogue refused; the previous version is restored.
-        """
-        ds, run_id = record["ds"], record["run_id"]
-        previous = self.manifest(ds)
-        replaced = _replaced(previous, run_id)
-        with self._restored_on_failure(ds, previous):
-            self._write(self.records, run_id, record)
-            self._write(self.manifests, ds, {**record, "replaced": replaced, "rolled_back": rolled_back})
-            self._update_latest()
-            self._update_catalogue(ds)
 
     def missing(self, record: dict[str, Any]) -> list[str]:
         """Locations of a record without a complete table.
@@ -216,30 +208,26 @@ class Versions:
         folders = [self.folder(table, record["run_id"]) for table in record["tables"]]
         return [folder for folder in folders if not files.exists(self.tables.spark, f"{folder}/_SUCCESS")]
 
-    def unpublish_after(self, ds: str, dates: Sequence[str]) -> None:
-        """Removes later dates from what readers see, so that `latest` is this one.
-
-        Their versions and records are kept: `promote` with one of their records publishes them again.
+    def stored(self, table: str) -> list[str]:
+        """Runs that have a folder of the table, in whatever format.
 
         Args:
-            ds: the logical date that becomes the newest.
-            dates: `dates_after(ds)`; the caller holds their locks.
+            table: name of the table.
         """
-        for date in dates:
-            files.delete(self.tables.spark, f"{self.manifests.path(date)}.json")
-        self._update_latest()
-        self._update_catalogue(ds)
-        for date in dates:
-            self._drop_partitions(date)
+        spark = self.tables.spark
+        dates = files.children(spark, self.tables.path(table), f"{c.DS}=*")
+        folders = [path.rsplit("/", 1)[-1] for date in dates for path in files.children(spark, date)]
+        return [name.removeprefix(f"{c.RUN_ID}=") for name in folders if not name.startswith((".", "_"))]
 
-    def unpublish(self, ds: str) -> None:
-        """Removes a date from what readers see, first from the catalogue; its versions and records are kept.
+    def delete_version(self, table: str, run_id: str) -> None:
+        """Deletes the files of a version, in whatever format.
 
         Args:
-            ds: a logical date that is not the newest one: `latest` is not changed.
+            table: name of the table.
+            run_id: of a run that no manifest names.
         """
-        self._drop_partitions(ds)
-        files.delete(self.tables.spark, f"{self.manifests.path(ds)}.json")
+        for folder in version_folders(table, run_id):
+            one_step.delete_table(self.tables.spark, self.tables.path(folder))
 
     def purge(self, run_id: str) -> None:
         """Deletes the versions of a run that no manifest names, then its record.
@@ -249,85 +237,5 @@ class Versions:
         """
         record = self.record(run_id) or {"tables": {}}
         for table in record["tables"]:
-            one_step.delete_table(self.tables.spark, self.folder(table, run_id))
+            self.delete_version(table, run_id)
         files.delete(self.tables.spark, f"{self.records.path(run_id)}.json")
-
-    def _update_latest(self) -> None:
-        """Copies the newest manifest to `latest`, again if another date is published meanwhile."""
-        while (newest := self._newest()) != self.latest():
-            if newest is None:
-                files.delete(self.tables.spark, f"{self.manifests.path(LATEST)}.json")
-            else:
-                self._write(self.manifests, LATEST, newest)
-
-    def _newest(self) -> dict[str, Any] | None:
-        dates = self.dates()
-        return self.manifest(dates[-1]) if dates else None
-
-    def _write(self, folder: Tables, name: str, document: dict[str, Any]) -> None:
-        folder.write_json(name, document)
-        if self.mode is not None:
-            files.set_mode(self.tables.spark, f"{folder.path(name)}.json", self.mode)
-
-    def _update_catalogue(self, ds: str) -> None:
-        """Sets the partitions of a date to its manifest, and the views to `latest`."""
-        manifest, catalogue = self.manifest(ds), self.catalogue
-        if catalogue is None or manifest is None:
-            return
-        for table in manifest["tables"]:
-            catalogue.prepare(CONTRACTS[table], files.absolute(self.tables.spark, self.tables.path(table)))
-            catalogue.set_partition(table, ds, self.folder(table, manifest["run_id"]))
-        for table in filter(catalogue.has, CONTRACTS.keys() - manifest["tables"].keys()):
-            catalogue.drop_partition(table, ds)  # of a replaced version, whose files jobs/retain.py deletes
-        current = None
-        while (latest := self.latest()) is not None and latest["ds"] != current:
-            for contract in (contract for table, contract in CONTRACTS.items() if catalogue.has(table)):
-                if contract.table in latest["tables"]:
-                    catalogue.set_current(contract, latest["ds"])
-                else:
-                    catalogue.drop_current(contract)
-            current = latest["ds"]
-
-    def _drop_partitions(self, ds: str) -> None:
-        if self.catalogue is not None:
-            for table in filter(self.catalogue.has, CONTRACTS):
-                self.catalogue.drop_partition(table, ds)
-
-    @contextmanager
-    def _restored_on_failure(self, ds: str, previous: dict[str, Any] | None) -> Iterator[None]:
-        """Restores the previous manifest, `latest` and partitions if the catalogue refuses."""
-        try:
-            yield
-        except (PySparkException, PublishingError) as error:
-            if previous is None:
-                files.delete(self.tables.spark, f"{self.manifests.path(ds)}.json")
-            else:
-                self._write(self.manifests, ds, previous)
-            self._update_latest()
-            self._restore_partitions(ds, previous)
-            raise PublishingError(
-                f"the catalogue refused the new version of {ds}; the previous one is still published",
-                where=f"database {self.database}",
-                expected="partitions and views that can be changed",
-                found=str(error).splitlines()[0],
-                hint="check the metastore, then run the same command again",
-            ) from error
-
-    def _restore_partitions(self, ds: str, previous: dict[str, Any] | None) -> None:
-        catalogue = self.catalogue
-        if catalogue is None:
-            return
-        for table in CONTRACTS:
-            with suppress(PySparkException):  # the table that refused may refuse again
-                if previous is not None and table in previous["tables"]:
-                    catalogue.set_partition(table, ds, self.folder(table, previous["run_id"]))
-                else:
-                    catalogue.drop_partition(table, ds)
-
-
-def _replaced(previous: dict[str, Any] | None, run_id: str) -> str | None:
-    """Id of the run to which a rollback of this one returns."""
-    if previous is None:
-        return None
-    replaced = previous["replaced"] if previous["run_id"] == run_id else previous["run_id"]
-    return None if replaced is None else str(replaced)

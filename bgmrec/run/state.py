@@ -16,6 +16,7 @@ from pyspark.sql.types import StructType
 import bgmrec
 from bgmrec.config import Settings
 from bgmrec.errors import InputError
+from bgmrec.publish.formats.choose import table_format
 from bgmrec.publish.versions import Versions
 from bgmrec.run.fingerprint import STAGES, fingerprint, stage_fingerprint
 from bgmrec.run.lock import Lock
@@ -40,7 +41,8 @@ def published_versions(spark: SparkSession, settings: Settings) -> Versions:
     """
     store = Tables(spark, settings.paths.root).below("published")
     publish = settings.publish
-    return Versions(store, None if publish.catalog == "none" else publish.database, publish.mode)
+    database = None if publish.catalog == "none" else publish.database
+    return Versions(store, database, publish.mode, table_format(publish))
 
 
 @dataclass

@@ -84,6 +84,17 @@ class WithoutSecrets(logging.Filter):
         return True
 
 
+def redact_logs(secrets: tuple[str, ...]) -> None:
+    """Shows `***` for secrets in all log lines from now on.
+
+    Args:
+        secrets: values that must not be shown; none: nothing changes.
+    """
+    if secrets:
+        for handler in logger.handlers:
+            handler.addFilter(WithoutSecrets(secrets))
+
+
 def address_of(address: str | None, where: str) -> tuple[str, tuple[str, ...]]:
     """The address of a server with its secrets, and the secrets; log lines are redacted from now on.
 
@@ -103,6 +114,5 @@ def address_of(address: str | None, where: str) -> tuple[str, tuple[str, ...]]:
             hint=f"set {where}; conf/README.md has an example",
         )
     text, secrets = filled(address, where)
-    for handler in logger.handlers:
-        handler.addFilter(WithoutSecrets(secrets))
+    redact_logs(secrets)
     return text, secrets

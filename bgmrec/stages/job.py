@@ -14,13 +14,14 @@ from urllib.parse import urlparse
 from pyspark.sql import SparkSession
 
 from bgmrec.config import Settings, load_settings
+from bgmrec.publish.formats.choose import refuse_unusable
 from bgmrec.run.lock import Lock, locked
 from bgmrec.run.lock_documents import FileDocuments, PostgresDocuments
 from bgmrec.run.state import Run, Summary
 from bgmrec.runtime.command import add_ds, arg_parser, run_command
 from bgmrec.runtime.failures import known_failure
 from bgmrec.runtime.logs import Progress, logger
-from bgmrec.runtime.secrets import address_of
+from bgmrec.runtime.secrets import address_of, redact_logs
 from bgmrec.stages.outcome import failed_start_reported, failures_reported
 from bgmrec.storage import files, one_step
 
@@ -44,10 +45,14 @@ def start_session(settings: Settings) -> SparkSession:
 
     Args:
         settings: `[spark]`, `[paths]` and `[publish]` of them.
+
+    Raises:
+        SettingsError: this machine cannot write the format of the published tables.
     """
     from bgmrec.runtime.session import build_session  # Java starts slowly: settings are refused before it
     from bgmrec.runtime.sql_functions import register_functions
 
+    redact_logs(refuse_unusable(settings))
     hive = settings.publish.catalog == "hive"
     spark = build_session(settings.spark, _catalog_conf(settings) if hive else None, hive=hive)
     register_functions(spark)

@@ -23,6 +23,7 @@ from bgmrec.publish.gate import (
     widened,
 )
 from bgmrec.publish.measure import listed_items, table_numbers
+from bgmrec.publish.promotion import promote
 from bgmrec.recommend.external import external_table
 from bgmrec.run.state import Run
 from bgmrec.stages.input_profile import stored_changes
@@ -78,7 +79,8 @@ def publish(run: Run, model: StoredModel, candidates: DataFrame, list_faults: di
         run.progress.done("gate", forced=forced["reason"], overridden=len(forced["overridden"]))
     tables = {table: {"location": location, "rows": inputs.tables[table].rows} for table, location in staged.items()}
     run.summary.add("published", **tables)
-    run.versions.promote(
+    promote(
+        run.versions,
         {
             "ds": str(run.ds),
             "run_id": run.run_id,
@@ -91,7 +93,7 @@ def publish(run: Run, model: StoredModel, candidates: DataFrame, list_faults: di
             },
             "ratings": inputs.ratings,
             "forced": forced,
-        }
+        },
     )
     run.summary.add(RESULT, published=True)  # a later failure of the stage leaves the run published
 

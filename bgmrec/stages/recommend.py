@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pyspark.sql import DataFrame
 
 from bgmrec.publish.contracts import RECOMMENDATION_REASONS
+from bgmrec.publish.promotion import promote
 from bgmrec.recommend.candidates import candidate_items
 from bgmrec.recommend.checks import list_faults, list_violations, pack_lists
 from bgmrec.recommend.explain import reasons
@@ -42,7 +43,7 @@ def stage(run: Run) -> None:
     record = run.versions.record(run.run_id)
     if record is not None:  # interrupted while promoting: the staged tables are immutable
         run.summary.add("published", **record["tables"])
-        run.versions.promote(record)
+        promote(run.versions, record)
         run.summary.add(RESULT, published=True)
         return
     stored = run.models.load(run.model_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from bgmrec.config import load_settings
@@ -13,6 +13,7 @@ from bgmrec.errors import BusyError
 from bgmrec.ingest.row_cache import CACHE_FOLDER
 from bgmrec.ingest.stored_profiles import PROFILES
 from bgmrec.publish.contracts import CONTRACTS
+from bgmrec.publish.promotion import unpublish
 from bgmrec.publish.retention import Deletions, Inventory, deletions
 from bgmrec.run.fingerprint import STAGES
 from bgmrec.run.state import PREVIOUS_MODEL, Run
@@ -20,7 +21,7 @@ from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
 from bgmrec.stages.job import date_lock, note_lock, start_run
 from bgmrec.storage import columns as c
-from bgmrec.storage import files, one_step
+from bgmrec.storage import files
 
 _DATES = f"{c.DS}=*"
 
@@ -35,7 +36,10 @@ def inventory(run: Run) -> Inventory:
     return Inventory(
         manifests={ds: versions.manifest(ds) or {} for ds in versions.dates()},
         records={run_id: versions.record(run_id) or {} for run_id in versions.runs()},
-        versions={table: _versions(run, versions.tables.path(table)) for table in CONTRACTS},
+        versions={table: versions.stored(table) for table in CONTRACTS},
+        snapshots=()
+        if versions.commits is None
+        else versions.commits.runs_in_use(_readers_since(run), versions.latest()),
         models=run.models.runs(),
         work={ds: _is_finished(state) for ds, state in states.items()},
         unfinished=[run_id for state in states.values() for run_id in _unfinished(state)],
@@ -57,10 +61,10 @@ def _unfinished(state: dict[str, Any] | None) -> list[str]:
     return [state["run_id"], *([previous] if previous else [])]
 
 
-def _versions(run: Run, folder: str) -> list[str]:
-    """Run ids of the versions of a table."""
-    dates = files.children(run.spark, folder, _DATES)
-    return [run_id for date_folder in dates for run_id in _names(run, date_folder, f"{c.RUN_ID}=*")]
+def _readers_since(run: Run) -> datetime | None:
+    """When the oldest query that may still run began, by the clock, as the commits of a table have it; None: ever."""
+    days = run.settings.retention.unreferenced_days
+    return None if days is None else datetime.now(UTC) - timedelta(days=days)
 
 
 def _row_cache(run: Run) -> dict[tuple[str, str], bool]:
@@ -87,7 +91,7 @@ def _is_finished(state: dict[str, Any] | None) -> bool:
 
 
 def delete(run: Run, old: Deletions) -> None:
-    """Deletes in this order: dates from catalogue and manifests, then files, then the records that name files.
+    """Deletes in this order: dates from catalogue, tables and manifests, then files, then the records that name files.
 
     Args:
         run: of any logical date below the root.
@@ -95,9 +99,12 @@ def delete(run: Run, old: Deletions) -> None:
     """
     versions = run.versions
     for ds in old.dates:
-        versions.unpublish(ds)
+        unpublish(versions, ds)
+    since = _readers_since(run)
+    if versions.commits is not None and since is not None:
+        versions.commits.expire(since, [versions.manifest(ds) or {"tables": {}} for ds in versions.dates()])
     for table, run_id in old.versions:
-        one_step.delete_table(run.spark, versions.tables.path(f"{table}/{c.DS}={run_id[:10]}/{c.RUN_ID}={run_id}"))
+        versions.delete_version(table, run_id)
     for run_id in old.records:
         versions.purge(run_id)
     for run_id in old.models:

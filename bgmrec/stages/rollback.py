@@ -12,6 +12,7 @@ from typing import Any
 
 from bgmrec.config import load_settings
 from bgmrec.errors import BusyError, InputError
+from bgmrec.publish.promotion import promote, unpublish_after
 from bgmrec.run.state import Run
 from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
@@ -90,9 +91,9 @@ def roll_back(run: Run, named: str | None, dry_run: bool) -> None:
             write_line(f"{day}: unpublished")
         if dry_run:
             return
-        run.versions.promote(record, rolled_back=True)
+        promote(run.versions, record, rolled_back=True)
         if named:
-            run.versions.unpublish_after(record["ds"], later)
+            unpublish_after(run.versions, record["ds"], later)
         latest = run.versions.latest() or record
         write_line(f"latest: {latest['run_id']}, model {latest['model']['run_id']}")
 

@@ -41,6 +41,8 @@ def tables_text(run: Run) -> Iterator[str]:
     for table, facts in manifest["tables"].items():
         yield f"{table}: {facts['rows']:,} rows"
         yield f"  by path       {facts['location']}"
+        if "version" in facts:
+            yield f"  by {manifest['format']:<11}{facts['table']}, version {facts['version']}"
         if run.settings.publish.catalog != "none":
             yield f"  by catalogue  SELECT * FROM {run.settings.publish.database}.{table} WHERE ds = '{run.ds}'"
 

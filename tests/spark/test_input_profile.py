@@ -16,6 +16,7 @@ from bgmrec.errors import QualityGateError
 from bgmrec.ingest.duplicates import DIGESTS
 from bgmrec.ingest.profile import SourceRows, profile_rows
 from bgmrec.ingest.sampled_values import Field
+from bgmrec.publish.promotion import promote
 from bgmrec.recommend.candidates import candidate_items
 from bgmrec.run.state import Run, Summary
 from bgmrec.runtime.logs import Progress, logger
@@ -158,7 +159,7 @@ def test_the_share_of_new_ids_is_that_of_the_previous_published_run(spark: Spark
     }
     before.models.save(before.run_id, tables, {}, {}, dict.fromkeys(FACTS))
     manifest = {"ds": str(DS), "run_id": before.run_id, "tables": {}, "model": {"run_id": before.run_id}}
-    before.versions.promote(manifest)
+    promote(before.versions, manifest)
     profile = ratings_profile(night(spark, tmp_path, rows(), DS + timedelta(days=1)))
     shares = {name: ids["new_share"] for name, ids in profile["ids"].items()}
     assert shares == {"user_id": pytest.approx(0.98), "item_id": pytest.approx(0.25)}

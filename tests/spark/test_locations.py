@@ -17,6 +17,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from bgmrec.publish import contracts
+from bgmrec.publish.promotion import promote
 from bgmrec.publish.versions import LATEST, Versions
 from bgmrec.storage.tables import Tables
 from tests.warehouse.versions import publish, run_id
@@ -91,7 +92,7 @@ def test_a_location_on_s3_is_named_as_readers_know_it(spark: SparkSession, tmp_p
     location = versions.stage(rows, "recommendations", run[:10], run)
     assert location == f"s3://bucket/bgmrec/published/recommendations/ds={run[:10]}/run_id={run}/"
     record = {"tables": {"recommendations": {"location": location, "rows": 1}}, "model": {"run_id": run}}
-    versions.promote({"ds": run[:10], "run_id": run, **record})
+    promote(versions, {"ds": run[:10], "run_id": run, **record})
     assert versions.read("recommendations", run[:10]).count() == spark.read.parquet(location).count() == 1
     manifest = json.loads((tmp_path / "published" / "_manifests" / f"{LATEST}.json").read_text())
     assert manifest["tables"]["recommendations"]["location"] == location

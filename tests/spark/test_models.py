@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from bgmrec.config import load_settings
 from bgmrec.errors import EXIT_BUSY, BusyError, InputError, PublishingError
+from bgmrec.publish.promotion import promote, unpublish_after
 from bgmrec.publish.retention import Inventory, deletions
 from bgmrec.publish.versions import Versions
 from bgmrec.run.state import Run, Summary
@@ -93,7 +94,7 @@ def published_run(spark: SparkSession, tmp_path: Path) -> Run:
         columns = "ds string, user_id string, position int, item_id string, score float, source string, run_id string"
         folder = run.versions.stage(spark.createDataFrame(rows, columns), "recommendations", run_id[:10], run_id)
         tables = {"recommendations": {"location": folder, "rows": 1}}
-        run.versions.promote({"ds": run_id[:10], "run_id": run_id, "tables": tables, "model": {"run_id": run_id}})
+        promote(run.versions, {"ds": run_id[:10], "run_id": run_id, "tables": tables, "model": {"run_id": run_id}})
     return run
 
 
@@ -226,15 +227,13 @@ def test_a_rollback_is_refused_while_a_later_date_is_locked(published_run: Run) 
 def test_a_rollback_holds_the_locks_of_the_dates_that_it_unpublishes(
     published_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unpublish_after = Versions.unpublish_after
-
-    def while_locked(self: Versions, ds: str, dates: Sequence[str]) -> None:
+    def while_locked(versions: Versions, ds: str, dates: Sequence[str]) -> None:
         assert dates == [SECOND]
         with pytest.raises(BusyError), date_lock(published_run, SECOND):
             pytest.fail("a run could start on a date that is being unpublished")
-        unpublish_after(self, ds, dates)
+        unpublish_after(versions, ds, dates)
 
-    monkeypatch.setattr(Versions, "unpublish_after", while_locked)
+    monkeypatch.setattr(rollback, "unpublish_after", while_locked)
     rollback.roll_back(replace(published_run, ds=date.fromisoformat(FIRST)), f"{FIRST}-001", dry_run=False)
     with date_lock(published_run, SECOND):  # it is free again
         assert visible(published_run)[0] == f"{FIRST}-001"
@@ -265,7 +264,7 @@ def test_retain_decides_again_once_it_holds_the_locks(published_run: Run, monkey
         calls.append(run)
         before = inventory(run)
         if len(calls) == 1:
-            published_run.versions.unpublish_after(FIRST, [SECOND])
+            unpublish_after(published_run.versions, FIRST, [SECOND])
         return before
 
     monkeypatch.setattr(retain, "inventory", then_rolled_back)

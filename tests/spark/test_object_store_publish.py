@@ -8,6 +8,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from bgmrec.publish.promotion import promote
 from bgmrec.publish.versions import Versions
 from bgmrec.storage.tables import Tables
 from tests.spark.object_store import Killed, killed_at, object_store
@@ -32,17 +33,17 @@ def test_a_promotion_killed_at_any_object_shows_one_version_and_ends_the_same(
             for run, users in ((run_id(1), 3), (run_id(2), 2)):
                 record = _staged(versions, spark, run, users)
                 if run == run_id(1):
-                    versions.promote(record)
+                    promote(versions, record)
         with object_store(spark, folder, conditional=True, step=killed_at(number)) as address:
             try:
-                Versions(Tables(spark, address).below("published"), None).promote(record)
+                promote(Versions(Tables(spark, address).below("published"), None), record)
                 ended = True
             except Killed:
                 pass
         seen = [manifest(folder, name) for name in (run_id(1)[:10], "latest")]
         assert all(one["run_id"] in (run_id(1), run_id(2)) for one in seen)
         with object_store(spark, folder, conditional=True) as address:
-            Versions(Tables(spark, address).below("published"), None).promote(record)
+            promote(Versions(Tables(spark, address).below("published"), None), record)
         assert [manifest(folder, name)["run_id"] for name in (run_id(1)[:10], "latest")] == [run_id(2)] * 2
     assert number == 4  # record, manifest, latest
 

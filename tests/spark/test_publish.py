@@ -16,8 +16,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
 from bgmrec.errors import PublishingError
-from bgmrec.publish import contracts
+from bgmrec.publish import contracts, promotion
 from bgmrec.publish.catalogue import Catalogue
+from bgmrec.publish.promotion import promote, unpublish_after
 from bgmrec.publish.versions import LATEST, MANIFESTS, Versions
 from bgmrec.storage.schemas import TABLES
 from bgmrec.storage.tables import Tables
@@ -47,7 +48,7 @@ def record(versions: Versions, run_id: str, users: int, ds: str = DS) -> dict[st
 
 
 def publish(versions: Versions, run_id: str, users: int, ds: str = DS) -> None:
-    versions.promote(record(versions, run_id, users, ds))
+    promote(versions, record(versions, run_id, users, ds))
 
 
 def by_date(versions: Versions, where: str = f"recommendations WHERE ds = '{DS}'") -> tuple[set[str], int]:
@@ -116,7 +117,7 @@ def test_a_catalogue_that_refuses_leaves_the_previous_version_published(versions
     second = record(versions, f"{DS}-002", users=2)
     second["tables"]["similar_items"] = second["tables"]["recommendations"]
     with pytest.raises(PublishingError, match="refused"):
-        versions.promote(second)
+        promote(versions, second)
     if before:
         assert by_date(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
     else:
@@ -124,15 +125,15 @@ def test_a_catalogue_that_refuses_leaves_the_previous_version_published(versions
         assert versions.manifest(DS) is None and versions.latest() is None
     spark.sql(f"DROP VIEW {DATABASE}.similar_items")
     del second["tables"]["similar_items"]
-    versions.promote(second)
+    promote(versions, second)
     assert by_date(versions) == current(versions) == latest_by_path(versions) == ({f"{DS}-002"}, 2)
 
 
-# where promoting is killed: method, and the folder whose document is not written
-STEPS: dict[str, tuple[type, str, str]] = {
+# where promoting is killed: function, and the folder whose document is not written
+STEPS: dict[str, tuple[Any, str, str]] = {
     "before the record": (Tables, "write_json", "runs"),
     "before the manifest": (Tables, "write_json", MANIFESTS),
-    "before latest": (Versions, "_update_latest", ""),
+    "before latest": (promotion, "_update_latest", ""),
     "before the partition": (Catalogue, "set_partition", ""),
     "before the view": (Catalogue, "set_current", ""),
 }
@@ -155,10 +156,10 @@ def test_an_interrupted_promotion_ends_in_the_same_state_when_it_is_repeated(
     with monkeypatch.context() as patched:
         patched.setattr(owner, name, killed)
         with pytest.raises(RuntimeError, match="killed"):
-            versions.promote(second)
+            promote(versions, second)
     whole = [({f"{DS}-001"}, 3), ({f"{DS}-002"}, 2)]
     assert by_date(versions) in whole and current(versions) in whole and latest_by_path(versions) in whole
-    versions.promote(second)
+    promote(versions, second)
     assert by_date(versions) == current(versions) == latest_by_path(versions) == whole[1]
     assert versions.manifest(DS)["replaced"] == f"{DS}-001"
 
@@ -168,17 +169,17 @@ def test_of_two_dates_published_at_once_the_newer_one_is_current(
     versions: Versions, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older, newer = record(versions, f"{DS}-001", 3), record(versions, f"{DAY_AFTER}-001", 1, DAY_AFTER)
-    owner, name = {"before latest": (Versions, "_write"), "before the view": (Catalogue, "set_current")}[step]
+    owner, name = {"before latest": (Tables, "write_json"), "before the view": (Catalogue, "set_current")}[step]
     real = getattr(owner, name)
 
     def meanwhile(self: Any, *arguments: Any) -> Any:
-        if owner is Catalogue or arguments[1] == LATEST:
+        if owner is Catalogue or arguments[0] == LATEST:
             monkeypatch.setattr(owner, name, real)
-            versions.promote(newer)
+            promote(versions, newer)
         return real(self, *arguments)
 
     monkeypatch.setattr(owner, name, meanwhile)
-    versions.promote(older)
+    promote(versions, older)
     assert current(versions) == latest_by_path(versions) == ({f"{DAY_AFTER}-001"}, 1)
     assert by_date(versions) == ({f"{DS}-001"}, 3)
 
@@ -248,13 +249,13 @@ def test_a_table_that_is_no_longer_published_leaves_the_catalogue_with_its_date(
     rows = spark.createDataFrame([(DS, "m1", 1, "m2", 0.5, f"{DS}-001")], columns)
     location = versions.stage(rows, "similar_items", DS, f"{DS}-001")
     first["tables"]["similar_items"] = {"location": location, "rows": 1}
-    versions.promote(first)
+    promote(versions, first)
     assert by_date(versions, "similar_items") == by_date(versions, "similar_items_current") == ({f"{DS}-001"}, 1)
     publish(versions, f"{DS}-002", users=2)
     assert by_date(versions, "similar_items") == (set(), 0)
     assert not spark.catalog.tableExists(f"{DATABASE}.similar_items_current")
     assert by_date(versions) == current(versions) == ({f"{DS}-002"}, 2)
-    versions.promote(versions.record(f"{DS}-001"), rolled_back=True)
+    promote(versions, versions.record(f"{DS}-001"), rolled_back=True)
     assert by_date(versions, "similar_items") == by_date(versions, "similar_items_current") == ({f"{DS}-001"}, 1)
 
 
@@ -272,11 +273,11 @@ def test_later_dates_can_be_unpublished_and_published_again(versions: Versions) 
     publish(versions, f"{DS}-001", users=3)
     publish(versions, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
     assert versions.dates_after(DS) == [DAY_AFTER]
-    versions.unpublish_after(DS, [DAY_AFTER])
+    unpublish_after(versions, DS, [DAY_AFTER])
     assert versions.dates_after(DS) == []
     assert current(versions) == latest_by_path(versions) == ({f"{DS}-001"}, 3)
     assert by_date(versions, "recommendations") == ({f"{DS}-001"}, 3)
-    versions.promote(versions.record(f"{DAY_AFTER}-001"))
+    promote(versions, versions.record(f"{DAY_AFTER}-001"))
     assert current(versions) == latest_by_path(versions) == ({f"{DAY_AFTER}-001"}, 1)
 
 
@@ -285,7 +286,7 @@ def test_without_a_catalogue_the_files_are_published(versions: Versions) -> None
     publish(by_path_only, f"{DS}-001", users=3)
     publish(by_path_only, f"{DAY_AFTER}-001", users=1, ds=DAY_AFTER)
     assert by_path_only.dates_after(DS) == [DAY_AFTER]
-    by_path_only.unpublish_after(DS, [DAY_AFTER])
+    unpublish_after(by_path_only, DS, [DAY_AFTER])
     assert latest_by_path(by_path_only) == ({f"{DS}-001"}, 3)
 
 

@@ -84,6 +84,16 @@ def test_a_second_time_there_is_nothing_to_delete(inventory: Inventory) -> None:
     assert deletions(rest, SETTINGS, TODAY).lines() == []
 
 
+def test_files_that_a_reader_of_a_table_may_still_read_are_kept_with_their_record_and_model() -> None:
+    runs = [run(20), run(21), run(0)]
+    inventory = Inventory(
+        {day(0): manifest(run(0))}, {r: manifest(r) for r in runs}, {"recommendations": runs}, runs, snapshots=[run(20)]
+    )
+    old = deletions(inventory, SETTINGS, TODAY)
+    assert old.versions == [("recommendations", run(21))]
+    assert old.records == old.models == [run(21)]
+
+
 def test_the_rules_by_hand() -> None:
     runs = [run(0, 1), run(0, 2), run(4, 1), run(4, 2), run(4, 3), run(9), run(10), run(25)]
     inventory = Inventory(

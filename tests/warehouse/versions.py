@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pyspark.sql import DataFrame, SparkSession
 
+from bgmrec.publish.promotion import promote
 from bgmrec.publish.versions import Versions
 from bgmrec.storage import schemas
 from bgmrec.storage.tables import Tables
@@ -53,7 +54,7 @@ def publish(spark: SparkSession, root: Path, run: str, users: int, database: str
     published = {}
     for name, df in tables(spark, run, users).items():
         published[name] = {"location": versions.stage(df, name, run[:10], run), "rows": counts(users)[name]}
-    versions.promote({"ds": run[:10], "run_id": run, "tables": published, "model": {"run_id": run}})
+    promote(versions, {"ds": run[:10], "run_id": run, "tables": published, "model": {"run_id": run}})
     return versions
 
 
