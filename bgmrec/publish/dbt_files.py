@@ -12,27 +12,32 @@ SOURCE = "bgmrec"
 _HEAD = "# Made by jobs/dbt_files.py from the contracts of the published tables; make it again instead of editing it.\n"
 
 
-def sources(contracts: Sequence[Contract], database: str) -> str:
+def sources(contracts: Sequence[Contract], database: str, *, with_views: bool) -> str:
     """`sources.yml`: each table and its view of the newest date, with columns, types and tests.
 
     Args:
         contracts: of the published tables.
         database: of the catalogue; dbt calls it the schema of the source.
+        with_views: whether the tables have views: only Spark's catalogue has them.
     """
-    tables = [table for contract in contracts for table in (_table(contract), _current(contract))]
+    tables = []
+    for contract in contracts:
+        tables += [_table(contract), _current(contract)] if with_views else [_table(contract)]
     source = {"name": SOURCE, "description": "Tables that bgmrec publishes every night.", "schema": database}
     return _HEAD + _yaml({"version": 2, "sources": [{**source, "tables": tables}]})
 
 
-def exposures(contracts: Sequence[Contract], readers: Mapping[str, str], owner: str) -> str:
+def exposures(contracts: Sequence[Contract], readers: Mapping[str, str], owner: str, *, with_views: bool) -> str:
     """`exposures.yml`: one exposure for each reader of all tables.
 
     Args:
         contracts: of the published tables.
         readers: name → description of what reads their newest version.
         owner: of the exposures.
+        with_views: whether the tables have views, which are then what is read.
     """
-    depends_on = [f"source('{SOURCE}', '{contract.current}')" for contract in contracts]
+    names = [contract.current if with_views else contract.table for contract in contracts]
+    depends_on = [f"source('{SOURCE}', '{name}')" for name in names]
     entries = [
         {
             "name": name,

@@ -46,10 +46,11 @@ def write_dbt_files(arguments: Namespace, progress: Progress) -> None:
     """
     settings = load_settings(arguments.config, arguments.overrides)
     contracts = [CONTRACTS[table] for table in settings.publish.tables]
+    with_views = settings.publish.catalog != "none"
     arguments.out.mkdir(parents=True, exist_ok=True)
     files = {
-        "sources.yml": sources(contracts, settings.publish.database),
-        "exposures.yml": exposures(contracts, readers(settings), arguments.owner),
+        "sources.yml": sources(contracts, settings.publish.database, with_views=with_views),
+        "exposures.yml": exposures(contracts, readers(settings), arguments.owner, with_views=with_views),
     }
     for name, content in files.items():
         (arguments.out / name).write_text(content, encoding="utf-8")

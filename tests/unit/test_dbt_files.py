@@ -34,6 +34,16 @@ def test_the_source_has_the_tables_of_the_settings(tmp_path: Path) -> None:
     assert [t["name"] for t in source["tables"]] == [n for table in published for n in (table, f"{table}_current")]
 
 
+def test_without_sparks_catalogue_there_are_no_views(tmp_path: Path) -> None:
+    catalogue = 'publish.iceberg.catalog={type="sql",uri="sqlite:////data/catalogue.db"}'
+    for number, sets in enumerate((["publish.format=iceberg", catalogue], [])):
+        sources, exposures = made(tmp_path / str(number), "publish.catalog=none", *sets)
+        assert [table["name"] for table in sources["sources"][0]["tables"]] == ["recommendations", "similar_items"]
+        assert exposures["exposures"][0]["depends_on"] == [
+            "source('bgmrec', 'recommendations')", "source('bgmrec', 'similar_items')",
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
 def test_a_table_is_its_contract(contract: Contract, tmp_path: Path) -> None:
     (source,) = made(tmp_path, f"publish.tables=['{contract.table}']")[0]["sources"]
