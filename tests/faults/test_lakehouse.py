@@ -1,4 +1,4 @@
-"""Readers of Delta and Iceberg tables poll through 50 publications, whose publisher is killed at every storage step."""
+"""Readers of Delta and Iceberg tables poll through 50 publications, whose publisher is killed after every storage step."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PUBLICATIONS = 50
 
 
 def publisher(root: Path, name: str, first: int, last: int, kill_at: int = 0) -> int:
-    """Completes run `first`, publishes up to `last`, is killed at a step of `last`; returns the exit status."""
+    """Completes run `first`, publishes up to `last`, is killed after a step of `last`; returns the exit status."""
     command = [sys.executable, "-m", "tests.warehouse.lake_publisher"]
     command += [str(root), name, str(first), str(last), str(kill_at)]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=1800)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-4000:]
     return done.returncode
 
@@ -68,7 +68,7 @@ def test_readers_see_whole_versions_whenever_the_publisher_is_killed(tmp_path: P
                 break
         assert publisher(tmp_path, name, number, PUBLICATIONS) == 0
     print(f"{name}: killed at {step - 1} steps, {len(seen)} polls")
-    assert step > 12, "the steps of staging, record, two commits, manifest and latest"
+    assert step > 7, "two tables are staged, the record, two commits, manifest and latest"
     assert seen[-1][0] <= run_id(PUBLICATIONS) and len(seen) > PUBLICATIONS
     for runs in ([run for run, _ in seen], *([heads[n] for _, heads in seen] for n in (0, 2))):
         assert runs == sorted(runs), "an older version came back"

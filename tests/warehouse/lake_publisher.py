@@ -1,8 +1,9 @@
-"""Publishes Delta or Iceberg tables in a separate process, and kills itself at one storage step.
+"""Publishes Delta or Iceberg tables in a separate process, and kills itself after one storage step.
 
 `lake_publisher.py ROOT FORMAT FIRST LAST KILL_AT` completes run FIRST, then publishes the runs after it up to LAST. The
-process is killed at step KILL_AT of LAST, or never (0). A step is the beginning or the end of a write: of staged files,
-of a document, of a commit, and of each file that a commit consists of.
+process is killed after step KILL_AT of LAST, or never (0). A step is a write that has ended: of staged files, of a
+document, of a commit; or a file that a commit consists of, when it is opened. What is stored when a write begins is what
+the write before it has left, so that these are all states but those within a write.
 """
 
 from __future__ import annotations
@@ -49,7 +50,6 @@ class Killer:
         real = getattr(owner, name)
 
         def watched(*arguments: Any, **named: Any) -> Any:
-            self.reached()
             result = real(*arguments, **named)
             self.reached()
             return result
