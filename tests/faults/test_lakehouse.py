@@ -1,4 +1,4 @@
-"""Readers of Delta and Iceberg tables poll through 50 publications, whose publisher is killed after every storage step."""
+"""Readers of Delta and Iceberg tables poll through 50 publications, whose publisher is killed after every write."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def by_polars(root: Path, name: str, table: str) -> tuple[set[str], int]:
 
 def poll(root: Path, name: str) -> tuple[str, list[str]]:
     """The run of the manifest, and the run of each table's newest state; what was read is whole."""
-    time.sleep(0.2)  # the publisher needs the processors, too
+    time.sleep(0.5)  # the publisher needs the processors, too
     manifest = json.loads((root / "published" / "_manifests" / "latest.json").read_text())
     run = manifest["run_id"]
     heads = []

@@ -2,8 +2,8 @@
 
 `lake_publisher.py ROOT FORMAT FIRST LAST KILL_AT` completes run FIRST, then publishes the runs after it up to LAST. The
 process is killed after step KILL_AT of LAST, or never (0). A step is a write that has ended: of staged files, of a
-document, of a commit; or a file that a commit consists of, when it is opened. What is stored when a write begins is what
-the write before it has left, so that these are all states but those within a write.
+document, of a commit; or a file of a commit that is opened. What is stored when a write begins is what the write before
+it has left, so that these are all states but those within a write.
 """
 
 from __future__ import annotations
