@@ -180,7 +180,7 @@ def test_a_large_night_is_sampled(spark: SparkSession) -> None:
         (f.col("id") % 5).cast("double").alias("rating"),
     )
     sources = [SourceRows("log", 300_000)]
-    (profile,) = profile_rows(mapped, sources, ["item_id"], [Field("rating", "number", f.col("rating"))])
+    profile = profile_rows(mapped, sources, ["item_id"], [Field("rating", "number", f.col("rating"))])["log"]
     assert profile["rows"]["kept"] == 300_000
     assert profile["ids"]["item_id"]["distinct"] == pytest.approx(30_000, rel=0.09)
     rating = profile["fields"]["rating"]
