@@ -23,14 +23,14 @@ PACKED := build/package/environment
 AIRFLOW := .venv-airflow
 AIRFLOW_TESTS := tests/airflow
 FAULT_TESTS := tests/faults
-# make test-faults SHARE=4 runs a quarter of the tests, another one each day
+# make test-faults SHARE=4 runs a quarter of the tests, another one each day; so does make test-spark35
 SHARE := 1
 SPARK35 := .venv-spark35
 OTHER := .venv-python-$(subst /,_,$(PYTHON))
 SHIPPED := dist/environment.tar.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help venv constraints example demo demo-crawl package test test-quick test-nights test-cluster test-airflow test-faults test-spark35
+.PHONY: help venv constraints example demo demo-crawl package test test-quick test-inputs test-nights test-cluster test-airflow test-faults test-spark35
 .PHONY: test-python test-warehouse test-report soak fuzz lint audit format clean distclean
 
 help: ## Show this list
@@ -95,6 +95,9 @@ test: $(STAMP) ## Run the tests: unit and crawls, then a run and Spark
 	@$(PY) -m pytest -n 2 --dist loadfile tests/crawl
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/spark
 
+test-inputs: $(STAMP) ## Read files of every kind, as other tools write them, and damaged ones
+	@$(PY) -m pytest -n 2 --dist loadfile tests/inputs
+
 test-nights: $(STAMP) ## Run nights in a row, killed nights, single stages, searches and studies
 	@$(PY) -m pytest -n 2 --dist loadfile tests/nights
 
@@ -118,9 +121,9 @@ test-warehouse: $(STAMP) ## Run the tests with real servers: Spark's Thrift serv
 test-faults: $(STAMP) $(SHIPPED) ## Kill, fill, cut and start twice: what a night must survive
 	@$(PY) -m pytest --daily-share $(SHARE) $(FAULT_TESTS)
 
-test-spark35: $(SPARK35)/.bgmrec-installed ## Run the tests of make test on Spark 3.5, the second line
-	@$(SPARK35)/bin/python -m pytest -n 2 tests/unit
-	@$(SPARK35)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/spark
+test-spark35: $(SPARK35)/.bgmrec-installed ## Run the tests of make test and test-inputs on Spark 3.5, the second line
+	@$(SPARK35)/bin/python -m pytest -n 2 --daily-share $(SHARE) tests/unit
+	@$(SPARK35)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --daily-share $(SHARE) tests/e2e tests/spark tests/inputs
 
 $(SPARK35)/.bgmrec-installed: pyproject.toml conf/constraints-spark35.txt conf/make_venv.sh
 	@PYTHON="$(PYTHON)" sh conf/make_venv.sh $(SPARK35) conf/constraints-spark35.txt -e '.[$(EXTRAS)]'
@@ -128,7 +131,7 @@ $(SPARK35)/.bgmrec-installed: pyproject.toml conf/constraints-spark35.txt conf/m
 
 test-python: $(OTHER)/.bgmrec-installed ## Run unit and Spark tests with another interpreter: PYTHON=python3.13
 	@$(OTHER)/bin/python -m pytest -n 2 -rs tests/unit
-	@$(OTHER)/bin/python -m pytest -n 2 -rs --dist loadfile --no-loadscope-reorder tests/spark
+	@$(OTHER)/bin/python -m pytest -n 2 -rs --dist loadfile --no-loadscope-reorder tests/spark tests/inputs
 
 $(OTHER)/.bgmrec-installed: pyproject.toml conf/constraints.txt conf/make_venv.sh
 	@PYTHON="$(PYTHON)" WITHOUT_CUDA=1 sh conf/make_venv.sh $(OTHER) conf/constraints.txt -e '.[$(EXTRAS)]'
@@ -139,8 +142,8 @@ soak: $(STAMP) ## Run 14 generated nights in a row and look at their time, memor
 
 fuzz: $(STAMP) ## Look for input that breaks something: as the tests do, but long and with new examples
 	@BGMREC_FUZZ_EXAMPLES=2000 $(PY) -m pytest tests/unit/test_hostile_settings.py
-	@BGMREC_FUZZ_EXAMPLES=100 $(PY) -m pytest tests/spark/test_hostile_rows.py
-	@BGMREC_FUZZ_EXAMPLES=150 $(PY) -m pytest tests/spark/test_hostile_files.py
+	@BGMREC_FUZZ_EXAMPLES=100 $(PY) -m pytest tests/inputs/test_hostile_rows.py
+	@BGMREC_FUZZ_EXAMPLES=150 $(PY) -m pytest tests/inputs/test_hostile_files.py
 
 test-report: $(STAMP) ## Open the reports of the demo's and, where its data are, KuaiRand's night in a headless Chromium
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \

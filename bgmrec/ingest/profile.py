@@ -51,9 +51,8 @@ def profile_rows(
     sources: Sequence[SourceRows],
     ids: Sequence[str],
     fields: Sequence[Field],
-    sums: Mapping[str, Column] | None = None,
-) -> list[dict[str, Any]]:
-    """By source: rows by state, ids, fields with nulls, range, top values and quantiles, and sums.
+) -> dict[str, dict[str, Any]]:
+    """By source: rows by state, ids, and fields with nulls, range, top values and quantiles.
 
     Each id has `sample`: the hashes of at most `BUCKETS` of its distinct values, chosen at random.
 
@@ -62,26 +61,23 @@ def profile_rows(
         sources: in the order of the settings.
         ids: id columns; the first one is null where a row is not kept, and only there.
         fields: all others.
-        sums: numbers that are summed over all rows, kept or not.
     """
-    sums = sums or {}
     rows = mapped.where(_of_date(sources))
-    more = [*_totals(ids[0], fields), *(f.sum(number).alias(_sum(name)) for name, number in sums.items())]
-    # counts, ranges and sums are computed by bucket of the first id, which saves a pass
+    more = _totals(ids[0], fields)
+    # counts and ranges are computed by bucket of the first id, which saves a pass
     minima = {name: _minima(rows, name, more if name == ids[0] else ()).collect() for name in ids}
     kept = rows.where(f.col(ids[0]).isNotNull())
     shares = [sampled_share(source.rows) for source in sources]
     values = sampled_values(kept, shares, [*fields, *(Field(name, "id", f.col(name)) for name in ids)])
-    return [
-        _profile(
+    return {
+        source.name: _profile(
             {name: [row for row in part if row[SOURCE_POSITION] == at] for name, part in minima.items()},
             values[at],
             fields,
-            sums,
             whole=shares[at] == 1,
         )
-        for at in range(len(sources))
-    ]
+        for at, source in enumerate(sources)
+    }
 
 
 def hash_of(name: str) -> Column:
@@ -122,10 +118,6 @@ def _totals(first_id: str, fields: Sequence[Field]) -> list[Column]:
     return counts
 
 
-def _sum(name: str) -> str:
-    return f"sum_{name}"
-
-
 def _ordered(field: Field) -> Column | None:
     """The value as a number, times in seconds; None: it has no order."""
     if field.kind == "timestamp":
@@ -149,7 +141,6 @@ def _profile(
     minima: Mapping[str, list[Row]],
     values: Sequence[dict[str, Any]],
     fields: Sequence[Field],
-    sums: Mapping[str, Column],
     whole: bool,
 ) -> dict[str, Any]:
     """The profile of one source; `whole`: the sample is all of its rows."""
@@ -162,7 +153,6 @@ def _profile(
             field.name: _field(at, field, by_bucket, facts)
             for at, (field, facts) in enumerate(zip(fields, of_fields, strict=True))
         },
-        "sums": {name: sum(row[_sum(name)] or 0 for row in by_bucket) for name in sums},
     }
 
 

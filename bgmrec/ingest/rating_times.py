@@ -6,13 +6,14 @@ the expression of `rated_at` should name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as f
 
 from bgmrec.errors import InputError
+from bgmrec.ingest.duplicates import SOURCE_POSITION
 from bgmrec.runtime.logs import logger
 from bgmrec.storage import columns as c
 
@@ -24,48 +25,51 @@ _STEPS = (1, 2, 3, -1)  # a timestamp of Spark cannot be a million times too lar
 _UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 
-def time_sums(ds: date) -> dict[str, Column]:
-    """Numbers whose sums over all rows `check_times` needs: counts of times, and seconds of those far from the date.
+def time_sums(mapped: DataFrame, ds: date) -> list[Row]:
+    """By source: counts of times, and the seconds of those far from the date, by an action.
 
     Args:
+        mapped: every row; `rated_at` is null in rows that are rejected or filtered.
         ds: the logical date.
     """
-    seconds = f.unix_micros(c.RATED_AT) / 1e6  # null in rows that are rejected or filtered
+    seconds = f.unix_micros(c.RATED_AT) / 1e6
     is_far = f.abs(seconds - _seconds(ds)) > _FAR_YEARS * _YEAR
     # how many units too large the read one is
     steps = f.coalesce(*(f.when(_is_near(seconds * 1000.0**n, ds), f.lit(n)) for n in _STEPS), f.lit(0))
-    sums = {"times": seconds.isNotNull(), "after": seconds >= _seconds(ds) + _DAY}
+    # numbers alone: Spark would compile a median, or a look at the state, to slower code
+    sums = [f.count(c.RATED_AT).alias("times"), f.count_if(seconds >= _seconds(ds) + _DAY).alias("after")]
     for n in (0, *_STEPS):
-        sums[f"far_{n}"] = f.when(is_far, steps == n)
-    counts = {name: condition.cast("bigint") for name, condition in sums.items()}
-    return counts | {f"seconds_{n}": f.when(is_far & (steps == n), seconds) for n in (0, *_STEPS)}
+        is_read_so = f.when(is_far, steps == n)
+        sums += [f.count_if(is_read_so).alias(f"far_{n}"), f.sum(f.when(is_read_so, seconds)).alias(f"seconds_{n}")]
+    return mapped.groupBy(SOURCE_POSITION).agg(*sums).orderBy(SOURCE_POSITION).collect()
 
 
-def check_times(sums: Mapping[str, float], source: str, max_share: float, ds: date) -> None:
+def check_times(sums: Sequence[Row], sources: Sequence[str], max_share: float, ds: date) -> None:
     """Warns of times far from the logical date or after it; ends the run where another unit explains too many.
 
     Args:
         sums: of `time_sums`.
-        source: its name.
+        sources: names of the sources, in the order of the settings.
         max_share: the largest allowed share of times that another unit explains, `ratings.max_reject_share`.
         ds: the logical date.
 
     Raises:
         InputError: the share is exceeded.
     """
-    where = f"ratings.sources.{source}.rated_at"
-    far = [n for n in (0, *_STEPS) if sums[f"far_{n}"]]
-    for n in far:
-        _check_far(n, sums, max_share, ds, where)
-    if not far and sums["after"] > sums["times"] / 2:
-        logger.warning(
-            "%s of %s times are after the logical date %s; their rows are left to later runs (where: %s; hint: "
-            "compare --ds with the dates of the log)",
-            *(f"{sums['after']:,}", f"{sums['times']:,}", ds, where),
-        )
+    for row in sums:
+        where = f"ratings.sources.{sources[row[SOURCE_POSITION]]}.rated_at"
+        far = [n for n in (0, *_STEPS) if row[f"far_{n}"]]
+        for n in far:
+            _check_far(n, row, max_share, ds, where)
+        if not far and row["after"] > row["times"] / 2:
+            logger.warning(
+                "%s of %s times are after the logical date %s; their rows are left to later runs (where: %s; hint: "
+                "compare --ds with the dates of the log)",
+                *(f"{row['after']:,}", f"{row['times']:,}", ds, where),
+            )
 
 
-def _check_far(steps: int, sums: Mapping[str, float], max_share: float, ds: date, where: str) -> None:
+def _check_far(steps: int, sums: Row, max_share: float, ds: date, where: str) -> None:
     count, times = sums[f"far_{steps}"], sums["times"]
     mean = sums[f"seconds_{steps}"] / count
     side = "before" if mean < _seconds(ds) else "after"

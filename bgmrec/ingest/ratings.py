@@ -23,7 +23,7 @@ from bgmrec.ingest.raw_record import FAULT, FILE
 from bgmrec.ingest.row_cache import RowCache, map_sources
 from bgmrec.ingest.source_mapping import SourceMapping
 from bgmrec.ingest.sources import Expressions
-from bgmrec.ingest.unicode_forms import Form, composed_text
+from bgmrec.ingest.unicode_forms import Form, in_form
 from bgmrec.storage import columns as c
 from bgmrec.storage.times import utc_timestamp
 
@@ -171,8 +171,8 @@ def _up_to(mapped: DataFrame, end: Column) -> DataFrame:
 
 def _checks(settings: RatingsSettings, time_required: bool, unicode_form: Form) -> dict[str, Column]:
     user, item, rating, weight, time = (f.col(_checked(name)) for name in _VALUES)
-    in_form = settings.unknown_items if unicode_form == "none" else [*map(composed_text, settings.unknown_items)]
-    unknown = item.isin(in_form) if in_form else f.lit(False)
+    unknown_items = in_form(settings.unknown_items, unicode_form)
+    unknown = item.isin(unknown_items) if unknown_items else f.lit(False)
     return {
         "missing user id": user.isNull(),
         "unknown item": unknown | (item.isNull() & f.col(JOIN_MISSED)),

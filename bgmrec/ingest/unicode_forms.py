@@ -6,7 +6,7 @@ Spark has no function for it, so that Python normalises, and only ids that are n
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any, Literal
 
@@ -25,6 +25,16 @@ def composed_text(text: str) -> str:
         text: any text.
     """
     return unicodedata.normalize("NFC", text)
+
+
+def in_form(texts: Iterable[str], form: Form) -> list[str]:
+    """Ids as the tables have them.
+
+    Args:
+        texts: ids as somebody wrote them, in settings or on the command line.
+        form: `ids.unicode_form`.
+    """
+    return [text if form == "none" else composed_text(text) for text in texts]
 
 
 def is_not_ascii(text: Column) -> Column:

@@ -15,7 +15,7 @@ from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
 from bgmrec.ingest.sampled_values import Field
 from bgmrec.run.state import Run
 from bgmrec.runtime.logs import logger
-from bgmrec.stages.input_profile import check_input, profile_input
+from bgmrec.stages.input_profile import profile_input
 from bgmrec.storage import columns as c
 
 TABLE = "ratings_mapped"
@@ -53,8 +53,10 @@ def stage(run: Run) -> None:
     form, data = run.settings.ids.unicode_form, run.settings.paths.data
     mapped = map_ratings(run.spark, settings, data=data, ds=run.ds, unicode_form=form, cache=cache, write=write)
     run.summary.add("ingest_ratings", files_mapped=cache.n_misses, files_cached=cache.n_hits)
+    names = [source.name for source in settings.sources]
+    check_times(time_sums(mapped, run.ds), names, settings.max_reject_share, run.ds)
     rejected = run.work.write(rejects(mapped), "rating_rejects")
-    counts = count_states(mapped, rejected, [source.name for source in settings.sources]).collect()
+    counts = count_states(mapped, rejected, names).collect()
     facts = summarize(counts)
     run.summary.add("ingest_ratings", **facts)
     check_rejects(
@@ -65,11 +67,7 @@ def stage(run: Run) -> None:
     )
     fields = [Field(name, kind, f.col(name)) for name, kind in _PROFILED.items()]
     ids = [c.USER_ID, c.ITEM_ID]
-    sums = time_sums(run.ds)
-    profiles = profile_input(run, "ratings", mapped, settings.sources, cache.files, ids=ids, fields=fields, sums=sums)
-    for name, profile in profiles.items():
-        check_times(profile["sums"], name, settings.max_reject_share, run.ds)
-    check_input(run, "ratings", mapped, profiles)
+    profile_input(run, "ratings", mapped, settings.sources, cache.files, ids=ids, fields=fields)
     boundary = held_out_from(run.settings.split, run.end)
     ratings = run.work.write(merge_pairs(mapped, settings.policy, boundary), "ratings")
     n_ratings = ratings.count()

@@ -13,7 +13,7 @@ from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
 from bgmrec.ingest.sampled_values import Field
 from bgmrec.ingest.side_info import FETCHED_AT, FIELDS, count_problems, crawl_ages, map_entities, merge_entities
 from bgmrec.run.state import Run
-from bgmrec.stages.input_profile import check_input, profile_input
+from bgmrec.stages.input_profile import profile_input
 from bgmrec.storage import columns as c
 from bgmrec.storage.schemas import entity_schema
 
@@ -63,8 +63,7 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
     fields = [Field(field.name, field.type, f.col(FIELDS)[field.name]) for field in settings.fields]
     if any(source.fetched_at for source in settings.sources):
         fields.append(Field("fetched_at", "timestamp", f.col(FETCHED_AT)))
-    profiles = profile_input(run, f"{kind}s", mapped, settings.sources, cache.files, ids=[id_column], fields=fields)
-    check_input(run, f"{kind}s", mapped, profiles)
+    profile_input(run, f"{kind}s", mapped, settings.sources, cache.files, ids=[id_column], fields=fields)
     entities = run.work.write(merge_entities(mapped, settings, id_column), f"{kind}s", schema)
     run.summary.add(f"ingest_{kind}s", entities=entities.count(), age_days=crawl_ages(mapped, id_column, run.end))
     run.work.delete(f"{kind}s_mapped")

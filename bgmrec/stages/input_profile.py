@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec.config.sources import Source
@@ -37,47 +37,32 @@ def profile_input(
     *,
     ids: Sequence[str],
     fields: Sequence[Field],
-    sums: Mapping[str, Column] | None = None,
-) -> dict[str, dict[str, Any]]:
-    """The profile of each source.
+) -> None:
+    """Adds `profile` and `changes` to the stage's section of the summary, and stores them for later runs.
 
     Args:
-        run: the run; its section of the summary has the rows by source.
+        run: the run; the section of the summary has the rows by source.
         kind: ratings, users or items.
         mapped: every row.
         sources: in the order of the settings.
         files: of each source.
         ids: id columns.
         fields: all others.
-        sums: numbers that are summed over all rows.
-    """
-    states = run.summary.facts[f"ingest_{kind}"]["sources"]
-    rows = [
-        rows_of_date(source.name, files[source.name], run.ds, sum(states.get(source.name, {}).values()))
-        for source in sources
-    ]
-    profiles = {}
-    for source, profile in zip(sources, profile_rows(mapped, rows, ids, fields, sums), strict=True):
-        of_date = files_of_date(files[source.name], run.ds)
-        profiles[source.name] = {**file_facts(run.spark, source, of_date), **profile}
-    _add_new_shares(run, profiles)
-    return profiles
-
-
-def check_input(run: Run, kind: str, mapped: DataFrame, profiles: dict[str, dict[str, Any]]) -> None:
-    """Compares profiles with those of the runs before; adds them and the changes to the summary, and stores them.
-
-    Args:
-        run: the run.
-        kind: ratings, users or items.
-        mapped: every row.
-        profiles: of `profile_input`.
 
     Raises:
         QualityGateError: the input has changed, and `publish.gate.input_changes` refuses it.
     """
-    for profile in profiles.values():
-        del profile["sums"]
+    section = f"ingest_{kind}"
+    states = run.summary.facts[section]["sources"]
+    rows = [
+        rows_of_date(source.name, files[source.name], run.ds, sum(states.get(source.name, {}).values()))
+        for source in sources
+    ]
+    profiles = profile_rows(mapped, rows, ids, fields)
+    for source in sources:
+        of_date = files_of_date(files[source.name], run.ds)
+        profiles[source.name] = {**file_facts(run.spark, source, of_date), **profiles[source.name]}
+    _add_new_shares(run, profiles)
     bounds = run.settings.profile
     changes = compare(profiles, profiles_before(run.root, str(run.ds), kind, bounds.runs), bounds)
     checks = input_checks({kind: [asdict(change) for change in changes]}, run.settings.publish.gate)
@@ -90,9 +75,7 @@ def check_input(run: Run, kind: str, mapped: DataFrame, profiles: dict[str, dict
     }
     run.root.below(PROFILES).below(str(run.ds)).write_json(kind, document)
     run.summary.add(
-        f"ingest_{kind}",
-        profile={name: shown(profile) for name, profile in profiles.items()},
-        changes=document[CHANGES],
+        section, profile={name: shown(profile) for name, profile in profiles.items()}, changes=document[CHANGES]
     )
     _warn(run, kind, profiles, [change for change in changes if change.beyond])
     _warn_of_forms(run, kind, mapped, profiles)

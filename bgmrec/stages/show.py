@@ -15,6 +15,7 @@ from bgmrec.config import load_settings
 from bgmrec.errors import InputError
 from bgmrec.evaluate.table import main_rows, metrics_table
 from bgmrec.evaluate.text import aligned, cut, pad, plain
+from bgmrec.ingest.unicode_forms import in_form
 from bgmrec.report.facts import people as people_facts
 from bgmrec.report.facts.data import ratings_per
 from bgmrec.report.facts.gather import SIMILAR, described_users, read_by_ids, sampled_people
@@ -197,6 +198,7 @@ def show(run: Run, users: int, user_ids: Sequence[str], item_ids: Sequence[str])
     names = item_names(run.work.read("items"), stored.table("item_index"), run.settings.report)
     lists, draws = read_by_ids(run, stored, "recommendations"), run.settings.bayes.draws
     by_id = bool(user_ids or item_ids)
+    user_ids, item_ids = (in_form(ids, run.settings.ids.unicode_form) for ids in (user_ids, item_ids))
     if not run.settings.report.title_field:
         write_line(f"{NO_TITLES}\n")
     if not by_id:

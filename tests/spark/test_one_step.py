@@ -15,7 +15,7 @@ from bgmrec.errors import SettingsError
 from bgmrec.storage import files, one_step
 from bgmrec.storage.guarantees import STATED
 from bgmrec.storage.tables import Tables
-from tests.spark.mounts import mounted
+from tests.mounts import mounted
 from tests.spark.object_store import Killed, killed_at, object_store
 
 CONTENT = bytes(range(256)) * 10

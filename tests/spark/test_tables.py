@@ -12,7 +12,7 @@ from pyspark.sql import types as t
 from bgmrec.errors import InputError
 from bgmrec.storage import files, one_step
 from bgmrec.storage.tables import Tables
-from tests.spark.mounts import mounted
+from tests.mounts import mounted
 
 ROWS = [("u1", 0), ("u2", 1)]
 

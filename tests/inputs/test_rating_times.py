@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import functions as f
 
 from bgmrec.errors import InputError
+from bgmrec.ingest.duplicates import SOURCE_POSITION
 from bgmrec.ingest.rating_times import check_times, time_sums
 
 DS = date(2025, 3, 14)
@@ -15,9 +16,8 @@ AT = 1741860000.0  # 2025-03-13 10:00:00
 
 
 def _sums(spark, *seconds: float | None):
-    values = spark.createDataFrame([(value,) for value in seconds], "seconds double")
-    sums = (f.sum(number).alias(name) for name, number in time_sums(DS).items())
-    return values.select(f.timestamp_seconds("seconds").alias("rated_at")).agg(*sums).collect()[0].asDict()
+    values = spark.createDataFrame([(0, value) for value in seconds], f"{SOURCE_POSITION} int, seconds double")
+    return time_sums(values.withColumn("rated_at", f.timestamp_seconds("seconds")), DS)
 
 
 @pytest.mark.parametrize(
@@ -31,21 +31,21 @@ def _sums(spark, *seconds: float | None):
 )
 def test_the_unit_is_named(spark, factor, cause):
     with pytest.raises(InputError) as caught:
-        check_times(_sums(spark, AT * factor, AT, AT), "log", 0.3, DS)
+        check_times(_sums(spark, AT * factor, AT, AT), ["log"], 0.3, DS)
     assert caught.value.hint.startswith(f"{cause}:") and "1 of 3 times" in caught.value.found
 
 
 def test_few_misread_times_are_a_warning(spark, caplog):
-    check_times(_sums(spark, AT * 1e-3, AT, AT), "log", 0.4, DS)
+    check_times(_sums(spark, AT * 1e-3, AT, AT), ["log"], 0.4, DS)
     assert "1 of 3 times lie decades before the date, around 1970-01-21" in caplog.text
 
 
 @pytest.mark.parametrize("seconds", [0.0, 8.5e8, 4e9])
 def test_old_logs_are_no_misread_unit(spark, caplog, seconds):
-    check_times(_sums(spark, seconds, None), "log", 0.0, DS)
+    check_times(_sums(spark, seconds, None), ["log"], 0.0, DS)
     assert "1 of 1 times lie decades" in caplog.text and "check --ds" in caplog.text
 
 
 def test_a_log_of_later_days_is_a_warning(spark, caplog):
-    check_times(_sums(spark, AT, AT + 2 * 86_400, AT + 3 * 86_400), "log", 0.0, DS)
+    check_times(_sums(spark, AT, AT + 2 * 86_400, AT + 3 * 86_400), ["log"], 0.0, DS)
     assert "2 of 3 times are after the logical date 2025-03-14" in caplog.text

@@ -456,6 +456,19 @@ def test_a_misread_unit_ends_the_night_and_is_named(night, rated_at, cause):
     assert cause in caught.value.hint and caught.value.where == "ratings.sources.log.rated_at"
 
 
+def test_a_misread_unit_in_an_earlier_day_of_the_window_ends_the_night(spark, tmp_path):
+    for day, factor in (("13", 1), ("14", 1000)):  # the unit changed: the day before has seconds
+        rows = "".join(f"u{n},i{n},5,{(1741860000 + n) * factor}\n" for n in range(20))
+        (tmp_path / f"log-2025-03-{day}.csv").write_text("user,item,stars,at\n" + rows)
+    source = {**LOG, "format": "csv", "paths": ["{data}/log-{ds}.csv"], "lookback_days": 2}
+    source["rated_at"] = "timestamp_millis(cast(at as bigint))"
+    overlay = {"paths": {"data": str(tmp_path), "root": str(tmp_path / "root")}, "ratings": {"sources": [source]}}
+    run = Run(Settings.model_validate(overlay), date(2025, 3, 14), spark, Progress(live=False), Summary())
+    with pytest.raises(InputError) as caught:
+        ingest_ratings.stage(run)
+    assert "20 of 40 times" in caught.value.found and "seconds read as milliseconds" in caught.value.hint
+
+
 def test_a_time_that_overflows_is_an_input_error(night):
     with pytest.raises(InputError, match="an expression fails on a value") as caught:
         night("timestamp_seconds(cast(ns as bigint))")

@@ -11,7 +11,7 @@ from bgmrec.ingest.column_names import raw_columns
 from bgmrec.ingest.raw_record import CORRUPT, FILE
 from bgmrec.ingest.read_failures import read_failures
 from bgmrec.ingest.sources import read_files
-from tests.spark.mounts import mounted
+from tests.mounts import mounted
 
 DS = date(2024, 3, 2)
 

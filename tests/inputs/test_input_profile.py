@@ -16,6 +16,7 @@ from bgmrec.errors import QualityGateError
 from bgmrec.ingest.duplicates import DIGESTS
 from bgmrec.ingest.profile import SourceRows, profile_rows
 from bgmrec.ingest.sampled_values import Field
+from bgmrec.ingest.unicode_forms import in_form
 from bgmrec.publish.promotion import promote
 from bgmrec.recommend.candidates import candidate_items
 from bgmrec.run.state import Run, Summary
@@ -180,7 +181,7 @@ def test_a_large_night_is_sampled(spark: SparkSession) -> None:
         (f.col("id") % 5).cast("double").alias("rating"),
     )
     sources = [SourceRows("log", 300_000)]
-    (profile,) = profile_rows(mapped, sources, ["item_id"], [Field("rating", "number", f.col("rating"))])
+    profile = profile_rows(mapped, sources, ["item_id"], [Field("rating", "number", f.col("rating"))])["log"]
     assert profile["rows"]["kept"] == 300_000
     assert profile["ids"]["item_id"]["distinct"] == pytest.approx(30_000, rel=0.09)
     rating = profile["fields"]["rating"]
@@ -225,6 +226,11 @@ def test_ids_are_one_in_the_composed_form(spark: SparkSession, tmp_path: Path, w
     index = spark.createDataFrame([(COMPOSED, 0), ("other", 1)], "item_id string, item_idx int")
     assert [row.item_idx for row in candidate_items(run, run.work, index).collect()] == [0]
     assert warnings() == []
+
+
+def test_ids_on_the_command_line_take_the_form_of_the_tables() -> None:
+    assert in_form([DECOMPOSED, "u"], "nfc") == [COMPOSED, "u"]
+    assert in_form([DECOMPOSED], "none") == [DECOMPOSED]
 
 
 def test_ascii_ids_need_no_second_look(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
