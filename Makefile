@@ -92,7 +92,7 @@ test-quick: $(STAMP) ## Run the tests that start no Spark, in less than two minu
 test: $(STAMP) ## Run the tests: unit and crawls, then a run and Spark
 	@# a process for each core, and a Spark session in each; the longest files first
 	@$(PY) -m pytest -n 2 tests/unit
-	@$(PY) -m pytest -n 2 --dist loadfile tests/crawl
+	@$(PY) -m pytest -n 4 --dist loadfile tests/crawl # they wait for servers and delays most of the time
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/spark
 
 test-inputs: $(STAMP) ## Read files of every kind, as other tools write them, and damaged ones

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import Column, DataFrame, Observation, Row
 from pyspark.sql import functions as f
 
 from bgmrec.errors import InputError
@@ -62,6 +62,38 @@ def count_states(mapped: DataFrame, rejected: DataFrame, sources: Sequence[str])
     kinds = other_states.unionByName(reasons.join(positions, c.SOURCE)).withColumn("_kind", kind)
     named = numbers.join(f.broadcast(kinds), [SOURCE_POSITION, "_kind"], "left")
     return named.select(c.SOURCE, STATE, c.REASON, ROWS, DISTINCT, EXAMPLE)
+
+
+def observe_kept(rows: DataFrame, n_sources: int) -> tuple[DataFrame, Observation]:
+    """The rows, which are counted while an action computes them: no pass of its own.
+
+    Args:
+        rows: the kept rows, exact duplicates once, with the number of raw rows of each in `ROWS`.
+        n_sources: number of sources in the settings.
+    """
+    observation = Observation()
+    counts = []
+    for at in range(n_sources):
+        of_source = f.col(SOURCE_POSITION) == at
+        counts.append(f.sum(f.when(of_source, f.col(ROWS))).alias(f"{ROWS}_{at}"))
+        counts.append(f.count(f.when(of_source, 1)).alias(f"{DISTINCT}_{at}"))
+    return rows.observe(observation, *counts), observation
+
+
+def kept_counts(observation: Observation, sources: Sequence[str]) -> list[Row]:
+    """The counts of the kept rows, as rows of `count_states`; waits for the action.
+
+    Args:
+        observation: of `observe_kept`.
+        sources: names of the sources, in the order of the settings.
+    """
+    found = observation.get
+    row = Row(c.SOURCE, STATE, c.REASON, ROWS, DISTINCT, EXAMPLE)
+    return [
+        row(name, KEPT, None, found[f"{ROWS}_{at}"], found[f"{DISTINCT}_{at}"], None)
+        for at, name in enumerate(sources)
+        if found[f"{DISTINCT}_{at}"]
+    ]
 
 
 def rejects(mapped: DataFrame) -> DataFrame:

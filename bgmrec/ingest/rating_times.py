@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as f
 
 from bgmrec.errors import InputError
+from bgmrec.ingest.accounting import ROWS
 from bgmrec.ingest.duplicates import SOURCE_POSITION
 from bgmrec.runtime.logs import logger
 from bgmrec.storage import columns as c
@@ -26,7 +27,7 @@ _UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 
 def time_sums(mapped: DataFrame, ds: date) -> list[Row]:
-    """By source: counts of times, and the seconds of those far from the date, by an action.
+    """By source: counts of rows and times, and the seconds of those far from the date, by an action.
 
     Args:
         mapped: every row; `rated_at` is null in rows that are rejected or filtered.
@@ -37,7 +38,8 @@ def time_sums(mapped: DataFrame, ds: date) -> list[Row]:
     # how many units too large the read one is
     steps = f.coalesce(*(f.when(_is_near(seconds * 1000.0**n, ds), f.lit(n)) for n in _STEPS), f.lit(0))
     # numbers alone: Spark would compile a median, or a look at the state, to slower code
-    sums = [f.count(c.RATED_AT).alias("times"), f.count_if(seconds >= _seconds(ds) + _DAY).alias("after")]
+    sums = [f.count(f.lit(1)).alias(ROWS), f.count(c.RATED_AT).alias("times")]
+    sums.append(f.count_if(seconds >= _seconds(ds) + _DAY).alias("after"))
     for n in (0, *_STEPS):
         is_read_so = f.when(is_far, steps == n)
         sums += [f.count_if(is_read_so).alias(f"far_{n}"), f.sum(f.when(is_read_so, seconds)).alias(f"seconds_{n}")]

@@ -67,6 +67,8 @@ _LOCAL = {
     "-XX:Tier4MinInvocationThreshold=4000 -XX:Tier4CompileThreshold=60000 -XX:Tier4BackEdgeThreshold=120000",
     # of local files Hadoop passes over a checksum file that is none, but not in vectored reads
     "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",
+    # listing some hundred local files takes the driver less time than a job with a task for every few of them
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "256",
 }
 
 # names that PySpark and bgmrec look up in Java again and again, each after its package

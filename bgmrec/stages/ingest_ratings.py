@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from typing import Any
+
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as f
 
 from bgmrec.errors import InputError
 from bgmrec.features.split import held_out_from
-from bgmrec.ingest.accounting import check_rejects, count_states, rejects, summarize
-from bgmrec.ingest.pairs import merge_pairs
+from bgmrec.ingest.accounting import (
+    KEPT,
+    ROWS,
+    STATE,
+    check_rejects,
+    count_states,
+    kept_counts,
+    observe_kept,
+    rejects,
+    summarize,
+)
+from bgmrec.ingest.duplicates import SOURCE_POSITION
+from bgmrec.ingest.pairs import merge_pairs, without_duplicates
 from bgmrec.ingest.rating_times import check_times, time_sums
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
 from bgmrec.ingest.sampled_values import Field
 from bgmrec.run.state import Run
 from bgmrec.runtime.logs import logger
-from bgmrec.stages.input_profile import profile_input
+from bgmrec.runtime.threads import at_once
+from bgmrec.stages.input_profile import input_profiles, judge_profiles
 from bgmrec.storage import columns as c
 
 TABLE = "ratings_mapped"
@@ -48,15 +62,24 @@ def stage(run: Run) -> None:
 
     def write(rows: DataFrame) -> DataFrame:
         """Reads the raw files once: states, rejects and pairs are all computed from this table."""
-        return run.work.write(rows, TABLE)
+        return run.work.write(rows, TABLE, passing=True)
 
     form, data = run.settings.ids.unicode_form, run.settings.paths.data
     mapped = map_ratings(run.spark, settings, data=data, ds=run.ds, unicode_form=form, cache=cache, write=write)
     run.summary.add("ingest_ratings", files_mapped=cache.n_misses, files_cached=cache.n_hits)
     names = [source.name for source in settings.sources]
-    check_times(time_sums(mapped, run.ds), names, settings.max_reject_share, run.ds)
-    rejected = run.work.write(rejects(mapped), "rating_rejects")
-    counts = count_states(mapped, rejected, names).collect()
+    sums = time_sums(mapped, run.ds)
+    check_times(sums, names, settings.max_reject_share, run.ds)
+    n_rows = {names[row[SOURCE_POSITION]]: row[ROWS] for row in sums}
+    fields = [Field(name, kind, f.col(name)) for name, kind in _PROFILED.items()]
+    kept, observed = observe_kept(without_duplicates(mapped), len(names))
+    boundary = held_out_from(run.settings.split, run.end)
+    ratings, others, profiles = at_once(
+        lambda: run.work.write(merge_pairs(kept, settings.policy, boundary), "ratings"),
+        lambda: _not_kept(run, mapped, names),
+        lambda: input_profiles(run, mapped, settings.sources, cache.files, n_rows, [c.USER_ID, c.ITEM_ID], fields),
+    )
+    counts = [*kept_counts(observed, names), *others]
     facts = summarize(counts)
     run.summary.add("ingest_ratings", **facts)
     check_rejects(
@@ -65,11 +88,25 @@ def stage(run: Run) -> None:
         setting="ratings.max_reject_share",
         rejects_at=run.work.path("rating_rejects"),
     )
-    fields = [Field(name, kind, f.col(name)) for name, kind in _PROFILED.items()]
-    ids = [c.USER_ID, c.ITEM_ID]
-    profile_input(run, "ratings", mapped, settings.sources, cache.files, ids=ids, fields=fields)
-    boundary = held_out_from(run.settings.split, run.end)
-    ratings = run.work.write(merge_pairs(mapped, settings.policy, boundary), "ratings")
+    judge_profiles(run, "ratings", mapped, profiles)
+    _check_ratings(run, ratings, facts)
+    run.work.delete(TABLE)
+
+
+def _not_kept(run: Run, mapped: DataFrame, sources: list[str]) -> list[Row]:
+    """Writes the rejects, and counts the rows that are not kept."""
+    rejected = run.work.write(rejects(mapped), "rating_rejects")
+    return count_states(mapped.where(f.col(STATE) != KEPT), rejected, sources).collect()
+
+
+def _check_ratings(run: Run, ratings: DataFrame, facts: dict[str, Any]) -> None:
+    """Ends the run where there are none, and warns of play counts.
+
+    Args:
+        run: the run.
+        ratings: as written.
+        facts: rows by state.
+    """
     n_ratings = ratings.count()
     if n_ratings == 0:
         raise InputError(
@@ -83,7 +120,6 @@ def stage(run: Run) -> None:
     # with study.liked_rating, preferences are made of these ratings later
     if run.settings.factorize.mode == "implicit" and run.settings.study.liked_rating is None:
         _warn_of_counts(run, ratings, n_ratings)
-    run.work.delete(TABLE)
 
 
 def _warn_of_counts(run: Run, ratings: DataFrame, n_ratings: int) -> None:

@@ -13,7 +13,7 @@ from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
 from bgmrec.ingest.sampled_values import Field
 from bgmrec.ingest.side_info import FETCHED_AT, FIELDS, count_problems, crawl_ages, map_entities, merge_entities
 from bgmrec.run.state import Run
-from bgmrec.stages.input_profile import profile_input
+from bgmrec.stages.input_profile import input_profiles, judge_profiles
 from bgmrec.storage import columns as c
 from bgmrec.storage.schemas import entity_schema
 
@@ -44,7 +44,7 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
 
     def write(rows: DataFrame) -> DataFrame:
         """Reads the raw files once: states, rejects and entities are all computed from this table."""
-        return run.work.write(rows, f"{kind}s_mapped")
+        return run.work.write(rows, f"{kind}s_mapped", passing=True)
 
     form, data = run.settings.ids.unicode_form, run.settings.paths.data
     mapped = map_entities(
@@ -53,7 +53,8 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
     run.summary.add(f"ingest_{kind}s", files_mapped=cache.n_misses, files_cached=cache.n_hits)
     rejected = run.work.write(rejects(mapped), f"{kind}_rejects")
     counts = count_states(mapped, rejected, [source.name for source in settings.sources]).collect()
-    run.summary.add(f"ingest_{kind}s", **summarize(counts), **_by_field(count_problems(mapped).collect()))
+    facts = summarize(counts)
+    run.summary.add(f"ingest_{kind}s", **facts, **_by_field(count_problems(mapped).collect()))
     check_rejects(
         counts,
         settings.max_reject_share,
@@ -63,7 +64,9 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
     fields = [Field(field.name, field.type, f.col(FIELDS)[field.name]) for field in settings.fields]
     if any(source.fetched_at for source in settings.sources):
         fields.append(Field("fetched_at", "timestamp", f.col(FETCHED_AT)))
-    profile_input(run, f"{kind}s", mapped, settings.sources, cache.files, ids=[id_column], fields=fields)
+    n_rows = {name: sum(states.values()) for name, states in facts["sources"].items()}
+    profiles = input_profiles(run, mapped, settings.sources, cache.files, n_rows, [id_column], fields)
+    judge_profiles(run, f"{kind}s", mapped, profiles)
     entities = run.work.write(merge_entities(mapped, settings, id_column), f"{kind}s", schema)
     run.summary.add(f"ingest_{kind}s", entities=entities.count(), age_days=crawl_ages(mapped, id_column, run.end))
     run.work.delete(f"{kind}s_mapped")

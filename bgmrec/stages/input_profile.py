@@ -28,40 +28,46 @@ _POINT_ZERO_SHARE = 0.5  # of the ids of a text source, from which the warning s
 _WARNINGS = 10  # changes that the log names; the summary has all
 
 
-def profile_input(
+def input_profiles(
     run: Run,
-    kind: str,
     mapped: DataFrame,
     sources: Sequence[Source],
     files: Mapping[str, Sequence[InputFile]],
-    *,
+    n_rows: Mapping[str, int],
     ids: Sequence[str],
     fields: Sequence[Field],
-) -> None:
-    """Adds `profile` and `changes` to the stage's section of the summary, and stores them for later runs.
+) -> dict[str, dict[str, Any]]:
+    """By source: the files of the logical date, and the profile of their rows.
 
     Args:
-        run: the run; the section of the summary has the rows by source.
-        kind: ratings, users or items.
+        run: the run.
         mapped: every row.
         sources: in the order of the settings.
         files: of each source.
+        n_rows: of each source that has any.
         ids: id columns.
         fields: all others.
-
-    Raises:
-        QualityGateError: the input has changed, and `publish.gate.input_changes` refuses it.
     """
-    section = f"ingest_{kind}"
-    states = run.summary.facts[section]["sources"]
-    rows = [
-        rows_of_date(source.name, files[source.name], run.ds, sum(states.get(source.name, {}).values()))
-        for source in sources
-    ]
+    rows = [rows_of_date(source.name, files[source.name], run.ds, n_rows.get(source.name, 0)) for source in sources]
     profiles = profile_rows(mapped, rows, ids, fields)
     for source in sources:
         of_date = files_of_date(files[source.name], run.ds)
         profiles[source.name] = {**file_facts(run.spark, source, of_date), **profiles[source.name]}
+    return profiles
+
+
+def judge_profiles(run: Run, kind: str, mapped: DataFrame, profiles: dict[str, dict[str, Any]]) -> None:
+    """Adds `profile` and `changes` to the stage's section of the summary, and stores them for later runs.
+
+    Args:
+        run: the run.
+        kind: ratings, users or items.
+        mapped: every row.
+        profiles: of `input_profiles`.
+
+    Raises:
+        QualityGateError: the input has changed, and `publish.gate.input_changes` refuses it.
+    """
     _add_new_shares(run, profiles)
     bounds = run.settings.profile
     changes = compare(profiles, profiles_before(run.root, str(run.ds), kind, bounds.runs), bounds)
@@ -75,7 +81,9 @@ def profile_input(
     }
     run.root.below(PROFILES).below(str(run.ds)).write_json(kind, document)
     run.summary.add(
-        section, profile={name: shown(profile) for name, profile in profiles.items()}, changes=document[CHANGES]
+        f"ingest_{kind}",
+        profile={name: shown(profile) for name, profile in profiles.items()},
+        changes=document[CHANGES],
     )
     _warn(run, kind, profiles, [change for change in changes if change.beyond])
     _warn_of_forms(run, kind, mapped, profiles)

@@ -56,13 +56,14 @@ class Tables:
         """
         return files.exists(self.spark, f"{self.path(name)}/{one_step.MARK}")
 
-    def write(self, df: DataFrame, name: str, schema: StructType | None = None) -> DataFrame:
+    def write(self, df: DataFrame, name: str, schema: StructType | None = None, *, passing: bool = False) -> DataFrame:
         """Writes a table over what was there and returns it as read back: its lineage ends here.
 
         Args:
             df: the rows; they must not be read from the table that is replaced.
             name: of the table; the schema of `schemas.TABLES` applies to its names.
             schema: of a table that `schemas.TABLES` does not name; None: that of the rows.
+            passing: whether the table is deleted soon: it is compressed quickly, not well.
 
         Raises:
             InputError: a column of the schema is missing.
@@ -71,7 +72,8 @@ class Tables:
         checked = df if schema is None else conform(df, schema, name)
         path = self.path(name)
         one_step.delete_mark(self.spark, path)
-        checked.write.mode("overwrite").options(**_writer_options(checked.schema)).parquet(path)
+        options = _writer_options(checked.schema) | ({"compression": "snappy"} if passing else {})
+        checked.write.mode("overwrite").options(**options).parquet(path)
         self.written[path] = checked.schema
         return self._open(path)
 

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from bgmrec.config.sources import EntitySettings, RatingsSettings
 from bgmrec.errors import InputError, SettingsError
 from bgmrec.ingest.accounting import count_states, rejects, summarize
-from bgmrec.ingest.pairs import merge_pairs
+from bgmrec.ingest.pairs import merge_pairs, without_duplicates
 from bgmrec.ingest.ratings import map_ratings
 from bgmrec.ingest.side_info import count_problems, map_entities, merge_entities
 from bgmrec.runtime.pseudonyms import KEY_VARIABLE, pseudonymizer
@@ -101,7 +101,7 @@ class SourceTests:
     def test_ids_and_values(self, ingest, write, log, tmp_path):
         write(tmp_path / "log", list(COLUMNS), list(RATINGS.values()))
         noon = datetime(2024, 3, 2, 12)
-        ratings = merge_pairs(ingest(log), "last")
+        ratings = merge_pairs(without_duplicates(ingest(log)), "last")
         assert ids_and_values(ratings) == {("ana", "m1", 5, noon), ("ana", "m2", 1, noon), ("小明", "m2", 3.5, noon)}
 
     def test_every_row_is_counted(self, ingest, write, log, tmp_path):

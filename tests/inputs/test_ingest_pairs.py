@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from bgmrec.ingest.pairs import merge_pairs
+from bgmrec.ingest.pairs import merge_pairs, without_duplicates
 
 SCHEMA = (
     "state string, user_id string, item_id string, rating double, weight double, rated_at timestamp,"
@@ -16,7 +16,7 @@ EARLY, NOON, LATE = datetime(2024, 3, 1, 8), datetime(2024, 3, 1, 12), datetime(
 def merged(spark, rows, policy, held_out_from=None, partitions=3):
     numbered = [("kept", *row, n if digest is None else digest, 0) for n, (*row, digest) in enumerate(rows)]
     df = spark.createDataFrame(numbered, SCHEMA).repartition(partitions)
-    found = merge_pairs(df, policy, held_out_from).collect()
+    found = merge_pairs(without_duplicates(df), policy, held_out_from).collect()
     return {(row.user_id, row.item_id): (row.rating, row.weight, row.rated_at) for row in found}
 
 
@@ -78,4 +78,4 @@ def test_exact_duplicates_are_summed_once(spark):
 
 def test_only_kept_rows_count(spark):
     df = spark.createDataFrame([("filtered", "a", "x", 1.0, 1.0, NOON, 0, 1, 1)], SCHEMA)
-    assert merge_pairs(df, "last").count() == 0
+    assert merge_pairs(without_duplicates(df), "last").count() == 0
