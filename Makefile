@@ -2,6 +2,7 @@
 # pip's own settings (index, proxy, certificates) are taken from its configuration and PIP_* variables.
 
 VENV := .venv
+COMMA := ,
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.bgmrec-installed
 EXTRAS := java,crawl,tune,bench,package,postgres,redis,delta,iceberg,report,mlflow,browser,dev
@@ -20,6 +21,9 @@ CRAWL_SITE := $(CRAWL_SETTINGS) --config conf/crawl/sample-site.toml --set paths
 KUAIRAND := ../shared/data/kuairand-pure
 
 PACKED := build/package/environment
+# make package PACKAGE_EXTRAS=delta,postgres packs these parts, too
+PACKAGE_EXTRAS :=
+PACKED_STAMP := $(PACKED)/.bgmrec-installed-$(subst $(COMMA),-,$(PACKAGE_EXTRAS))
 AIRFLOW := .venv-airflow
 AIRFLOW_TESTS := tests/airflow
 FAULT_TESTS := tests/faults
@@ -75,14 +79,14 @@ $(CRAWL)/world/_SUCCESS: conf/demo.toml conf/demo-crawl.toml $(wildcard bgmrec/s
 package: $(SHIPPED) ## Make what jobs/submit.py ships to a cluster: the wheel, and an archive of an environment that holds it
 
 # without Spark's own jars: the machines of a cluster have Spark
-dist/environment.tar.gz: $(PACKED)/.bgmrec-installed
+dist/environment.tar.gz: $(PACKED_STAMP)
 	$(VENV)/bin/venv-pack --quiet --force --compress-level 1 --prefix $(PACKED) --exclude '*/pyspark/jars/*' --output $@
 
-$(PACKED)/.bgmrec-installed: pyproject.toml conf/constraints.txt $(shell find bgmrec -name '*.py') | $(STAMP)
+$(PACKED_STAMP): pyproject.toml conf/constraints.txt $(shell find bgmrec -name '*.py') | $(STAMP)
 	rm -rf dist build/lib *.egg-info
 	test -x $(PACKED)/bin/python || $(PY) -m venv $(PACKED)
 	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
-	PIP_CONSTRAINT=conf/constraints.txt $(PACKED)/bin/python -m pip install --quiet dist/*.whl
+	PIP_CONSTRAINT=conf/constraints.txt $(PACKED)/bin/python -m pip install --quiet "$$(echo dist/*.whl)$(if $(PACKAGE_EXTRAS),[$(PACKAGE_EXTRAS)])"
 	$(PACKED)/bin/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
 	@touch $@
 

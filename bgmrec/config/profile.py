@@ -11,9 +11,9 @@ class IdSettings(Section):
     """`[ids]`: how a source's value becomes an id, besides what holds for every source."""
 
     unicode_form: Literal["none", "nfc"] = "none"
-    """`nfc`: ids of ratings, users, items and item lists that differ only by their Unicode normal form (é as one
-    character, or as e and an accent) are one id, in the composed form. `none`: they are different ids, and a warning
-    counts them."""
+    """`nfc`: ids of ratings, users, items and item lists, and keys of joins, that differ only by their Unicode normal
+    form (é as one character, or as e and an accent) are one id, in the composed form. `none`: they are different ids,
+    and a warning counts them."""
 
 
 class ProfileSettings(Section):

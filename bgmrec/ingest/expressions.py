@@ -17,6 +17,7 @@ from bgmrec.errors import SettingsError
 from bgmrec.ingest.column_names import internal, raw_columns
 from bgmrec.ingest.ids import id_expression, id_text
 from bgmrec.ingest.sources import Expressions, read_files, shows_columns
+from bgmrec.ingest.unicode_forms import Form
 
 JOIN_MISSED = internal("join_missed")  # true where a side table had no row for the log's key
 
@@ -144,6 +145,7 @@ class SideTable:
         values: names of the selected values.
         where: the settings that it comes from.
         optional: of `select_expressions`.
+        form: Unicode normal form of the keys.
     """
 
     rows: DataFrame
@@ -151,10 +153,18 @@ class SideTable:
     values: list[str]
     where: str
     optional: bool
+    form: Form
 
 
 def read_sides(
-    spark: SparkSession, joins: Sequence[JoinedTable], *, where: str, data: str, ds: date, withheld: bool = False
+    spark: SparkSession,
+    joins: Sequence[JoinedTable],
+    *,
+    where: str,
+    data: str,
+    ds: date,
+    withheld: bool = False,
+    form: Form = "none",
 ) -> list[SideTable]:
     """The side tables of a source (log → video → music).
 
@@ -168,6 +178,7 @@ def read_sides(
         data: what `{data}` in a path stands for.
         ds: the logical date.
         withheld: whether values may not be shown in errors.
+        form: Unicode normal form of the keys.
 
     Raises:
         SettingsError: a key or selected column does not exist.
@@ -178,7 +189,7 @@ def read_sides(
         at = f"{where}.joins.{table.name}"
         keys = Expressions([right or left for left, _, right in _keys(table)], table.select)
         raw = read_files(spark, table, data=data, ds=ds, where=at, expressions=keys, withheld=withheld)
-        sides.append(_side(raw, table, at, withheld))
+        sides.append(_side(raw, table, at, withheld, form))
     return sides
 
 
@@ -195,7 +206,7 @@ def _keys(table: JoinedTable) -> list[tuple[str, str, str]]:
     return [key.partition("=") for key in table.on]
 
 
-def _side(side: DataFrame, table: JoinedTable, where: str, withheld: bool) -> SideTable:
+def _side(side: DataFrame, table: JoinedTable, where: str, withheld: bool, form: Form) -> SideTable:
     optional, show_columns = table.format == "jsonl", shows_columns(table, withheld)
     spark = side.sparkSession
     left = {_key(n): id_expression(spark, left) for n, (left, _, _) in enumerate(_keys(table))}
@@ -205,18 +216,18 @@ def _side(side: DataFrame, table: JoinedTable, where: str, withheld: bool) -> Si
     values = side.select(*(f.expr(text) for text in table.select)).columns
     selected = [f.expr(text) for text in table.select]
     keyed = select_expressions(side, right, selected, where=where, optional=optional, show_columns=show_columns)
-    one_per_key = _as_ids(keyed, right).groupBy(*right).agg(f.max(f.struct(*values)).alias(_SIDE))
+    one_per_key = _as_ids(keyed, right, form).groupBy(*right).agg(f.max(f.struct(*values)).alias(_SIDE))
     whole = f.to_json(_SIDE, {"ignoreNullFields": "false"})
-    return SideTable(one_per_key.withColumn(_HASH, f.xxhash64(whole)), left, values, where, optional)
+    return SideTable(one_per_key.withColumn(_HASH, f.xxhash64(whole)), left, values, where, optional, form)
 
 
 def _key(n: int) -> str:
     return internal(f"key_{n}")
 
 
-def _as_ids(rows: DataFrame, keys: Iterable[str]) -> DataFrame:
+def _as_ids(rows: DataFrame, keys: Iterable[str], form: Form) -> DataFrame:
     """The keys in the one form that ids have in every format."""
-    return rows.withColumns({key: id_text(f.col(key), rows.schema[key].dataType) for key in keys})
+    return rows.withColumns({key: id_text(f.col(key), rows.schema[key].dataType, form) for key in keys})
 
 
 def join_sides(raw: DataFrame, sides: Sequence[SideTable], *, show_columns: bool = True) -> DataFrame:
@@ -239,7 +250,7 @@ def join_sides(raw: DataFrame, sides: Sequence[SideTable], *, show_columns: bool
             raw, side.left, ["*"], where=side.where, optional=side.optional, show_columns=show_columns
         )
         raw = (
-            _as_ids(keyed, side.left)
+            _as_ids(keyed, side.left, side.form)
             .join(side.rows, on=list(side.left), how="left")
             .select(
                 *(f.col(f"`{name}`") for name in raw.columns if name not in side.values and name != JOIN_MISSED),

@@ -85,9 +85,10 @@ def _mapping(
             [source.user_id, source.item_id],
             [text for text in (source.where, source.rating, source.weight, source.rated_at) if text],
         ),
-        [unicode_form, settings.model_dump(mode="json", include=_RULES)],
+        settings.model_dump(mode="json", include=_RULES),
         (sys.modules[__name__],),
         settings.drop_exact_duplicates,
+        unicode_form=unicode_form,
     )
     return mapping
 

@@ -93,7 +93,7 @@ def _mapping(
     texts = {
         field.name: source.fields.get(field.name) or field.expression or f"`{field.name}`" for field in settings.fields
     }
-    rules = [id_column, unicode_form, settings.model_dump(mode="json", include={"fields"})]
+    rules = [id_column, settings.model_dump(mode="json", include={"fields"})]
     mapping = SourceMapping(
         spark,
         source,
@@ -110,6 +110,7 @@ def _mapping(
         (field_types, sys.modules[__name__]),
         # in a csv source an expression of all sources is null only as long as no file has its columns
         independent=source.format == "jsonl" or not any(common and not special for common, special in fields),
+        unicode_form=unicode_form,
     )
     return mapping
 

@@ -45,6 +45,7 @@ from bgmrec.ingest.raw_record import CORRUPT, FAULT, is_derived
 from bgmrec.ingest.redaction import calls_pseudonym, columns_read, pseudonym_inputs, redacted_json
 from bgmrec.ingest.source_files import FilesFound, find_files
 from bgmrec.ingest.sources import Expressions, read_found, shows_columns
+from bgmrec.ingest.unicode_forms import Form
 from bgmrec.runtime.pseudonyms import pseudonymizer_from_environment
 
 # functions whose result differs between two runs on the same row
@@ -80,6 +81,7 @@ class SourceMapping:
         code: modules that map this kind of source, besides those of every source.
         drop_duplicates: of `with_digests`.
         independent: whether the rows of a file are the same whatever columns the other files have.
+        unicode_form: of the keys of joins.
     """
 
     spark: SparkSession
@@ -93,12 +95,19 @@ class SourceMapping:
     code: tuple[ModuleType, ...]
     drop_duplicates: bool = True
     independent: bool = True
+    unicode_form: Form = "none"
 
     @cached_property
     def sides(self) -> list[SideTable]:
         """The side tables that the source joins."""
         return read_sides(
-            self.spark, self.source.joins, where=self.where, data=self.data, ds=self.ds, withheld=self.has_pseudonyms
+            self.spark,
+            self.source.joins,
+            where=self.where,
+            data=self.data,
+            ds=self.ds,
+            withheld=self.has_pseudonyms,
+            form=self.unicode_form,
         )
 
     def files(self) -> FilesFound:
@@ -205,4 +214,4 @@ class SourceMapping:
         )
         conf = [self.spark.conf.get(f"spark.sql.{name}") for name in ("ansi.enabled", "legacy.timeParserPolicy")]
         code = [inspect.getsource(module) for module in (*_CODE, *self.code)]
-        return [settings, self.rules, self.spark.version, conf, code]
+        return [settings, self.rules, self.unicode_form, self.spark.version, conf, code]

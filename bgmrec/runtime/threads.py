@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -25,7 +25,8 @@ def at_once(first: Callable[[], A], second: Callable[[], B], third: Callable[[],
     pool = ThreadPoolExecutor(3)
     try:
         futures = pool.submit(first), pool.submit(second), pool.submit(third)
-        wait(futures)
+        ended: tuple[Future[Any], ...] = futures
+        wait(ended)
     finally:
         pool.shutdown(wait=False)  # after an interrupt, Spark cancels the jobs that the threads wait for
     return futures[0].result(), futures[1].result(), futures[2].result()

@@ -136,6 +136,16 @@ def test_joins_keep_one_row_per_key(spark, tmp_path):
     assert facts["rows_in"] == 1
 
 
+@pytest.mark.parametrize(("form", "found"), [("none", 0), ("nfc", 1)])
+def test_joins_look_keys_up_in_the_form_of_ids(spark, tmp_path, form, found):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    (tmp_path / "log.csv").write_text(f"{HEADER}a,{decomposed},5,1,2024-03-01\n", encoding="utf-8")
+    (tmp_path / "videos.csv").write_text(f"video,music\n{composed},m1\n", encoding="utf-8")
+    settings = RatingsSettings(sources=[LOG], minimum=1, maximum=5)
+    mapped = map_ratings(spark, settings, data=str(tmp_path), ds=DS, unicode_form=form)
+    assert mapped.where("item_id = 'm1'").count() == found
+
+
 def test_empty_times_pass_where_they_are_not_required_but_nonsense_does_not(spark, tmp_path):
     _, facts = ingest(spark, tmp_path, "a,1,5,1,\nb,1,5,1,soon\n", time_required=False)
     assert (facts["kept"], facts["reject_reasons"]) == (1, {"unparsable time": 1})
