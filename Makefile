@@ -34,8 +34,9 @@ OTHER := .venv-python-$(subst /,_,$(PYTHON))
 SHIPPED := dist/environment.tar.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help venv constraints example demo demo-crawl package test test-quick test-inputs test-nights test-cluster test-airflow test-faults test-spark35
-.PHONY: test-python test-warehouse test-report soak fuzz lint audit format clean distclean
+.PHONY: help venv constraints example demo demo-crawl package test test-quick test-inputs test-lakehouse
+.PHONY: test-nights test-cluster test-airflow test-faults test-spark35 test-python test-warehouse test-report
+.PHONY: soak fuzz lint audit format clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,13 +95,19 @@ test-quick: $(STAMP) ## Run the tests that start no Spark, in less than two minu
 	@$(PY) -m pytest -n 2 tests/unit
 
 test: $(STAMP) ## Run the tests: unit and crawls, then a run and Spark
-	@# a process for each core, and a Spark session in each; the longest files first
-	@$(PY) -m pytest -n 2 tests/unit
-	@$(PY) -m pytest -n 4 --dist loadfile tests/crawl # they wait for servers and delays most of the time
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/spark
+	@# a process for each core, and a Spark session in each; the longest files first. The crawls wait for servers and
+	@# delays most of the time, so that they run beside the others, and are shown after them
+	@mkdir -p build; $(PY) -m pytest -n 4 --dist loadfile tests/crawl > build/test-crawl.log 2>&1 & crawls=$$!; \
+		trap 'kill $$crawls 2>/dev/null' EXIT; \
+		$(PY) -m pytest -n 2 tests/unit && \
+		$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/spark; others=$$?; \
+		wait $$crawls; status=$$?; trap - EXIT; cat build/test-crawl.log; exit $$((others | status))
 
 test-inputs: $(STAMP) ## Read files of every kind, as other tools write them, and damaged ones
 	@$(PY) -m pytest -n 2 --dist loadfile tests/inputs
+
+test-lakehouse: $(STAMP) ## Publish Delta and Iceberg tables, and read them as other tools do
+	@$(PY) -m pytest -n 2 --dist loadfile tests/lakehouse
 
 test-nights: $(STAMP) ## Run nights in a row, killed nights, single stages, searches and studies
 	@$(PY) -m pytest -n 2 --dist loadfile tests/nights
@@ -127,7 +134,7 @@ test-faults: $(STAMP) $(SHIPPED) ## Kill, fill, cut and start twice: what a nigh
 
 test-spark35: $(SPARK35)/.bgmrec-installed ## Run the tests of make test and test-inputs on Spark 3.5, the second line
 	@$(SPARK35)/bin/python -m pytest -n 2 --daily-share $(SHARE) tests/unit
-	@$(SPARK35)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --daily-share $(SHARE) tests/e2e tests/spark tests/inputs
+	@$(SPARK35)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --daily-share $(SHARE) tests/e2e tests/spark tests/inputs tests/lakehouse
 
 $(SPARK35)/.bgmrec-installed: pyproject.toml conf/constraints-spark35.txt conf/make_venv.sh
 	@PYTHON="$(PYTHON)" sh conf/make_venv.sh $(SPARK35) conf/constraints-spark35.txt -e '.[$(EXTRAS)]'
@@ -135,7 +142,7 @@ $(SPARK35)/.bgmrec-installed: pyproject.toml conf/constraints-spark35.txt conf/m
 
 test-python: $(OTHER)/.bgmrec-installed ## Run unit and Spark tests with another interpreter: PYTHON=python3.13
 	@$(OTHER)/bin/python -m pytest -n 2 -rs tests/unit
-	@$(OTHER)/bin/python -m pytest -n 2 -rs --dist loadfile --no-loadscope-reorder tests/spark tests/inputs
+	@$(OTHER)/bin/python -m pytest -n 2 -rs --dist loadfile --no-loadscope-reorder tests/spark tests/inputs tests/lakehouse
 
 $(OTHER)/.bgmrec-installed: pyproject.toml conf/constraints.txt conf/make_venv.sh
 	@PYTHON="$(PYTHON)" WITHOUT_CUDA=1 sh conf/make_venv.sh $(OTHER) conf/constraints.txt -e '.[$(EXTRAS)]'

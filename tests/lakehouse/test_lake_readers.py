@@ -15,7 +15,7 @@ from pyiceberg.catalog import load_catalog
 from pyspark.sql import SparkSession
 
 from bgmrec.publish.contracts import CONTRACTS
-from tests.spark.test_formats import publish
+from tests.lakehouse.test_formats import publish
 from tests.spark.test_locations import columns_and_rows
 from tests.warehouse.lakes import catalogue, make_versions
 from tests.warehouse.versions import run_id
