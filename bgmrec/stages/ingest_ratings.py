@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as f
 
-from bgmrec.errors import InputError
+from bgmrec.errors import BgmrecError, InputError
 from bgmrec.features.split import held_out_from
 from bgmrec.ingest.accounting import (
     KEPT,
@@ -82,13 +82,17 @@ def stage(run: Run) -> None:
     counts = [*kept_counts(observed, names), *others]
     facts = summarize(counts)
     run.summary.add("ingest_ratings", **facts)
-    check_rejects(
-        counts,
-        settings.max_reject_share,
-        setting="ratings.max_reject_share",
-        rejects_at=run.work.path("rating_rejects"),
-    )
-    judge_profiles(run, "ratings", mapped, profiles)
+    try:
+        check_rejects(
+            counts,
+            settings.max_reject_share,
+            setting="ratings.max_reject_share",
+            rejects_at=run.work.path("rating_rejects"),
+        )
+        judge_profiles(run, "ratings", mapped, profiles)
+    except BgmrecError:
+        run.work.delete("ratings")  # no later stage may read what was refused
+        raise
     _check_ratings(run, ratings, facts)
     run.work.delete(TABLE)
 
