@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -34,15 +35,17 @@ def program(name: str, package: str, folders: Sequence[str] = ()) -> str:
 
 
 @contextmanager
-def running(command: Sequence[str], log: Path, answers: Callable[[], object], seconds: float) -> Iterator[None]:
-    """Runs a server; the block starts with its first answer."""
+def running(
+    command: Sequence[str], log: Path, answers: Callable[[], object], seconds: float, stop: int = signal.SIGTERM
+) -> Iterator[None]:
+    """Runs a server until a signal stops it; the block starts with its first answer."""
     with log.open("wb") as out:
         server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         _wait(server, log, answers, seconds)
         yield
     finally:
-        server.terminate()
+        server.send_signal(stop)
         try:
             server.wait(30)
         except subprocess.TimeoutExpired:
@@ -80,7 +83,8 @@ def postgres() -> Iterator[str]:
         serve += ["-k", "", "-c", "fsync=off"]
         address = f"host=127.0.0.1 port={port} dbname=postgres user=bgmrec password=${{{VARIABLE}}}"
         url = address.replace(f"${{{VARIABLE}}}", PASSWORD)
-        with running([*as_user, *serve], folder / "log", lambda: psycopg.connect(url).close(), 60):
+        # at SIGTERM it would wait for clients that still hold a connection
+        with running([*as_user, *serve], folder / "log", lambda: psycopg.connect(url).close(), 60, signal.SIGINT):
             yield address
 
 
