@@ -59,27 +59,12 @@ def stage(run: Run) -> None:
         )
     run.progress.update("ingest_ratings", sources=len(settings.sources))
     cache = RowCache(run.root.below(CACHE_FOLDER), run.ds)
-
-    def write(rows: DataFrame) -> DataFrame:
-        """Reads the raw files once: states, rejects and pairs are all computed from this table."""
-        return run.work.write(rows, TABLE, passing=True)
-
-    form, data = run.settings.ids.unicode_form, run.settings.paths.data
-    mapped = map_ratings(run.spark, settings, data=data, ds=run.ds, unicode_form=form, cache=cache, write=write)
-    run.summary.add("ingest_ratings", files_mapped=cache.n_misses, files_cached=cache.n_hits)
-    names = [source.name for source in settings.sources]
+    mapped = _mapped(run, cache)
     sums = time_sums(mapped, run.ds)
+    names = [source.name for source in settings.sources]
     check_times(sums, names, settings.max_reject_share, run.ds)
     n_rows = {names[row[SOURCE_POSITION]]: row[ROWS] for row in sums}
-    fields = [Field(name, kind, f.col(name)) for name, kind in _PROFILED.items()]
-    kept, observed = observe_kept(without_duplicates(mapped), len(names))
-    boundary = held_out_from(run.settings.split, run.end)
-    ratings, others, profiles = at_once(
-        lambda: run.work.write(merge_pairs(kept, settings.policy, boundary), "ratings"),
-        lambda: _not_kept(run, mapped, names),
-        lambda: input_profiles(run, mapped, settings.sources, cache.files, n_rows, [c.USER_ID, c.ITEM_ID], fields),
-    )
-    counts = [*kept_counts(observed, names), *others]
+    ratings, counts, profiles = _merged(run, mapped, cache, names, n_rows)
     facts = summarize(counts)
     run.summary.add("ingest_ratings", **facts)
     try:
@@ -95,6 +80,37 @@ def stage(run: Run) -> None:
         raise
     _check_ratings(run, ratings, facts)
     run.work.delete(TABLE)
+
+
+def _mapped(run: Run, cache: RowCache) -> DataFrame:
+    """Every row of every source. The raw files are read once: all else is computed from this table."""
+    mapped = map_ratings(
+        run.spark,
+        run.settings.ratings,
+        data=run.settings.paths.data,
+        ds=run.ds,
+        unicode_form=run.settings.ids.unicode_form,
+        cache=cache,
+        write=lambda rows: run.work.write(rows, TABLE, passing=True),
+    )
+    run.summary.add("ingest_ratings", files_mapped=cache.n_misses, files_cached=cache.n_hits)
+    return mapped
+
+
+def _merged(
+    run: Run, mapped: DataFrame, cache: RowCache, names: list[str], n_rows: dict[str, int]
+) -> tuple[DataFrame, list[Row], dict[str, Any]]:
+    """Writes the ratings and the rejects; returns the ratings, the rows by state, and the profile of each source."""
+    settings = run.settings.ratings
+    fields = [Field(name, kind, f.col(name)) for name, kind in _PROFILED.items()]
+    kept, observed = observe_kept(without_duplicates(mapped), len(names))
+    boundary = held_out_from(run.settings.split, run.end)
+    ratings, others, profiles = at_once(
+        lambda: run.work.write(merge_pairs(kept, settings.policy, boundary), "ratings"),
+        lambda: _not_kept(run, mapped, names),
+        lambda: input_profiles(run, mapped, settings.sources, cache.files, n_rows, [c.USER_ID, c.ITEM_ID], fields),
+    )
+    return ratings, [*kept_counts(observed, names), *others], profiles
 
 
 def _not_kept(run: Run, mapped: DataFrame, sources: list[str]) -> list[Row]:
