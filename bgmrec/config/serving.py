@@ -16,6 +16,7 @@ from bgmrec.config.base import (
     Name,
     NonNegative,
     NonNegativeOrOff,
+    Positive,
     Section,
     ShareOrOff,
     Unit,
@@ -26,7 +27,7 @@ from bgmrec.config.export import Options
 from bgmrec.config.sources import Files
 
 Rating = Annotated[float, Unit("rating")]
-Baseline = Literal["popularity", "bias", "als"]
+Baseline = Literal["popularity", "bias", "als", "item_knn", "ease"]
 
 
 class ItemList(Files):
@@ -77,7 +78,9 @@ class EvaluateSettings(Section):
 
     baselines: list[Baseline] = ["popularity", "bias"]
     """Simple models that are measured beside the model. `popularity`: the same list for all. `bias`: mean and
-    biases, for ratings. `als`: Spark's ALS, whose fit can take longer than the model's own rounds."""
+    biases, for ratings. `als`: Spark's ALS, whose fit can take longer than the model's own rounds. `item_knn`: the
+    items that most resemble a user's items by their users. `ease`: linear weights between items. The last two are
+    fitted on the driver, for lists only, on the 20,000 most popular items and at most 20 million likes."""
 
     relevant_rating: Rating = 0.0
     """A held-out rating of at least this value is a hit for the ranking metrics, for example 4 on a scale to 5."""
@@ -90,6 +93,12 @@ class EvaluateSettings(Section):
 
     als_reg: NonNegative = 0.1
     """Regularisation of the baseline `als`; tune it for a fair comparison."""
+
+    item_knn_neighbours: Items = 200
+    """Most similar items per item of the baseline `item_knn`."""
+
+    ease_reg: Positive = 200.0
+    """Regularisation (λ) of the baseline `ease`; usual values are 50 to 1,000."""
 
 
 class GateSettings(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -11,6 +11,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec.evaluate.baselines import Baseline, TableSizes, als_baseline, bias_baseline, popularity_baseline
+from bgmrec.evaluate.item_lists import item_weights, write_item_lists
+from bgmrec.evaluate.item_weights import ItemWeights
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
 from bgmrec.evaluate.table import collect_metrics
@@ -55,14 +57,14 @@ class HeldOut:
 
 
 def evaluate_models(
-    run: Run, held_out: HeldOut, models: dict[str, FactorModel], unrated: frozenset[str]
+    run: Run, held_out: HeldOut, models: Mapping[str, FactorModel | ItemWeights], unrated: frozenset[str]
 ) -> list[dict[str, Any]]:
     """The metric rows of all models, measured in one pass over the held-out ratings.
 
     Args:
         run: the run, or a study's.
         held_out: what to evaluate on.
-        models: models by name, all with the same number of user blocks.
+        models: models by name; at least one is a factor model, and all of these have the same number of user blocks.
         unrated: names of models whose scores do not predict ratings; they have no RMSE and MAE.
     """
     settings = run.settings.evaluate
@@ -82,7 +84,7 @@ def evaluate_models(
             slices=slices,
         )
         rows += collect_metrics(ranked)
-    rated = {name: model for name, model in models.items() if name not in unrated}
+    rated = {name: model for name, model in models.items() if name not in unrated and isinstance(model, FactorModel)}
     if held_out.pairs is not None and held_out.pair_blocks is not None and rated:
         scores = [_scores(run, held_out.pair_blocks, name, model) for name, model in rated.items()]
         errors = rating_metrics(
@@ -97,16 +99,24 @@ def evaluate_models(
     return rows
 
 
-def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, FactorModel]) -> list[DataFrame]:
+def _lists(
+    run: Run, held_out: HeldOut, targets: DataFrame, models: Mapping[str, FactorModel | ItemWeights]
+) -> list[DataFrame]:
     """The lists of users with targets, by model; written, because the metrics read them several times."""
     rules = ListRules(max(run.settings.evaluate.ks), run.settings.recommend.filter_seen)
     popular = popular_list(run, held_out.train, held_out.catalogue, rules)
-    store, num_blocks = run.scratch("evaluate"), next(iter(models.values())).user_blocks  # equal for all models
+    store, num_blocks = run.scratch("evaluate"), _user_blocks(models)
     with_side_information = users_with_side_information(run, store, run.work.read("user_index"), num_blocks)
     query_users = store.write(members_by_block(targets.select(c.USER_IDX).distinct(), num_blocks), "query_users")
     lists_of_models = []
     for name, model in models.items():
         run.progress.update("evaluate", model=name, step="lists")
+        if isinstance(model, ItemWeights):
+            model_lists = write_item_lists(
+                run, model, held_out.train, targets, held_out.catalogue, rules, popular, store.below(name)
+            )
+            lists_of_models.append(model_lists.withColumn("model", f.lit(name)))
+            continue
         with arrow_batch(run.spark, 1):
             items = load_items(run, model, held_out.catalogue)
             with make_lists(
@@ -115,6 +125,10 @@ def _lists(run: Run, held_out: HeldOut, targets: DataFrame, models: dict[str, Fa
                 model_lists = store.below(name).write(lists, "top_n")
         lists_of_models.append(model_lists.withColumn("model", f.lit(name)))
     return lists_of_models
+
+
+def _user_blocks(models: Mapping[str, FactorModel | ItemWeights]) -> int:
+    return next(model.user_blocks for model in models.values() if isinstance(model, FactorModel))
 
 
 def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> DataFrame:
@@ -138,8 +152,8 @@ def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> 
     return stored.withColumn("model", f.lit(name))
 
 
-def baselines(run: Run, train: DataFrame, sizes: TableSizes) -> Iterator[tuple[str, FactorModel]]:
-    """Names and models of `evaluate.baselines`, fitted one after the other and written as factor tables.
+def baselines(run: Run, train: DataFrame, sizes: TableSizes) -> Iterator[tuple[str, FactorModel | ItemWeights]]:
+    """Names and models of `evaluate.baselines`, fitted one after the other; those of factors are written as tables.
 
     Args:
         run: the run, or a study's.
@@ -162,7 +176,10 @@ def baselines(run: Run, train: DataFrame, sizes: TableSizes) -> Iterator[tuple[s
     }
     for name in settings.baselines:
         run.progress.update("evaluate", model=name, step="fit")
-        yield name, written(run, makers[name](), sizes)
+        if name in ("item_knn", "ease"):
+            yield name, item_weights(run, train, name)
+        else:
+            yield name, written(run, makers[name](), sizes)
 
 
 def written(run: Run, baseline: Baseline, sizes: TableSizes) -> FactorModel:

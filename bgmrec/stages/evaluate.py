@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import functions as f
 
 from bgmrec.evaluate.baselines import TableSizes
+from bgmrec.evaluate.item_weights import ItemWeights
 from bgmrec.evaluate.models import HeldOut, baselines, evaluate_models
 from bgmrec.evaluate.table import MODEL, headline, main_rows, metrics_table
 from bgmrec.factorize.kernels.shape import ModelShape
@@ -33,7 +34,8 @@ def stage(run: Run) -> None:
         return
     sizes = TableSizes(facts["users"], facts["items"], facts["user_blocks"], facts["item_blocks"])
     held_out = _held_out(run, facts)
-    models = {MODEL: evaluated_model(run), **dict(baselines(run, held_out.train, sizes))}
+    models: dict[str, FactorModel | ItemWeights] = {MODEL: evaluated_model(run)}
+    models |= dict(baselines(run, held_out.train, sizes))
     implicit = run.settings.factorize.mode == "implicit"
     rows = evaluate_models(run, held_out, models, frozenset(models) if implicit else frozenset({"popularity"}))
     run.work.write_json("metrics", {**evaluation, "rows": rows})
