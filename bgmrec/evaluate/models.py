@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -32,6 +32,7 @@ from bgmrec.runtime.session import BLOCKS_PER_BATCH, arrow_batch
 from bgmrec.storage import columns as c
 
 SLICES = 10  # of items by popularity and of users by activity: tenths, as the report calls them
+RATED = ("bias", "als")  # baselines that predict ratings
 ALS_ITERATIONS = 10  # MLlib's default
 
 
@@ -152,13 +153,16 @@ def _scores(run: Run, pair_blocks: DataFrame, name: str, model: FactorModel) -> 
     return stored.withColumn("model", f.lit(name))
 
 
-def baselines(run: Run, train: DataFrame, sizes: TableSizes) -> Iterator[tuple[str, FactorModel | ItemWeights]]:
-    """Names and models of `evaluate.baselines`, fitted one after the other; those of factors are written as tables.
+def baselines(
+    run: Run, train: DataFrame, sizes: TableSizes, names: Sequence[str]
+) -> Iterator[tuple[str, FactorModel | ItemWeights]]:
+    """Names and models of baselines, fitted one after the other; those of factors are written as tables.
 
     Args:
         run: the run, or a study's.
         train: training ratings, `schemas.RATINGS_SPLIT`.
         sizes: entities and blocks of the model's tables.
+        names: as in `evaluate.baselines`.
     """
     settings, implicit = run.settings.evaluate, run.settings.factorize.mode == "implicit"
     makers = {
@@ -174,7 +178,7 @@ def baselines(run: Run, train: DataFrame, sizes: TableSizes) -> Iterator[tuple[s
             implicit=implicit,
         ),
     }
-    for name in settings.baselines:
+    for name in names:
         run.progress.update("evaluate", model=name, step="fit")
         if name in ("item_knn", "ease"):
             yield name, item_weights(run, train, name)

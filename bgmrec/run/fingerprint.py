@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Any
 
 import bgmrec
@@ -66,8 +67,18 @@ def stage_fingerprint(settings: Settings, stage: str) -> str:
         settings: of the run.
         stage: one of `STAGES`.
     """
+    return keys_fingerprint(settings, settings_read_up_to(stage))
+
+
+def keys_fingerprint(settings: Settings, keys: Collection[str]) -> str:
+    """A short digest of the code version and of some of the settings.
+
+    Args:
+        settings: of the run.
+        keys: whole sections or single keys.
+    """
     include: dict[str, Any] = {}
-    for key in settings_read_up_to(stage):
+    for key in keys:
         section, _, name = key.partition(".")
         if not name:
             include[section] = True

@@ -35,7 +35,7 @@ def stage(run: Run) -> None:
     sizes = TableSizes(facts["users"], facts["items"], facts["user_blocks"], facts["item_blocks"])
     held_out = _held_out(run, facts)
     models: dict[str, FactorModel | ItemWeights] = {MODEL: evaluated_model(run)}
-    models |= dict(baselines(run, held_out.train, sizes))
+    models |= dict(baselines(run, held_out.train, sizes, run.settings.evaluate.baselines))
     implicit = run.settings.factorize.mode == "implicit"
     rows = evaluate_models(run, held_out, models, frozenset(models) if implicit else frozenset({"popularity"}))
     run.work.write_json("metrics", {**evaluation, "rows": rows})

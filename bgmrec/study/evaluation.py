@@ -10,7 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec.evaluate.baselines import TableSizes, bias_baseline
-from bgmrec.evaluate.models import HeldOut, evaluate_models, written
+from bgmrec.evaluate.item_weights import ItemWeights
+from bgmrec.evaluate.models import RATED, HeldOut, baselines, evaluate_models, written
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.table import collect_metrics, headline
 from bgmrec.factorize.blocks.prepare import write_user_blocks
@@ -27,14 +28,20 @@ MODEL = "model"
 METRICS = ("rmse", "mae", "ndcg@10", "ndcg@20", "recall@20", "coverage@20")
 
 
-def evaluated(run: Run, learned: Learned, evaluation_set: EvaluationSet, *, is_cold: bool) -> dict[str, Any]:
-    """The metrics of a trained model by their names in a JSON line. Runs Spark actions.
+Metrics = dict[str, dict[str, float]]  # baseline → metrics
+
+
+def evaluated(
+    run: Run, learned: Learned, evaluation_set: EvaluationSet, *, is_cold: bool, known: Metrics | None = None
+) -> dict[str, Any]:
+    """The metrics of a trained model and of baselines by their names in a JSON line. Runs Spark actions.
 
     Args:
         run: of the trial.
         learned: the model.
         evaluation_set: what it is evaluated on.
         is_cold: whether the protocol reports cold items and cold users separately.
+        known: the metrics of the baselines, from another model's trial on the same data; None: they are measured.
     """
     sizes = learned.sizes
     model = FactorModel(
@@ -48,12 +55,24 @@ def evaluated(run: Run, learned: Learned, evaluation_set: EvaluationSet, *, is_c
         write_user_blocks(scratch, "test_rating_blocks", held_out, sizes)
         blocks = scratch.read("test_rating_blocks")
     evaluated_on = HeldOut(train, held_out, blocks, evaluation_set.targets, evaluation_set.catalogue, learned.seen)
-    rows = evaluate_models(run, evaluated_on, {MODEL: model}, frozenset())
-    if not is_cold:
-        metrics = headline(rows, MODEL)
-        return {name.replace("@", "_"): round(metrics[name], 6) for name in METRICS if name in metrics}
     table_sizes = TableSizes(sizes.users, sizes.items, sizes.user_blocks, sizes.item_blocks)
-    return {**cold_metrics(rows, MODEL), BASELINES: _cold_baselines(run, evaluated_on, table_sizes)}
+    models: dict[str, FactorModel | ItemWeights] = {MODEL: model}
+    if is_cold:
+        rows = evaluate_models(run, evaluated_on, models, frozenset())
+        known = _cold_baselines(run, evaluated_on, table_sizes) if known is None else known
+        return {**cold_metrics(rows, MODEL), BASELINES: known}
+    if known is None:
+        rated_only = evaluation_set.targets is None
+        names = [name for name in run.settings.evaluate.baselines if name in RATED or not rated_only]
+        models |= dict(baselines(run, train, table_sizes, names))
+    rows = evaluate_models(run, evaluated_on, models, frozenset({"popularity"}))
+    found = {name: _headline(rows, name) for name in models if name != MODEL}
+    return {**_headline(rows, MODEL), BASELINES: {**(known or {}), **found}}
+
+
+def _headline(rows: list[dict[str, Any]], model: str) -> dict[str, float]:
+    metrics = headline(rows, model)
+    return {name.replace("@", "_"): round(metrics[name], 6) for name in METRICS if name in metrics}
 
 
 def cold_metrics(rows: list[dict[str, Any]], model: str) -> dict[str, float]:
@@ -71,9 +90,9 @@ def cold_metrics(rows: list[dict[str, Any]], model: str) -> dict[str, float]:
     return metrics | {f"ndcg_{k}_cold_items": round(lists[f"ndcg@{k}"], 6) for k in (10, 20) if f"ndcg@{k}" in lists}
 
 
-def _cold_baselines(run: Run, evaluated_on: HeldOut, sizes: TableSizes) -> dict[str, dict[str, float]]:
+def _cold_baselines(run: Run, evaluated_on: HeldOut, sizes: TableSizes) -> Metrics:
     """Baseline → metrics: means and biases for rating errors, content for lists."""
-    metrics: dict[str, dict[str, float]] = {}
+    metrics: Metrics = {}
     if evaluated_on.pairs is not None:
         makers = {"mean": mean_baseline, "bias": bias_baseline}
         models = {name: written(run, make(evaluated_on.train, sizes), sizes) for name, make in makers.items()}
@@ -84,9 +103,7 @@ def _cold_baselines(run: Run, evaluated_on: HeldOut, sizes: TableSizes) -> dict[
     return metrics | _content_metrics(run, evaluated_on, evaluated_on.targets, sizes)
 
 
-def _content_metrics(
-    run: Run, evaluated_on: HeldOut, targets: DataFrame, sizes: TableSizes
-) -> dict[str, dict[str, float]]:
+def _content_metrics(run: Run, evaluated_on: HeldOut, targets: DataFrame, sizes: TableSizes) -> Metrics:
     lists = content_baseline_lists(run, evaluated_on, targets.select(c.USER_IDX).distinct(), sizes)
     named_lists = (table.withColumn("model", f.lit(name)) for name, table in lists.items())
     ranked = ranking_metrics(

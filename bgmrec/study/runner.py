@@ -15,6 +15,7 @@ from typing import Any
 
 from bgmrec.config import Settings, load_settings
 from bgmrec.report.result_blocks import append_result, read_results, rewrite_blocks
+from bgmrec.run.fingerprint import keys_fingerprint
 from bgmrec.run.state import Run, fingerprint
 from bgmrec.runtime.command import write_line
 from bgmrec.runtime.logs import Progress
@@ -25,8 +26,8 @@ from bgmrec.storage import columns as c
 from bgmrec.storage import files
 from bgmrec.storage.schemas import entity_schema
 from bgmrec.study.command import TABLES
-from bgmrec.study.console_table import study_table
-from bgmrec.study.evaluation import evaluated
+from bgmrec.study.console_table import BASELINES, study_table
+from bgmrec.study.evaluation import Metrics, evaluated
 from bgmrec.study.paper import PAPER, paper_trials, write_report
 from bgmrec.study.permute import permuted
 from bgmrec.study.protocols import PROTOCOLS
@@ -34,6 +35,11 @@ from bgmrec.study.results_tables import accuracy_table
 from bgmrec.study.trial import Trial
 from bgmrec.study.trial_settings import AS_CONFIGURED, options_text, settings_of
 from bgmrec.train.learn import learn
+
+_READ_BY_BASELINES = (
+    *("ids", "ratings", "users", "items", "user_features", "item_features", "split", "study", "seed", "evaluate"),
+    *("recommend", "trend", "factorize.mode"),
+)
 
 
 def study(arguments: argparse.Namespace, progress: Progress) -> None:
@@ -58,23 +64,33 @@ def study(arguments: argparse.Namespace, progress: Progress) -> None:
 def _measure(arguments: argparse.Namespace, path: Path | None, progress: Progress) -> list[dict[str, Any]]:
     """The results of all trials; those in the file are not measured again."""
     earlier_results = [] if path is None else read_results(path)
-    results = []
+    results: list[dict[str, Any]] = []
     # all settings are read before the first trial: a misspelt model stops the study before hours of work
     for trial, settings in [(trial, settings_of(trial, arguments)) for trial in trials(arguments)]:
         # models of one name may have different settings: the fingerprint keeps their results apart
         key = {**asdict(trial), "settings": fingerprint(settings)}
         result = next((earlier for earlier in earlier_results if key.items() <= earlier.items()), None)
         if result is None:
+            shared = _baselines_key(trial, settings)
+            known = next(
+                (row[BASELINES] for row in (*results, *earlier_results) if shared.items() <= row.items()), None
+            )
             day = PROTOCOLS[trial.protocol].last_day(trial, settings.study, arguments.ds)
             with locked_run(settings, day, progress) as run:
-                metrics = run_trial(trial, run)
+                metrics = run_trial(trial, run, known)
             measured = provenance(arguments.command)
-            result = {**key, "options": options_text(arguments), **metrics, "measured": measured}
+            result = {**key, **shared, "options": options_text(arguments), **metrics, "measured": measured}
             if path is not None:
                 append_result(path, result)
         results.append(result)
         write_line(json.dumps(result, ensure_ascii=False))
     return results
+
+
+def _baselines_key(trial: Trial, settings: Settings) -> dict[str, Any]:
+    """What trials share that have the same baselines: whatever these read, but not the model."""
+    split = {name: getattr(trial, name) for name in ("protocol", "fraction", "seed", "part", "side_information")}
+    return {**split, "baselines_of": keys_fingerprint(settings, _READ_BY_BASELINES)}
 
 
 def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
@@ -114,12 +130,13 @@ def permute_side_information(run: Run) -> None:
         run.work.write(run.work.write(rows, f"{name}_permuted", schema), name, schema)
 
 
-def run_trial(trial: Trial, run: Run) -> dict[str, Any]:
+def run_trial(trial: Trial, run: Run, known: Metrics | None = None) -> dict[str, Any]:
     """Trains and evaluates one model; returns its metrics, rounds and seconds.
 
     Args:
         trial: what is measured.
         run: of the trial's last training day.
+        known: the metrics of the baselines on the same data; None: they are measured.
     """
     began = time.monotonic()
     files.delete(run.spark, run.scratch("train").root)
@@ -130,7 +147,7 @@ def run_trial(trial: Trial, run: Run) -> dict[str, Any]:
     protocol = PROTOCOLS[trial.protocol]
     evaluation_set = protocol.prepare(trial, run)
     learned = learn(run, leaked=run.work.read("ratings_split") if trial.leak else None)
-    metrics = evaluated(run, learned, evaluation_set, is_cold=protocol.is_cold)
+    metrics = evaluated(run, learned, evaluation_set, is_cold=protocol.is_cold, known=known)
     valid = learned.valid
     return {
         **metrics,
