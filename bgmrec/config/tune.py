@@ -60,7 +60,8 @@ class TuneSettings(Section):
     """`[tune]`: what jobs/tune.py searches."""
 
     space: list[SearchKey] = []
-    """The settings to vary: `[[tune.space]]`, or a list of inline tables."""
+    """The settings to vary: `[[tune.space]]`, or a list of inline tables. Empty: rank, regularisation, in implicit mode
+    the weight of pairs that were not observed, and each encoder with and without."""
 
     seed: int = 1
     """Seed of the search. Change it for other trials of the same models, which are trained with the global `seed`."""

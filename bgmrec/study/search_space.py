@@ -16,6 +16,7 @@ from bgmrec.config import Settings, load_settings
 from bgmrec.config.load import origin_of
 from bgmrec.config.tune import SearchKey
 from bgmrec.errors import SettingsError
+from bgmrec.study.shipped_space import shipped_space
 
 # sections that training reads after the features are built; others need earlier stages again, or change the evaluation
 SECTIONS = ("bayes", "factorize", "item_encoder", "train", "trend", "user_encoder")
@@ -42,7 +43,7 @@ def overrides_of(values: Mapping[str, str]) -> list[str]:
 
 
 def checked_space(files: Sequence[str | Path], overrides: Sequence[str]) -> Settings:
-    """Loads the settings and checks that they accept every value of `tune.space`.
+    """Loads the settings and checks that they accept every value of `tune.space`; an empty one is `shipped_space`.
 
     Both ends of every range and every choice are tried, alone and with those of each other key.
 
@@ -51,18 +52,13 @@ def checked_space(files: Sequence[str | Path], overrides: Sequence[str]) -> Sett
         overrides: `key=value` texts that win over the files.
 
     Raises:
-        SettingsError: the settings are invalid, `tune.space` is empty, or the settings refuse one of its values.
+        SettingsError: the settings are invalid, or refuse one of the values.
     """
     settings = load_settings(files, overrides)
+    if not settings.tune.space:
+        tune = settings.tune.model_copy(update={"space": shipped_space(settings)})
+        settings = settings.model_copy(update={"tune": tune})
     space, where = settings.tune.space, origin_of("tune.space", files, overrides)
-    if not space:
-        raise SettingsError(
-            "tune.space is empty",
-            where=where,
-            expected='a list like [{ key = "factorize.user_reg", kind = "float", low = 1.0, high = 30.0, log = true }]',
-            found="no key to search",
-            hint="add tune.space to a settings file; conf/README.md describes it",
-        )
     for search_key in space:
         _check_section(search_key.key, where)
     if settings.train.metric is None and any(search_key.key == MODE for search_key in space):

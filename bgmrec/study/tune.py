@@ -22,7 +22,7 @@ from bgmrec.stages.job import locked_run
 from bgmrec.storage import columns as c
 from bgmrec.storage import files
 from bgmrec.study.search_space import checked_space, overlay, toml_text
-from bgmrec.study.tune_trials import DIVERGED, Search, pruner, sampler
+from bgmrec.study.tune_trials import DIVERGED, Search, configured, pruner, sampler
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -44,6 +44,8 @@ def open_study(run: Run, storage: Path) -> optuna.Study:
         pruner=pruner(tune),
         load_if_exists=True,
     )
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial(configured(run.settings))  # the best settings are never worse than these
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     return study

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any
 
 import numpy as np
 import optuna
 
-from bgmrec.config import load_settings
+from bgmrec.config import Settings, load_settings
 from bgmrec.config.tune import SearchKey, TuneSettings
 from bgmrec.errors import TrainingError
 from bgmrec.run.state import Run, Summary, fingerprint
@@ -17,10 +19,7 @@ from bgmrec.train.checkpoint import TrainState
 from bgmrec.train.learn import learn
 
 DIVERGED = "diverged"  # attribute of trials whose training failed; other trials without a value were interrupted
-RANDOM_TRIALS = 10  # drawn evenly before the sampler (TPE) learns from the trials; Optuna's default
-STARTUP_TRIALS = 5  # finished trials before any is stopped: a median of fewer says little; Optuna's default
-WARM_UP_ROUNDS = 2  # rounds in which no trial is stopped: the first values depend on the random start
-RANDOM_TRIALS = 10  # drawn uniformly before the sampler learns from earlier trials; Optuna's default
+RANDOM_TRIALS = 10  # drawn evenly before the sampler (TPE) learns from earlier trials; Optuna's default
 # no trial is stopped before so many have finished, nor in its first rounds, whose values say little about the last one
 STARTUP_TRIALS, WARM_UP_ROUNDS = 5, 2
 
@@ -107,6 +106,23 @@ def suggested(trial: optuna.Trial, search_key: SearchKey) -> str:
     if search_key.kind == "int":
         return toml_text(trial.suggest_int(key, int(low), int(high), log=log))
     return toml_text(trial.suggest_float(key, low, high, log=log))
+
+
+def configured(settings: Settings) -> dict[str, Any]:
+    """The values that the settings have, as a trial draws them; without those that `tune.space` does not hold.
+
+    Args:
+        settings: all settings.
+    """
+    values = {}
+    for search_key in settings.tune.space:
+        value: Any = reduce(getattr, search_key.key.split("."), settings)
+        if search_key.kind == "categorical":
+            if value in search_key.choices:
+                values[search_key.key] = toml_text(value)
+        elif (search_key.low or 0.0) <= value <= (search_key.high or 0.0):
+            values[search_key.key] = value
+    return values
 
 
 def sampler(tune: TuneSettings, number: int) -> optuna.samplers.BaseSampler:

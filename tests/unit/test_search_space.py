@@ -8,6 +8,10 @@ from bgmrec.config import load_settings
 from bgmrec.errors import SettingsError
 from bgmrec.run.state import fingerprint
 from bgmrec.study.search_space import checked_space, overlay, toml_text
+from bgmrec.study.shipped_space import shipped_space
+from bgmrec.study.tune_trials import configured
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def space(folder: Path, *keys: str) -> Path:
@@ -70,9 +74,33 @@ def test_the_mode_is_varied_only_with_one_metric(tmp_path: Path) -> None:
     assert checked_space([path], ["train.metric=ndcg"]).validation_metric == "ndcg"
 
 
-def test_an_empty_space_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"tune\.space is empty"):
-        checked_space([], [])
+@pytest.mark.parametrize("name", ["base", "demo", "demo-ratings", "kuairand", "ml-1m"])
+def test_an_empty_space_is_the_shipped_one(name: str) -> None:
+    files = [ROOT / "conf/base.toml", *([] if name == "base" else [ROOT / f"conf/{name}.toml"])]
+    settings = checked_space(files, ["tune.space=[]"])
+    keys = {search_key.key for search_key in settings.tune.space}
+    implicit = settings.factorize.mode == "implicit"
+    assert {"factorize.rank", "factorize.user_reg", "factorize.item_reg"} <= keys
+    assert ("factorize.unobserved_weight" in keys) == implicit
+    assert ("factorize.user_bias_reg" in keys) == (not implicit)
+    for side in ("user_encoder", "item_encoder"):
+        assert (f"{side}.kind" in keys) == (getattr(settings, side).kind != "none")
+
+
+def test_the_shipped_space_leaves_the_encoders_of_a_sampler_alone() -> None:
+    files = [ROOT / "conf/base.toml", ROOT / "conf/ml-1m.toml", ROOT / "conf/ml-1m/bayes.toml"]
+    assert not [key.key for key in shipped_space(load_settings(files)) if "encoder" in key.key]
+
+
+def test_the_first_trial_has_the_configured_values_that_the_space_holds(tmp_path: Path) -> None:
+    path = space(
+        tmp_path,
+        '{ key = "factorize.user_reg", kind = "float", low = 1.0, high = 30.0, log = true }',
+        '{ key = "factorize.item_reg", kind = "float", low = 20.0, high = 30.0 }',
+        '{ key = "factorize.rank", kind = "categorical", choices = [16, 32] }',
+        '{ key = "user_encoder.hidden", kind = "categorical", choices = [[8], [128, 64]] }',
+    )
+    assert configured(checked_space([path], [])) == {"factorize.user_reg": 10.0, "factorize.rank": "32"}
 
 
 def test_the_settings_file_equals_the_settings_of_the_trial(tmp_path: Path) -> None:
