@@ -41,7 +41,7 @@ class PaperSettings(Section):
 
 
 class StudySettings(Section):
-    """`[study]`: the protocols `random`, `days` and `cold`. A hit is a test rating of at least
+    """`[study]`: the protocols `random`, `given`, `days` and `cold`. A hit is a test rating of at least
     `evaluate.relevant_rating`.
     """
 
@@ -50,6 +50,11 @@ class StudySettings(Section):
 
     valid_share: Share = 0.5
     """`random`: share of the other ratings that validate; the rest is the test part. 0: all of them are."""
+
+    part: str | None = None
+    """`given`: Spark SQL over the columns user_id, item_id, rating, weight and rated_at of a rating. It gives `train`,
+    `valid`, `test`, or null, which leaves the rating out. Lists of the test part are made after training on `valid`,
+    too."""
 
     valid_days: WholeDays = 3
     """`days`: days before the test days. Settings are chosen on them; they train when the test days are evaluated."""

@@ -20,6 +20,7 @@ from bgmrec.stages import ingest_ratings
 from bgmrec.storage import columns as c
 from bgmrec.storage.times import utc_timestamp
 from bgmrec.study.dataset_splits import kuairand_split, movielens_cold_split, movielens_split
+from bgmrec.study.given_split import given_parts
 from bgmrec.study.hash_splits import cold_parts, random_parts
 from bgmrec.study.trial import EvaluationSet, Trial
 
@@ -38,7 +39,7 @@ def movielens_random(trial: Trial, run: Run) -> EvaluationSet:
 
 
 def own_random(trial: Trial, run: Run) -> EvaluationSet:
-    """Predicts the held-out ratings of a random split of any ratings.
+    """Predicts the held-out ratings of a random split of any ratings; in implicit mode it ranks their items.
 
     Args:
         trial: what is measured.
@@ -46,7 +47,32 @@ def own_random(trial: Trial, run: Run) -> EvaluationSet:
     """
     study, fraction = run.settings.study, trial.fraction or 0.0
     parts = random_parts(_ingested(run), fraction=fraction, valid_share=study.valid_share, seed=trial.seed)
-    return _rating_prediction(run, _with_features(run, parts), trial)
+    return _by_mode(run, parts, trial)
+
+
+def own_given(trial: Trial, run: Run) -> EvaluationSet:
+    """Predicts the held-out ratings of a split that the settings give; in implicit mode it ranks their items.
+
+    Args:
+        trial: what is measured.
+        run: gets the tables.
+    """
+    return _by_mode(run, given_parts(_ingested(run), run.settings.study.part), trial)
+
+
+def _by_mode(run: Run, parts: DataFrame, trial: Trial) -> EvaluationSet:
+    """Ratings to predict, or in implicit mode lists of all items that train."""
+    if run.settings.factorize.mode == "explicit":
+        return _rating_prediction(run, _with_features(run, parts), trial)
+    parts = run.work.write(parts, "study_ratings")
+    held_out = parts.where(f.col(c.PART) == trial.part)
+    relevant = held_out.where(f.col(c.RATING) >= run.settings.evaluate.relevant_rating)
+    targets = run.work.write(_not_empty(relevant.select(c.USER_IDX, c.ITEM_IDX), trial), "study_targets")
+    trains = [c.TRAIN, c.VALID] if trial.part == c.TEST else [c.TRAIN]
+    train = parts.where(f.col(c.PART).isin(trains)).withColumn(c.PART, f.lit(c.TRAIN))
+    split = _with_features(run, train)
+    catalogue = run.work.write(_ungrouped(split.select(c.ITEM_IDX).distinct()), "study_catalogue")
+    return EvaluationSet(None, targets, catalogue)
 
 
 def _rating_prediction(run: Run, split: DataFrame, trial: Trial) -> EvaluationSet:

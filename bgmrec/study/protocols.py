@@ -19,6 +19,7 @@ from bgmrec.study.prepare import (
     movielens_random,
     own_cold,
     own_days,
+    own_given,
     own_random,
 )
 from bgmrec.study.trial import EvaluationSet, Trial
@@ -81,6 +82,7 @@ PROTOCOLS = {
         kuairand_music_days, "kuairand", {c.TEST: date(2022, 5, 4), c.VALID: date(2022, 5, 1)}
     ),
     "random": Protocol(own_random, by_fraction=True),
+    "given": Protocol(own_given),
     "days": Protocol(own_days, by_days=True),
     "cold": Protocol(own_cold, is_cold=True),
 }

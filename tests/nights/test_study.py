@@ -113,3 +113,19 @@ def test_cold_reports_items_users_and_baselines(folder: Path, tmp_path: Path) ->
 def test_days_without_ds_is_refused(folder: Path, tmp_path: Path) -> None:
     done = run_job("study", "days", "--config", str(folder / "my.toml"), "--data", str(folder), check=False)
     assert done.returncode == 2 and "--ds" in done.stderr
+
+
+def test_given_ranks_preferences_and_models_of_a_split_share_baselines(folder: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out.jsonl", tmp_path / "other.toml"
+    other.write_text("[factorize]\nrank = 3\n")
+    part = "if(pmod(xxhash64(user_id, item_id), 5) = 0, 'test', 'train')"
+    sets = [f'study.part="{part}"', "factorize.mode=implicit", "factorize.bias=false", "factorize.unobserved_weight=0.1"]
+    sets += ["evaluate.baselines=['popularity', 'item_knn', 'ease']"]
+    arguments = [text for value in sets for text in ("--set", value)]
+    (first,) = study(folder, "given", out, *arguments)
+    assert 0 < first["ndcg_10"] <= 1 and "rmse" not in first
+    assert set(first["baselines"]) == {"popularity", "item_knn", "ease"}
+    # users like a genre by parity: items that share users say so, popularity does not
+    assert first["baselines"]["ease"]["ndcg_10"] > first["baselines"]["popularity"]["ndcg_10"]
+    _, second = study(folder, "given", out, *arguments, "--config", str(other))
+    assert second["baselines"] == first["baselines"] and second["settings"] != first["settings"]
