@@ -80,7 +80,8 @@ class EvaluateSettings(Section):
     """Simple models that are measured beside the model. `popularity`: the same list for all. `bias`: mean and
     biases, for ratings. `als`: Spark's ALS, whose fit can take longer than the model's own rounds. `item_knn`: the
     items that most resemble a user's items by their users. `ease`: linear weights between items. The last two are
-    fitted on the driver, for lists only, on the 20,000 most popular items and at most 20 million likes."""
+    for lists only; they are fitted on the driver, on the 20,000 most popular items with 3 likes or more, and at most
+    20 million likes."""
 
     relevant_rating: Rating = 0.0
     """A held-out rating of at least this value is a hit for the ranking metrics, for example 4 on a scale to 5."""

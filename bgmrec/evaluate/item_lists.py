@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from bgmrec.evaluate.item_weights import ItemWeights, best_items, cosine_weights, ease_weights
 from bgmrec.recommend.popularity import PopularItems
@@ -21,6 +23,7 @@ from bgmrec.storage import columns as c
 from bgmrec.storage import schemas
 from bgmrec.storage.tables import Tables
 
+_FEWEST_LIKES = 3  # the weights of rarer items say next to nothing, and would be most of all
 # what the driver holds: 20,000 items have weights of 3.2 GB, and so many pairs take half a gigabyte
 _MOST_ITEMS = 20_000
 _MOST_PAIRS = 20_000_000
@@ -32,8 +35,8 @@ _LIKED, _SEEN = "liked", "seen"
 def item_weights(run: Run, train: DataFrame, name: str) -> ItemWeights:
     """Fits a model of items alone. Runs Spark actions.
 
-    The weights are those of the 20,000 most popular items, and of so many users, chosen at random, that they have at
-    most 20 million likes: statistics of items need no more. A warning says so.
+    The weights are those of the 20,000 most popular items with 3 likes or more, and of so many users, chosen at random,
+    that they have at most 20 million likes: statistics of items need no more. A warning says so.
 
     Args:
         run: the run, or a study's.
@@ -41,8 +44,8 @@ def item_weights(run: Run, train: DataFrame, name: str) -> ItemWeights:
         name: item_knn or ease.
     """
     liked = train.where(_is_liked(run)).select(c.USER_IDX, c.ITEM_IDX)
-    counts = liked.groupBy(c.ITEM_IDX).count().orderBy(f.col("count").desc(), c.ITEM_IDX)
-    rows = counts.limit(_MOST_ITEMS + 1).collect()
+    counts = liked.groupBy(c.ITEM_IDX).count().where(f.col("count") >= _FEWEST_LIKES)
+    rows = counts.orderBy(f.col("count").desc(), c.ITEM_IDX).limit(_MOST_ITEMS + 1).collect()
     items = np.array([row[c.ITEM_IDX] for row in rows[:_MOST_ITEMS]], np.int32)
     n_pairs = sum(row["count"] for row in rows[:_MOST_ITEMS])
     share = min(1.0, _MOST_PAIRS / max(n_pairs, 1))
@@ -62,7 +65,8 @@ def item_weights(run: Run, train: DataFrame, name: str) -> ItemWeights:
     likes = sparse.csr_array((ones, (user, pairs[c.POSITION].to_numpy())), shape=(len(users), len(items)))
     settings = run.settings.evaluate
     if name == "ease":
-        return ItemWeights(ease_weights(likes, settings.ease_reg), items)
+        with threadpool_limits(os.cpu_count()):  # the driver has one thread otherwise
+            return ItemWeights(ease_weights(likes, settings.ease_reg), items)
     return ItemWeights(cosine_weights(likes, settings.item_knn_neighbours), items)
 
 
@@ -138,8 +142,9 @@ def _matrix(lists: pa.Array, rising: np.ndarray, order: np.ndarray) -> sparse.cs
     """
     items = lists.flatten().to_numpy(zero_copy_only=False)
     row = np.repeat(np.arange(len(lists)), np.diff(lists.offsets.to_numpy()))
-    at = np.minimum(np.searchsorted(rising, items), len(rising) - 1)
-    known = rising[at] == items
+    at = np.searchsorted(rising, items)
+    known = at < len(rising)
+    known[known] = rising[at[known]] == items[known]
     ones = np.ones(int(known.sum()), np.float32)
     return sparse.csr_array((ones, (row[known], order[at[known]])), shape=(len(lists), len(rising)))
 

@@ -87,6 +87,8 @@ def _largest(columns: Callable[[int, int], np.ndarray], n: int, kept: int) -> sp
         n: number of rows and columns.
         kept: entries per column, at most.
     """
+    if n == 0:
+        return sparse.csr_array((0, 0), dtype=np.float32)
     parts = list(_parts(columns, n, min(kept, n)))
     row, column, weight = (np.concatenate([part[at] for part in parts]) for at in range(3))
     return sparse.csr_array((weight, (row, column)), shape=(n, n))

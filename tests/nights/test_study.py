@@ -119,7 +119,12 @@ def test_given_ranks_preferences_and_models_of_a_split_share_baselines(folder: P
     out, other = tmp_path / "out.jsonl", tmp_path / "other.toml"
     other.write_text("[factorize]\nrank = 3\n")
     part = "if(pmod(xxhash64(user_id, item_id), 5) = 0, 'test', 'train')"
-    sets = [f'study.part="{part}"', "factorize.mode=implicit", "factorize.bias=false", "factorize.unobserved_weight=0.1"]
+    sets = [
+        f'study.part="{part}"',
+        "factorize.mode=implicit",
+        "factorize.bias=false",
+        "factorize.unobserved_weight=0.1",
+    ]
     sets += ["evaluate.baselines=['popularity', 'item_knn', 'ease']"]
     arguments = [text for value in sets for text in ("--set", value)]
     (first,) = study(folder, "given", out, *arguments)

@@ -34,7 +34,7 @@ def test_the_expression_decides_and_null_leaves_out(ratings: DataFrame) -> None:
     ("expression", "found"),
     [
         (None, "not set"),
-        ("case when", "PARSE_SYNTAX_ERROR"),
+        ("if(rating", "PARSE_SYNTAX_ERROR"),
         ("played_at", "played_at"),
         ("if(rating > 2, 'tst', 'train')", "'tst'"),
         ("rating > 2", "'false'"),

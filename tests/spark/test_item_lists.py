@@ -68,3 +68,16 @@ def test_large_data_are_cut_to_popular_items_and_some_users(
     model = item_weights(run, train, "ease")
     assert model.items.tolist() == popular
     assert "the baseline ease is fitted on 6 items and" in caplog.text
+
+
+def test_without_items_that_are_liked_often_all_lists_are_popular(
+    spark: SparkSession, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = run.work.read("ratings_split").where(f.col(c.PART) == c.TRAIN)
+    monkeypatch.setattr(item_lists, "_FEWEST_LIKES", 1000)
+    targets = spark.createDataFrame([(0, 0)], "user_idx int, item_idx int")
+    for name in ("item_knn", "ease"):
+        model, store = item_weights(run, train, name), run.scratch("evaluate").below(f"no_{name}")
+        catalogue = train.select(c.ITEM_IDX)
+        found = write_item_lists(run, model, train, targets, catalogue, ListRules(LISTED), POPULAR, store)
+        assert [row.item_idx for row in found.orderBy(c.POSITION).collect()] == POPULAR.idx.tolist()
