@@ -110,7 +110,8 @@ test-lakehouse: $(STAMP) ## Publish Delta and Iceberg tables, and read them as o
 	@$(PY) -m pytest -n 2 --dist loadfile tests/lakehouse
 
 test-nights: $(STAMP) ## Run nights in a row, killed nights, single stages, searches and studies
-	@$(PY) -m pytest -n 2 --dist loadfile tests/nights
+	@# in the order of the folder: the files with few and long tests come early
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/nights
 
 test-cluster: $(STAMP) $(SHIPPED) ## Run nights on a Spark cluster of this machine from the packaged archive
 	@$(PY) -m pytest tests/cluster
