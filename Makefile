@@ -27,7 +27,7 @@ PACKED_STAMP := $(PACKED)/.bgmrec-installed-$(subst $(COMMA),-,$(PACKAGE_EXTRAS)
 AIRFLOW := .venv-airflow
 AIRFLOW_TESTS := tests/airflow
 FAULT_TESTS := tests/faults
-# make test-faults SHARE=4 runs a quarter of the tests, another one each day; so does make test-spark35
+# make test-faults SHARE=4 runs a quarter of the tests, another one each day; so do test-nights and test-spark35
 SHARE := 1
 SPARK35 := .venv-spark35
 OTHER := .venv-python-$(subst /,_,$(PYTHON))
@@ -110,7 +110,8 @@ test-lakehouse: $(STAMP) ## Publish Delta and Iceberg tables, and read them as o
 	@$(PY) -m pytest -n 2 --dist loadfile tests/lakehouse
 
 test-nights: $(STAMP) ## Run nights in a row, killed nights, single stages, searches and studies
-	@$(PY) -m pytest -n 2 --dist loadfile tests/nights
+	@# in the order of the folder: the files with few and long tests come early
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --daily-share $(SHARE) tests/nights
 
 test-cluster: $(STAMP) $(SHIPPED) ## Run nights on a Spark cluster of this machine from the packaged archive
 	@$(PY) -m pytest tests/cluster

@@ -55,7 +55,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="run one Nth of the files (of the tests, where there are fewer files), another one each day",
+        help="run one Nth of the files (of the tests, where there are fewer files), another one each day, and what is "
+        "marked every_day",
     )
 
 
@@ -69,7 +70,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     units = sorted(files if by_file else {item.nodeid for item in items})
     today = datetime.now(UTC).toordinal()
     chosen = {unit for number, unit in enumerate(units) if number % share == today % share}
-    kept = [item for item in items if (str(item.path) if by_file else item.nodeid) in chosen]
+    kept = [
+        item
+        for item in items
+        if (str(item.path) if by_file else item.nodeid) in chosen or item.get_closest_marker("every_day")
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -309,7 +310,8 @@ def summary_head(settings: Settings, ds: date, run_id: str) -> dict[str, Any]:
         ds: the logical date.
         run_id: of the run; empty: none has begun.
     """
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    installed = [name for name in _PACKAGES if find_spec(name) is not None]  # for some Pythons there is no Torch
+    versions = {name: importlib.metadata.version(name) for name in installed}
     identity = {"run_id": run_id, "ds": str(ds), "fingerprint": fingerprint(settings)}
     return {**identity, "versions": {"bgmrec": bgmrec.__version__, **versions}}
 

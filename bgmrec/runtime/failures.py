@@ -8,6 +8,7 @@ looked for first.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -95,6 +96,16 @@ def _missing_listener(text: str, sign: str) -> BgmrecError:
     )
 
 
+def _missing_torch(text: str, sign: str) -> BgmrecError:
+    return SettingsError(
+        "Torch is not installed, and training needs it",
+        where=sys.executable,
+        expected="the release of torch that conf/constraints.txt names",
+        found=_line(text, sign),
+        hint=f"install it into this environment, or take a Python for which pip finds a build; then {_SAME_COMMAND}",
+    )
+
+
 def _failed_expression(text: str, sign: str) -> BgmrecError:
     return InputError(
         "from_json in an expression of the settings fails on a value of the data",
@@ -154,6 +165,7 @@ _FAILURES = (
     # a task result that Java has no memory to pass on is lost, and the driver reports no more than that
     _Failure(("java.lang.OutOfMemoryError", "TaskResultLost"), _short_memory),
     _Failure(("Exception when registering SparkListener",), _missing_listener),
+    _Failure(("No module named 'torch'",), _missing_torch),
     _Failure(("cannotParseStringAsDataTypeError",), _failed_expression),  # in the trace of Spark's from_json
     _Failure(
         ("AccessControlException", "AccessDenied", "Access Denied", "Permission denied", "403 Forbidden"),

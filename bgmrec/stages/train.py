@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bgmrec.run.fingerprint import fingerprint, result_settings
 from bgmrec.run.state import Run
-from bgmrec.train.finish import data_digest, evaluation_facts, store_model
-from bgmrec.train.learn import Learned, learn, served_factors
+
+# bgmrec.train is imported by the functions: it needs Torch, without which the other stages run
+
+if TYPE_CHECKING:
+    from bgmrec.train.learn import Learned
 
 
 def stage(run: Run) -> None:
@@ -13,6 +18,8 @@ def stage(run: Run) -> None:
     if run.models.has(run.run_id):  # interrupted after the model was stored, which comes last
         run.use_trained_model()
         return
+    from bgmrec.train.learn import learn
+
     learned = learn(run)
     facts = {"rounds": learned.state.round, "best_round": learned.state.best_round, "valid": learned.valid}
     run.summary.add("train", **facts)
@@ -22,6 +29,9 @@ def stage(run: Run) -> None:
 
 def _finish(run: Run, learned: Learned) -> None:
     """Writes the factors to evaluate and stores the model with the factors to serve."""
+    from bgmrec.train.finish import data_digest, evaluation_facts, store_model
+    from bgmrec.train.learn import served_factors
+
     settings, problem, sizes, best = run.settings, learned.problem, learned.sizes, learned.best
     for name, table in learned.factors.items():
         run.work.write(table, f"evaluated_{name}")

@@ -30,6 +30,7 @@ def path_without_java(tmp_path: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.every_day
 def test_make_example_prints_lists_with_titles(tmp_path: Path, path_without_java: str) -> None:
     (tmp_path / "home").mkdir()
     root = tmp_path / "root"

@@ -1,6 +1,7 @@
 """Failures of Spark, Java and storage become errors that say where, with a hint and an exit status."""
 
 import errno
+import sys
 
 import pytest
 
@@ -28,6 +29,7 @@ LOST = "Lost task 1.0 in stage 44.0 (TID 143): TaskResultLost (result lost from 
         (RuntimeError(FULL), 8, ""),
         (RuntimeError(VALUE), 3, "from_json"),
         (RuntimeError(LOST), 2, ""),
+        (ModuleNotFoundError("No module named 'torch'"), 2, sys.executable),
         (RuntimeError("Lost task 0.0: java.lang.OutOfMemoryError: Java heap space"), 2, ""),
         (OSError(errno.ENOSPC, "No space left on device", "/data/work/x.json"), 8, "/data/work/x.json"),
         (RuntimeError("Encountered error while reading file s3a://b/part-1.gz. Details:"), 3, "s3a://b/part-1.gz"),
