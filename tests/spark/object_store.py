@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zlib import crc32
 
 import pytest
 from py4j.protocol import Py4JJavaError
@@ -153,7 +154,8 @@ def object_store(
     hadoop = context._jsc.hadoopConfiguration()
     hadoop.set(f"fs.{scheme}.impl", "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme")
     hadoop.set(f"fs.viewfs.overload.scheme.target.{scheme}.impl", "org.apache.hadoop.fs.LocalFileSystem")
-    bucket = folder.name.replace("_", "-")  # a mount table is read once per bucket and then cached
+    # a mount table is read once per bucket and then cached: folders of one name in two tests are two buckets
+    bucket = f"{folder.name.replace('_', '-')}-{crc32(bytes(folder))}"
     hadoop.set(f"fs.viewfs.mounttable.{bucket}.link./root", folder.as_uri())
     opened = files._open
 
