@@ -23,6 +23,7 @@ from bgmrec.storage import columns as c
 from bgmrec.storage import schemas
 from bgmrec.storage.tables import Tables
 
+ITEM_MODELS = ("item_knn", "ease")  # baselines that this module fits
 _FEWEST_LIKES = 3  # the weights of rarer items say next to nothing, and would be most of all
 # what the driver holds: 20,000 items have weights of 3.2 GB, and so many pairs take half a gigabyte
 _MOST_ITEMS = 20_000
@@ -41,7 +42,7 @@ def item_weights(run: Run, train: DataFrame, name: str) -> ItemWeights:
     Args:
         run: the run, or a study's.
         train: training ratings, `schemas.RATINGS_SPLIT`.
-        name: item_knn or ease.
+        name: one of `ITEM_MODELS`.
     """
     liked = train.where(_is_liked(run)).select(c.USER_IDX, c.ITEM_IDX)
     counts = liked.groupBy(c.ITEM_IDX).count().where(f.col("count") >= _FEWEST_LIKES)

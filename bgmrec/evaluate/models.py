@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from bgmrec.evaluate.baselines import Baseline, TableSizes, als_baseline, bias_baseline, popularity_baseline
-from bgmrec.evaluate.item_lists import item_weights, write_item_lists
+from bgmrec.evaluate.item_lists import ITEM_MODELS, item_weights, write_item_lists
 from bgmrec.evaluate.item_weights import ItemWeights
 from bgmrec.evaluate.ranking import ranking_metrics
 from bgmrec.evaluate.rating import rating_metrics
@@ -180,7 +180,7 @@ def baselines(
     }
     for name in names:
         run.progress.update("evaluate", model=name, step="fit")
-        if name in ("item_knn", "ease"):
+        if name in ITEM_MODELS:
             yield name, item_weights(run, train, name)
         else:
             yield name, written(run, makers[name](), sizes)

@@ -41,8 +41,8 @@ def count_states(mapped: DataFrame, rejected: DataFrame, sources: Sequence[str])
     """Rows, distinct rows and one example record by source, state and reason: a handful of rows.
 
     Args:
-        mapped: every row.
-        rejected: `rejects` of them, as written.
+        mapped: every row, or those of some states.
+        rejected: `rejects` of all rows, as written.
         sources: names of the sources, in the order of the settings.
     """
     # all rows are grouped by numbers: their texts would cost twice the time to group, and more to shuffle

@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as f
 
-from bgmrec.errors import BgmrecError, InputError
+from bgmrec.errors import InputError
 from bgmrec.features.split import held_out_from
 from bgmrec.ingest.accounting import (
     KEPT,
@@ -29,7 +29,7 @@ from bgmrec.ingest.sampled_values import Field
 from bgmrec.run.state import Run
 from bgmrec.runtime.logs import logger
 from bgmrec.runtime.threads import at_once
-from bgmrec.stages.input_profile import input_profiles, judge_profiles
+from bgmrec.stages.input_profile import check_profiles, input_profiles
 from bgmrec.storage import columns as c
 
 TABLE = "ratings_mapped"
@@ -74,9 +74,9 @@ def stage(run: Run) -> None:
             setting="ratings.max_reject_share",
             rejects_at=run.work.path("rating_rejects"),
         )
-        judge_profiles(run, "ratings", mapped, profiles)
-    except BgmrecError:
-        run.work.delete("ratings")  # no later stage may read what was refused
+        check_profiles(run, "ratings", mapped, profiles)
+    except Exception:
+        run.work.delete("ratings")  # no later stage may read what was not accepted
         raise
     _check_ratings(run, ratings, facts)
     run.work.delete(TABLE)

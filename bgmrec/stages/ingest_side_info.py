@@ -13,7 +13,7 @@ from bgmrec.ingest.row_cache import CACHE_FOLDER, RowCache
 from bgmrec.ingest.sampled_values import Field
 from bgmrec.ingest.side_info import FETCHED_AT, FIELDS, count_problems, crawl_ages, map_entities, merge_entities
 from bgmrec.run.state import Run
-from bgmrec.stages.input_profile import input_profiles, judge_profiles
+from bgmrec.stages.input_profile import check_profiles, input_profiles
 from bgmrec.storage import columns as c
 from bgmrec.storage.schemas import entity_schema
 
@@ -66,7 +66,7 @@ def _ingest(run: Run, kind: str, settings: EntitySettings, id_column: str) -> No
         fields.append(Field("fetched_at", "timestamp", f.col(FETCHED_AT)))
     n_rows = {name: sum(states.values()) for name, states in facts["sources"].items()}
     profiles = input_profiles(run, mapped, settings.sources, cache.files, n_rows, [id_column], fields)
-    judge_profiles(run, f"{kind}s", mapped, profiles)
+    check_profiles(run, f"{kind}s", mapped, profiles)
     entities = run.work.write(merge_entities(mapped, settings, id_column), f"{kind}s", schema)
     run.summary.add(f"ingest_{kind}s", entities=entities.count(), age_days=crawl_ages(mapped, id_column, run.end))
     run.work.delete(f"{kind}s_mapped")

@@ -56,7 +56,7 @@ def input_profiles(
     return profiles
 
 
-def judge_profiles(run: Run, kind: str, mapped: DataFrame, profiles: dict[str, dict[str, Any]]) -> None:
+def check_profiles(run: Run, kind: str, mapped: DataFrame, profiles: dict[str, dict[str, Any]]) -> None:
     """Adds `profile` and `changes` to the stage's section of the summary, and stores them for later runs.
 
     Args:

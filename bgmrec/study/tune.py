@@ -44,10 +44,11 @@ def open_study(run: Run, storage: Path) -> optuna.Study:
         pruner=pruner(tune),
         load_if_exists=True,
     )
-    if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(configured(run.settings))  # the best settings are never worse than these
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
+    # the first trial, also where a kill interrupted it: the best settings are never worse than these
+    if not ended_trials(study) and not study.get_trials(states=(TrialState.WAITING,)):
+        study.enqueue_trial(configured(run.settings))
     return study
 
 

@@ -120,7 +120,7 @@ def configured(settings: Settings) -> dict[str, Any]:
         if search_key.kind == "categorical":
             if value in search_key.choices:
                 values[search_key.key] = toml_text(value)
-        elif (search_key.low or 0.0) <= value <= (search_key.high or 0.0):
+        elif value is not None and (search_key.low or 0.0) <= value <= (search_key.high or 0.0):
             values[search_key.key] = value
     return values
 

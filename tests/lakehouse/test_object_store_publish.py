@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from bgmrec.publish.promotion import promote
 from bgmrec.publish.versions import Versions
 from bgmrec.storage.tables import Tables
-from tests.spark.object_store import Killed, killed_at, object_store
+from tests.spark.object_store import Killed, kill_points, killed_at, object_store
 from tests.warehouse.versions import run_id, tables
 
 
@@ -23,11 +23,8 @@ def manifest(folder: Path, name: str) -> dict[str, Any]:
 def test_a_promotion_killed_at_any_object_shows_one_version_and_ends_the_same(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    number, ended = 0, False
-    while not ended:
-        number += 1
-        folder = tmp_path / f"killed-at-{number}"
-        folder.mkdir()
+    for number, folder in kill_points(tmp_path):
+        ended = False
         with object_store(spark, folder, conditional=True) as address:
             versions = Versions(Tables(spark, address).below("published"), None)
             for run, users in ((run_id(1), 3), (run_id(2), 2)):
@@ -45,6 +42,8 @@ def test_a_promotion_killed_at_any_object_shows_one_version_and_ends_the_same(
         with object_store(spark, folder, conditional=True) as address:
             promote(Versions(Tables(spark, address).below("published"), None), record)
         assert [manifest(folder, name)["run_id"] for name in (run_id(1)[:10], "latest")] == [run_id(2)] * 2
+        if ended:
+            break
     assert number == 4  # record, manifest, latest
 
 

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,6 +43,14 @@ def killed_at(number: int) -> Step:
             raise Killed(steps[number - 1])
 
     return step
+
+
+def kill_points(folder: Path) -> Iterator[tuple[int, Path]]:
+    """The steps to kill at, from 1, each with a folder of its own; whoever iterates ends when nothing was killed."""
+    for number in count(1):
+        below = folder / f"killed-at-{number}"
+        below.mkdir()
+        yield number, below
 
 
 class ObjectStore:

@@ -13,7 +13,7 @@ from bgmrec.runtime.logs import Progress
 from bgmrec.stages import retain
 from bgmrec.storage import files
 from bgmrec.storage.models import FACTS
-from tests.spark.object_store import Killed, killed_at, object_store
+from tests.spark.object_store import Killed, kill_points, killed_at, object_store
 
 DS = date(2025, 1, 31)
 
@@ -58,11 +58,8 @@ def test_a_stage_done_again_drops_what_later_stages_made(run: Run) -> None:
 
 def test_a_kill_while_scratch_is_deleted_leaves_none_that_counts(spark: SparkSession, tmp_path: Path) -> None:
     """A folder disappears object by object there; the next command resumes from a whole scratch or from none."""
-    number, ended = 0, False
-    while not ended:
-        number += 1
-        folder = tmp_path / f"killed-at-{number}"
-        folder.mkdir()
+    for number, folder in kill_points(tmp_path):
+        ended = False
         with object_store(spark, folder, conditional=True) as address:
             run = make_run(spark, folder, f"paths.root={address}")
             do(run, *STAGES[:3])
@@ -81,6 +78,8 @@ def test_a_kill_while_scratch_is_deleted_leaves_none_that_counts(spark: SparkSes
                     do(run, stage) if stage != "train" else run.begin(stage)
             left = [run.scratch("train").read_json(name) for name in ("round-0001/facts", "state", "a-later-one")]
         assert left in ([{}] * 3, [None] * 3), f"killed at step {number}"
+        if ended:
+            break
     assert number > 4
 
 
